@@ -1,0 +1,20 @@
+/// A storage type: how the elements of a tensor lie in memory.
+///
+/// Arithmetic is always Float32; a value is widened exactly when it is loaded and rounded once, to
+/// nearest with ties to even, when it is stored or where the graph converts it.
+public enum DType: String, CaseIterable, Sendable, Hashable {
+  /// IEEE 754 binary32.
+  case f32
+  /// The upper half of a binary32: 8 exponent bits, 7 stored significand bits.
+  case bf16
+  /// IEEE 754 binary16: 5 exponent bits, 10 stored significand bits.
+  case f16
+
+  /// The size of one element in bytes.
+  public var byteCount: Int {
+    switch self {
+    case .f32: 4
+    case .bf16, .f16: 2
+    }
+  }
+}
