@@ -21,7 +21,7 @@ let package = Package(
   products: [
     .library(name: "NormGen", targets: ["NormGen"]),
     .library(name: "NormGenCLI", targets: ["NormGenCLI"]),
-    .executable(name: "normgen", targets: ["normgen"]),
+    .executable(name: "normgen", targets: ["NormGenMain"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -52,6 +52,21 @@ let package = Package(
     .target(name: "NormGenJIT", dependencies: ["CNormGenClang"], swiftSettings: settings),
     .target(
       name: "NormGenEmulation", dependencies: ["NormGenTemplates"], swiftSettings: settings),
+    .target(
+      name: "NormGen",
+      dependencies: [
+        "NormGenIR", "NormGenDSL", "NormGenTensors", "NormGenReference", "NormGenLoops",
+        "NormGenSchedule", "NormGenC", "NormGenJIT",
+      ],
+      swiftSettings: settings),
+    .target(
+      name: "NormGenCLI",
+      dependencies: [
+        "NormGen", "NormGenEmulation",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
+    .executableTarget(name: "NormGenMain", dependencies: ["NormGenCLI"], swiftSettings: settings),
   ],
   cxxLanguageStandard: .cxx17
 )

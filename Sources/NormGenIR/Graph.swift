@@ -1,0 +1,144 @@
+/// What one node of a graph computes.
+public enum Op: Hashable, Sendable {
+  /// A tensor handed to the kernel, widened to Float32 where it is read.
+  case input(name: String, storage: DType)
+  /// A Float32 constant, by bit pattern so that equality is exact.
+  case constant(bits: UInt32)
+  /// A scalar operation on every element.
+  case elementwise(ElementwiseOp)
+  /// A number per row.
+  case statistic(Statistic)
+  /// An explicit rounding point: the nearest value of the type, ties to even.
+  case convert(DType)
+  /// The same elements in row-major order under the node's shape.
+  case reshape
+
+  /// A constant operation.
+  public static func constant(_ value: Float) -> Op { .constant(bits: value.bitPattern) }
+}
+
+/// The index of a node in ``Graph/nodes``.
+public struct ValueID: Hashable, Sendable, Comparable {
+  /// The position in ``Graph/nodes``.
+  public let index: Int
+
+  /// Names the node at `index`.
+  public init(_ index: Int) { self.index = index }
+
+  public static func < (left: ValueID, right: ValueID) -> Bool { left.index < right.index }
+}
+
+/// The index of a composition scope in ``Graph/scopes``.
+public struct ScopeID: Hashable, Sendable {
+  /// The position in ``Graph/scopes``.
+  public let index: Int
+
+  /// Names the scope at `index`.
+  public init(_ index: Int) { self.index = index }
+}
+
+/// A named composition of primitives, such as `rms_norm`; kept for printing and for comments.
+public struct Scope: Hashable, Sendable {
+  /// The composition's name.
+  public let name: String
+  /// The scope it was composed in.
+  public let parent: ScopeID?
+
+  /// Creates a scope.
+  public init(name: String, parent: ScopeID?) {
+    self.name = name
+    self.parent = parent
+  }
+}
+
+/// One value of a graph.
+public struct Node: Hashable, Sendable {
+  /// What is computed.
+  public let op: Op
+  /// The values it is computed from; each precedes this node.
+  public let operands: [ValueID]
+  /// The shape of the result.
+  public let shape: Shape
+  /// A name for printing, unique in the graph; nil for an anonymous value.
+  public let name: String?
+  /// The innermost composition that the value belongs to.
+  public let scope: ScopeID?
+
+  /// Creates a node.
+  public init(
+    op: Op, operands: [ValueID], shape: Shape, name: String? = nil, scope: ScopeID? = nil
+  ) {
+    self.op = op
+    self.operands = operands
+    self.shape = shape
+    self.name = name
+    self.scope = scope
+  }
+}
+
+/// A tensor that a kernel writes.
+public struct Output: Hashable, Sendable {
+  /// The parameter's name.
+  public let name: String
+  /// The value that is stored.
+  public let value: ValueID
+  /// The type it is rounded to and stored in.
+  public let storage: DType
+
+  /// Creates an output.
+  public init(name: String, value: ValueID, storage: DType) {
+    self.name = name
+    self.value = value
+    self.storage = storage
+  }
+}
+
+/// A kernel as a graph of primitives: the full meaning, with every rounding point and sum order.
+///
+/// Nodes are in topological order and interned: no two have the same operation, operands and
+/// shape.
+public struct Graph: Hashable, Sendable {
+  /// The kernel's name, a C identifier.
+  public let name: String
+  /// All values, operands before users.
+  public let nodes: [Node]
+  /// The input nodes in parameter order.
+  public let inputs: [ValueID]
+  /// The outputs in parameter order; they follow the inputs.
+  public let outputs: [Output]
+  /// The composition scopes that nodes refer to.
+  public let scopes: [Scope]
+
+  /// Creates a graph without checking it; see ``GraphVerifier``.
+  public init(
+    name: String, nodes: [Node], inputs: [ValueID], outputs: [Output], scopes: [Scope]
+  ) {
+    self.name = name
+    self.nodes = nodes
+    self.inputs = inputs
+    self.outputs = outputs
+    self.scopes = scopes
+  }
+
+  /// The node that `id` names.
+  public subscript(id: ValueID) -> Node { nodes[id.index] }
+
+  /// Every node's identifier in topological order.
+  public var values: [ValueID] { nodes.indices.map { ValueID($0) } }
+
+  /// How many operands and outputs refer to each node.
+  public var useCounts: [Int] {
+    var counts = [Int](repeating: 0, count: nodes.count)
+    for node in nodes {
+      for operand in node.operands { counts[operand.index] += 1 }
+    }
+    for output in outputs { counts[output.value.index] += 1 }
+    return counts
+  }
+
+  /// The constant a node holds, if it is one.
+  public func constant(_ id: ValueID) -> Float? {
+    guard case .constant(let bits) = self[id].op else { return nil }
+    return Float(bitPattern: bits)
+  }
+}

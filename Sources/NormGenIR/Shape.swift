@@ -1,0 +1,147 @@
+/// One axis of a shape as it is written in the DSL: `.rows` or a fixed number of elements.
+public enum Extent: Hashable, Sendable, ExpressibleByIntegerLiteral {
+  /// The number of rows, known only when the kernel is called.
+  case rows
+  /// A number of elements fixed when the kernel is compiled.
+  case fixed(Int)
+
+  public init(integerLiteral value: Int) {
+    self = .fixed(value)
+  }
+}
+
+/// The extents of a value, row-major: an optional leading dynamic `rows`, then fixed extents.
+///
+/// The last axis is the row: statistics reduce it, and its extent is the hidden size. Shapes
+/// broadcast against each other as in NumPy, aligned at the last axis.
+public struct Shape: Hashable, Sendable {
+  /// Whether the leading axis is the dynamic number of rows.
+  public let hasRows: Bool
+  /// The fixed extents that follow, outermost first; each is at least 1.
+  public let extents: [Int]
+
+  /// Creates a shape; `extents` may be empty for a scalar.
+  public init(hasRows: Bool, extents: [Int]) {
+    self.hasRows = hasRows
+    self.extents = extents
+  }
+
+  /// A shape without axes: one element.
+  public static let scalar = Shape(hasRows: false, extents: [])
+
+  /// Creates a shape from DSL extents.
+  ///
+  /// - Throws: ``ShapeError`` when `.rows` is not the first axis or an extent is below 1.
+  public init(_ axes: [Extent]) throws(ShapeError) {
+    var extents: [Int] = []
+    var hasRows = false
+    for (position, axis) in axes.enumerated() {
+      switch axis {
+      case .rows:
+        guard position == 0 else { throw .rowsNotFirst(position: position) }
+        hasRows = true
+      case .fixed(let extent):
+        guard extent >= 1 else { throw .extentBelowOne(extent, position: position) }
+        extents.append(extent)
+      }
+    }
+    var count = 1
+    for extent in extents {
+      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      guard !overflow, product <= Shape.largestElementCount else {
+        throw .tooManyElements(extents)
+      }
+      count = product
+    }
+    self.init(hasRows: hasRows, extents: extents)
+  }
+
+  /// Byte offsets inside one row of rows stay far from the limits of 64-bit arithmetic.
+  public static let largestElementCount = 1 << 40
+
+  /// The extent of the last fixed axis, the row; 1 for a shape without fixed axes.
+  public var rowExtent: Int { extents.last ?? 1 }
+
+  /// The fixed extents before the last one.
+  public var outerExtents: [Int] { Array(extents.dropLast()) }
+
+  /// The number of elements that belong to one index of the `rows` axis.
+  public var elementsPerRow: Int { extents.reduce(1, *) }
+
+  /// The shape of a statistic of a value with this shape: the last axis becomes 1.
+  public var reducedOverRow: Shape {
+    Shape(hasRows: hasRows, extents: extents.isEmpty ? [] : outerExtents + [1])
+  }
+
+  /// The shape of an elementwise result of two values.
+  ///
+  /// - Throws: ``ShapeError/notBroadcastable(_:_:)`` when two extents differ and neither is 1.
+  public func broadcast(with other: Shape) throws(ShapeError) -> Shape {
+    if self == other { return self }
+    let rank = max(extents.count, other.extents.count)
+    // With `rows` in front of fewer fixed axes, `rows` would meet a fixed extent.
+    for shape in [self, other] where shape.hasRows && shape.extents.count < rank {
+      throw .notBroadcastable(self, other)
+    }
+    var result: [Int] = []
+    for position in 0..<rank {
+      let left = extent(fromEnd: rank - 1 - position)
+      let right = other.extent(fromEnd: rank - 1 - position)
+      guard left == right || left == 1 || right == 1 else {
+        throw .notBroadcastable(self, other)
+      }
+      result.append(max(left, right))
+    }
+    return Shape(hasRows: hasRows || other.hasRows, extents: result)
+  }
+
+  private func extent(fromEnd position: Int) -> Int {
+    position < extents.count ? extents[extents.count - 1 - position] : 1
+  }
+}
+
+extension Shape: CustomStringConvertible {
+  /// The shape in the text form, such as `[rows, 32, 128]`.
+  public var description: String {
+    let axes = (hasRows ? ["rows"] : []) + extents.map(String.init)
+    return "[" + axes.joined(separator: ", ") + "]"
+  }
+}
+
+/// A shape that cannot be formed.
+public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// `.rows` stands at an axis other than the first.
+  case rowsNotFirst(position: Int)
+  /// A fixed extent is zero or negative.
+  case extentBelowOne(Int, position: Int)
+  /// The product of the fixed extents exceeds ``Shape/largestElementCount``.
+  case tooManyElements([Int])
+  /// Two shapes have no common broadcast shape.
+  case notBroadcastable(Shape, Shape)
+  /// A statistic's window is empty or longer than the row.
+  case windowOutsideRow(StatisticWindow, rowExtent: Int)
+  /// A statistic was asked of a value that has no row axis.
+  case noRowAxis(Shape)
+  /// A reshape changes the number of elements of a row.
+  case elementCountChanges(from: Shape, to: Shape)
+
+  public var description: String {
+    switch self {
+    case .rowsNotFirst(let position):
+      "'rows' must be the first axis, found it at axis \(position)"
+    case .extentBelowOne(let extent, let position):
+      "axis \(position) must have an extent of at least 1, found \(extent)"
+    case .tooManyElements(let extents):
+      "the fixed extents \(extents) hold more than \(Shape.largestElementCount) elements"
+    case .notBroadcastable(let left, let right):
+      "shapes \(left) and \(right) do not broadcast: aligned at the last axis, extents must be "
+        + "equal or 1"
+    case .windowOutsideRow(let window, let rowExtent):
+      "the window '\(window)' selects no element or more than the row's \(rowExtent)"
+    case .noRowAxis(let shape):
+      "a statistic needs a value with a row axis, found shape \(shape)"
+    case .elementCountChanges(let from, let to):
+      "reshaping \(from) to \(to) changes the number of elements"
+    }
+  }
+}
