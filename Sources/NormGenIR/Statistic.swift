@@ -15,12 +15,22 @@ public enum StatisticWindow: Hashable, Sendable {
   /// The whole row.
   case all
   /// The first `count` elements.
-  case leading(count: Int)
+  case leadingCount(Int)
   /// The first p·n of n elements, rounded to a whole number as stated.
   ///
   /// The paper's equation takes ⌈n·p⌉ (`.up`), its published code ⌊n·p⌋ (`.down`). The product is
   /// formed in Float64.
-  case leading(fraction: Double, rounding: FractionRounding = .up)
+  case leadingFraction(Double, FractionRounding)
+
+  /// The first `count` elements.
+  public static func leading(count: Int) -> StatisticWindow { .leadingCount(count) }
+
+  /// The first `fraction` of the row, 0 < fraction ≤ 1.
+  public static func leading(
+    fraction: Double, rounding: FractionRounding = .up
+  ) -> StatisticWindow {
+    .leadingFraction(fraction, rounding)
+  }
 
   /// How a fraction of a row becomes a number of elements.
   public enum FractionRounding: String, CaseIterable, Hashable, Sendable {
@@ -37,8 +47,8 @@ public enum StatisticWindow: Hashable, Sendable {
     let count: Int
     switch self {
     case .all: return rowExtent
-    case .leading(let leading): count = leading
-    case .leading(let fraction, let rounding):
+    case .leadingCount(let leading): count = leading
+    case .leadingFraction(let fraction, let rounding):
       let product = Double(rowExtent) * fraction
       guard product.isFinite, product > 0, product <= Double(rowExtent) else {
         throw .windowOutsideRow(self, rowExtent: rowExtent)
@@ -60,8 +70,8 @@ extension StatisticWindow: CustomStringConvertible {
   public var description: String {
     switch self {
     case .all: ""
-    case .leading(let count): "leading: \(count)"
-    case .leading(let fraction, let rounding): "fraction: \(fraction), rounding: \(rounding)"
+    case .leadingCount(let count): "leading: \(count)"
+    case .leadingFraction(let fraction, let rounding): "fraction: \(fraction), rounding: \(rounding)"
     }
   }
 }
