@@ -1,0 +1,33 @@
+public import NormGenIR
+
+extension Tensor {
+  /// Division of the last axis by its Euclidean length (the paper's ablation; ggml's l2_norm).
+  ///
+  /// - Parameters:
+  ///   - gain: Multiplies the normalized row.
+  ///   - epsilon: Keeps the length from zero.
+  ///   - epsilonPlacement: `.maximum` (ggml: x / max(√Σx², ε)), `.inside`, `.outside` or `.none`.
+  ///   - statistics: The window that the length is taken of.
+  public func l2Norm(
+    gain: Tensor? = nil, epsilon: Float = 1e-12,
+    epsilonPlacement: RMSNormSemantics.EpsilonPlacement = .maximum,
+    statistics: StatisticWindow = .all, fileID: String = #fileID, line: UInt = #line
+  ) -> Tensor {
+    Tensor.composed("l2_norm") {
+      let square = self * self
+      let sumSquare = square.sum(over: statistics, fileID: fileID, line: line)
+        .named("sum_square")
+      let length: Tensor
+      switch epsilonPlacement {
+      case .inside: length = (sumSquare + epsilon).squareRoot()
+      case .outside: length = sumSquare.squareRoot() + epsilon
+      case .maximum: length = sumSquare.squareRoot().maximum(.constant(epsilon))
+      case .none: length = sumSquare.squareRoot()
+      }
+      let inverse = (1 / length).named("inv_length")
+      let value = self * inverse
+      guard let gain else { return value }
+      return (value * gain).stored(as: storage)
+    }
+  }
+}

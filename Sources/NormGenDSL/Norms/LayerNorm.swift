@@ -1,0 +1,150 @@
+public import NormGenIR
+
+/// Every choice that frameworks make differently in a LayerNorm, by name.
+///
+/// The variance is always that of the centred row, mean((x − μ)²): a second pass, which neither
+/// cancels nor turns negative.
+public struct LayerNormSemantics: Hashable, Sendable {
+  /// How gain and shift are applied to the centred row c with the divisor σ.
+  public enum Affine: String, CaseIterable, Hashable, Sendable {
+    /// fma(c · (1/σ), g, b): the last product and sum are rounded once.
+    case fused
+    /// (c · (1/σ)) · g + b, each step rounded.
+    case separate
+    /// (g · (1/σ)) · c + b, each step rounded (oneDNN).
+    case gainFirst
+  }
+
+  /// Where epsilon stands; `.maximum` compares with σ.
+  public var epsilonPlacement: RMSNormSemantics.EpsilonPlacement
+  /// How the centred row is divided by σ; ``Affine/gainFirst`` implies the reciprocal.
+  public var scaling: RMSNormSemantics.Scaling
+  /// How gain and shift are applied.
+  public var affine: Affine
+  /// The rounding before the gain.
+  public var normalizedRounding: RMSNormSemantics.NormalizedRounding
+  /// The rounding between gain and shift.
+  public var gainRounding: RMSNormSemantics.ResultRounding
+  /// The rounding at the end.
+  public var resultRounding: RMSNormSemantics.ResultRounding
+
+  /// Creates a semantics; the defaults are ``normgen``.
+  public init(
+    epsilonPlacement: RMSNormSemantics.EpsilonPlacement = .inside,
+    scaling: RMSNormSemantics.Scaling = .reciprocal, affine: Affine = .fused,
+    normalizedRounding: RMSNormSemantics.NormalizedRounding = .none,
+    gainRounding: RMSNormSemantics.ResultRounding = .none,
+    resultRounding: RMSNormSemantics.ResultRounding = .none
+  ) {
+    self.epsilonPlacement = epsilonPlacement
+    self.scaling = scaling
+    self.affine = affine
+    self.normalizedRounding = normalizedRounding
+    self.gainRounding = gainRounding
+    self.resultRounding = resultRounding
+  }
+
+  /// Float32 throughout, gain and shift by one fused multiply-add.
+  public static let fused = LayerNormSemantics()
+  /// `torch.nn.functional.layer_norm`: Float32, one rounding at the end.
+  public static let torch = LayerNormSemantics(affine: .separate, resultRounding: .input)
+  /// ONNX LayerNormalization-17 with stash_type f32: cast before scale and bias, both in T.
+  public static let onnx = LayerNormSemantics(
+    affine: .separate, normalizedRounding: .input, gainRounding: .input, resultRounding: .input)
+  /// oneDNN: (g · (1/σ)) · (x − μ) + b, one rounding at the end.
+  public static let oneDNN = LayerNormSemantics(affine: .gainFirst, resultRounding: .input)
+  /// The paper's equation 2: (x − μ)/σ · g + b; give epsilon 0 or `.none` for its missing ε.
+  public static let paper = LayerNormSemantics(scaling: .division, affine: .separate)
+
+  /// The presets by their names in the text form.
+  public static let named: KeyValuePairs<String, LayerNormSemantics> = [
+    "fused": .fused, "torch": .torch, "onnx": .onnx, "onednn": .oneDNN, "paper": .paper,
+  ]
+}
+
+extension Tensor {
+  /// Layer normalization of the last axis with biased, centred variance.
+  ///
+  /// - Parameters:
+  ///   - gain: Multiplies the normalized row; shape [n], or anything that broadcasts.
+  ///   - shift: Added at the end; nil for LayerNorm without shift.
+  ///   - epsilon: Keeps the divisor from zero.
+  ///   - statistics: The window that mean and variance are taken of.
+  ///   - semantics: The framework's choices.
+  public func layerNorm(
+    gain: Tensor? = nil, shift: Tensor? = nil, epsilon: Float = 1e-5,
+    statistics: StatisticWindow = .all, semantics: LayerNormSemantics = .fused,
+    fileID: String = #fileID, line: UInt = #line
+  ) -> Tensor {
+    layerNormalization(
+      gain: gain, shift: shift, epsilon: epsilon, statistics: statistics, semantics: semantics,
+      fileID: fileID, line: line
+    ).output
+  }
+
+  /// ``layerNorm(gain:shift:epsilon:statistics:semantics:fileID:line:)`` with its statistics.
+  public func layerNormalization(
+    gain: Tensor? = nil, shift: Tensor? = nil, epsilon: Float = 1e-5,
+    statistics: StatisticWindow = .all, semantics: LayerNormSemantics = .fused,
+    fileID: String = #fileID, line: UInt = #line
+  ) -> Normalization {
+    Tensor.composed("layer_norm") {
+      let mean = self.mean(over: statistics, fileID: fileID, line: line).named("mean_x")
+      let centred = (self - mean).named("centred")
+      let variance = (centred * centred).mean(over: statistics, fileID: fileID, line: line)
+        .named("variance")
+      let divisor: Tensor
+      switch semantics.epsilonPlacement {
+      case .inside: divisor = (variance + epsilon).squareRoot()
+      case .outside: divisor = variance.squareRoot() + epsilon
+      case .maximum: divisor = variance.squareRoot().maximum(.constant(epsilon))
+      case .none: divisor = variance.squareRoot()
+      }
+      let inverse = (1 / divisor).named("inv_deviation")
+      let promoted = DType.promoted([storage, gain?.storage])
+      var value: Tensor
+      if semantics.affine == .gainFirst, let gain {
+        value = (gain * inverse) * centred
+        if let shift { value = value + shift }
+      } else {
+        switch semantics.scaling {
+        case .reciprocal: value = centred * inverse
+        case .division: value = centred / divisor.named("deviation")
+        }
+        value = value.stored(as: storage)
+        switch semantics.normalizedRounding {
+        case .none: break
+        case .input: value = value.rounded(toStorage: storage)
+        case .halfGain:
+          if let type = gain?.storage, type != .f32 { value = value.rounded(to: type) }
+        }
+        value = value.applying(
+          gain: gain, shift: shift, semantics, input: storage, promoted: promoted)
+      }
+      value = value.rounded(semantics.resultRounding, input: storage, promoted: promoted)
+      let kept: DType?
+      switch semantics.resultRounding {
+      case .none, .input: kept = storage
+      case .promoted: kept = promoted
+      }
+      return Normalization(
+        output: value.stored(as: kept), mean: mean, inverseDeviation: inverse)
+    }
+  }
+
+  private func applying(
+    gain: Tensor?, shift: Tensor?, _ semantics: LayerNormSemantics, input: DType?,
+    promoted: DType?
+  ) -> Tensor {
+    if let gain, let shift, semantics.affine == .fused, semantics.gainRounding == .none {
+      return multiplyAdd(gain, shift)
+    }
+    var value = self
+    if let gain {
+      value = (value * gain)
+        .rounded(semantics.gainRounding, input: input, promoted: promoted)
+    }
+    if let shift { value = value + shift }
+    return value
+  }
+}

@@ -1,0 +1,190 @@
+public import NormGenIR
+private import Synchronization
+
+/// A value of a kernel under construction: immutable, and computed by nothing until it is compiled.
+///
+/// Tensors form a graph that may share values. A tensor made from operands that do not fit
+/// carries the error, which `Kernel.graph()` throws with the place it came from.
+///
+/// Equality is identity.
+public struct Tensor: Sendable {
+  let node: TensorNode
+  /// The type that the value is stored in if it becomes an output without a type of its own.
+  ///
+  /// It is the promotion of the operands' types: two equal types stay, different ones give f32.
+  /// Constants and statistics do not take part.
+  public let storage: DType?
+
+  init(node: TensorNode, storage: DType?) {
+    self.node = node
+    self.storage = storage
+  }
+
+  /// The shape; a scalar's if the tensor carries an error.
+  public var shape: Shape { node.shape }
+
+  /// Whether two tensors are the same value.
+  public func isIdentical(to other: Tensor) -> Bool { node === other.node }
+
+  /// A tensor that the kernel reads.
+  ///
+  /// - Parameters:
+  ///   - name: The parameter's name in C and in calls.
+  ///   - axes: The shape; its last axis is the row. A shape that begins with `.rows` has one such
+  ///     row set for each row, any other is shared by all rows.
+  ///   - storage: The type of the elements in memory.
+  public static func input(
+    _ name: String, _ axes: [Extent], _ storage: DType,
+    fileID: String = #fileID, line: UInt = #line
+  ) -> Tensor {
+    let location = SourceLocation(fileID: fileID, line: line)
+    do {
+      let shape = try Shape(axes)
+      return make(
+        .input(name: name, storage: storage), [], requested: shape, storage: storage,
+        location: location)
+    } catch {
+      return Tensor(failed: GraphError(.shape(error), at: location))
+    }
+  }
+
+  /// A Float32 constant.
+  public static func constant(_ value: Float) -> Tensor {
+    make(.constant(value), [], storage: nil, location: nil)
+  }
+
+  /// The tensor under a name of its own, for the text form and the emitted C.
+  public func named(_ name: String) -> Tensor {
+    Tensor(node: node.renamed(name), storage: storage)
+  }
+
+  /// The tensor with another default storage type; the value itself does not change.
+  public func stored(as storage: DType?) -> Tensor { Tensor(node: node, storage: storage) }
+
+  /// An explicit rounding point: the nearest value of `type`, ties to even.
+  public func rounded(
+    to type: DType, fileID: String = #fileID, line: UInt = #line
+  ) -> Tensor {
+    Tensor.make(
+      .convert(type), [self], storage: type, location: SourceLocation(fileID: fileID, line: line))
+  }
+
+  /// The same elements in row-major order under another shape, such as one row per head.
+  public func reshaped(
+    _ axes: [Extent], fileID: String = #fileID, line: UInt = #line
+  ) -> Tensor {
+    let location = SourceLocation(fileID: fileID, line: line)
+    do {
+      let shape = try Shape(axes)
+      if node.error == nil, shape == self.shape { return self }
+      return Tensor.make(.reshape, [self], requested: shape, storage: storage, location: location)
+    } catch {
+      return Tensor(failed: node.error ?? GraphError(.shape(error), at: location))
+    }
+  }
+
+  /// Runs `body` inside a named composition: values created in it are printed as one block.
+  public static func composed<Result>(_ name: String, _ body: () -> Result) -> Result {
+    TensorNode.$scope.withValue(ScopePath(name: name, parent: TensorNode.scope), operation: body)
+  }
+}
+
+extension Tensor {
+  init(failed error: GraphError) {
+    let node = TensorNode(
+      op: .constant(0), operands: [], shape: .scalar, name: nil, location: error.location,
+      error: error)
+    self.init(node: node, storage: nil)
+  }
+
+  /// Applies an operation; the result's storage is the promotion of the operands'.
+  static func apply(
+    _ op: ElementwiseOp, _ operands: [Tensor], fileID: String? = nil, line: UInt = 0
+  ) -> Tensor {
+    let location = fileID.map { SourceLocation(fileID: $0, line: line) }
+    return make(
+      .elementwise(op), operands, storage: DType.promoted(operands.map(\.storage)),
+      location: location)
+  }
+
+  static func make(
+    _ op: Op, _ operands: [Tensor], requested: Shape = .scalar, storage: DType?,
+    location: SourceLocation?
+  ) -> Tensor {
+    if let error = operands.lazy.compactMap(\.node.error).first {
+      return Tensor(failed: error)
+    }
+    do {
+      let shape = try op.resultShape(of: operands.map(\.shape), requested: requested)
+      let node = TensorNode(
+        op: op, operands: operands.map(\.node), shape: shape, name: nil, location: location,
+        error: nil)
+      return Tensor(node: node, storage: storage)
+    } catch {
+      let place = location ?? operands.lazy.compactMap(\.node.location).first
+      return Tensor(failed: GraphError(.shape(error), at: place))
+    }
+  }
+}
+
+extension DType {
+  /// The type that values of several types are stored in together; nil if none has a type.
+  public static func promoted(_ types: [DType?]) -> DType? {
+    let known = Set(types.compactMap { $0 })
+    return known.count > 1 ? .f32 : known.first
+  }
+}
+
+/// One vertex of the graph under construction.
+final class TensorNode: Sendable {
+  @TaskLocal static var scope: ScopePath?
+  private static let counter = Atomic<UInt64>(0)
+
+  /// Grows with creation, so that sorting by it gives the order in which the code was written.
+  let sequence: UInt64
+  let op: Op
+  let operands: [TensorNode]
+  let shape: Shape
+  let name: String?
+  let scope: ScopePath?
+  let location: SourceLocation?
+  let error: GraphError?
+
+  init(
+    op: Op, operands: [TensorNode], shape: Shape, name: String?, location: SourceLocation?,
+    error: GraphError?
+  ) {
+    self.sequence = TensorNode.counter.wrappingAdd(1, ordering: .relaxed).newValue
+    self.op = op
+    self.operands = operands
+    self.shape = shape
+    self.name = name
+    self.scope = TensorNode.scope
+    self.location = location
+    self.error = error
+  }
+
+  private init(_ other: TensorNode, name: String) {
+    self.sequence = other.sequence
+    self.op = other.op
+    self.operands = other.operands
+    self.shape = other.shape
+    self.name = name
+    self.scope = other.scope
+    self.location = other.location
+    self.error = other.error
+  }
+
+  func renamed(_ name: String) -> TensorNode { TensorNode(self, name: name) }
+}
+
+/// The compositions that a value was created in, innermost first.
+final class ScopePath: Sendable {
+  let name: String
+  let parent: ScopePath?
+
+  init(name: String, parent: ScopePath?) {
+    self.name = name
+    self.parent = parent
+  }
+}
