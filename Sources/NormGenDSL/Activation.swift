@@ -13,25 +13,34 @@ import NormGenIR
 public struct Activation: Sendable {
   /// The name in the text form and in emitted comments.
   public let name: String
+  private let isComposed: Bool
   private let body: @Sendable (Tensor) -> Tensor
 
   /// Creates an activation from its definition.
   public init(_ name: String, _ body: @escaping @Sendable (Tensor) -> Tensor) {
+    self.init(name, isComposed: true, body)
+  }
+
+  /// A single primitive needs no block of its own in the text form.
+  private init(
+    _ name: String, isComposed: Bool, _ body: @escaping @Sendable (Tensor) -> Tensor
+  ) {
     self.name = name
+    self.isComposed = isComposed
     self.body = body
   }
 
   /// Applies the activation.
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    Tensor.composed(name) { body(x) }
+    isComposed ? Tensor.composed(name) { body(x) } : body(x)
   }
 
   /// max(x, 0).
-  public static let relu = Activation("relu") { $0.maximum(.constant(0)) }
+  public static let relu = Activation("relu", isComposed: false) { $0.maximum(.constant(0)) }
   /// The logistic function 1 / (1 + e⁻ˣ).
-  public static let sigmoid = Activation("sigmoid") { .apply(.sigmoid, [$0]) }
+  public static let sigmoid = Activation("sigmoid", isComposed: false) { .apply(.sigmoid, [$0]) }
   /// The hyperbolic tangent.
-  public static let tanh = Activation("tanh") { .apply(.tanh, [$0]) }
+  public static let tanh = Activation("tanh", isComposed: false) { .apply(.tanh, [$0]) }
   /// x · sigmoid(x), also called swish.
   public static let silu = Activation("silu") { x in x * .apply(.sigmoid, [x]) }
   /// x · Φ(x) with the exact error function: 0.5·x·(1 + erf(x/√2)).

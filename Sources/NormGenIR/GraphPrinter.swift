@@ -143,7 +143,8 @@ public struct GraphPrinter {
     case .elementwise(let op):
       return elementwise(op, operands)
     case .statistic(let statistic):
-      let term = operands.count == 2
+      let term =
+        operands.count == 2
         ? infix("*", operands, .product) : operand(operands[0], atLeast: .sum)
       let window = statistic.window.description
       let name = GraphPrinter.functionName(of: statistic.reduction)

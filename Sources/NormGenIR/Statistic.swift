@@ -71,7 +71,8 @@ extension StatisticWindow: CustomStringConvertible {
     switch self {
     case .all: ""
     case .leadingCount(let count): "leading: \(count)"
-    case .leadingFraction(let fraction, let rounding): "fraction: \(fraction), rounding: \(rounding)"
+    case .leadingFraction(let fraction, let rounding):
+      "fraction: \(fraction), rounding: \(rounding)"
     }
   }
 }

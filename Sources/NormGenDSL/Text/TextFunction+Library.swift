@@ -1,0 +1,90 @@
+import NormGenIR
+
+extension TextFunction {
+  /// Every function that the text form knows without registration.
+  static let library: [String: TextFunction] = {
+    var table: [String: TextFunction] = [:]
+    for function in primitives + norms + Activation.named.map({ TextFunction($0) }) {
+      table[function.name] = function
+    }
+    return table
+  }()
+
+  private static let primitives: [TextFunction] =
+    ElementwiseOp.allCases.compactMap { op in
+      guard let name = op.functionName, op != .selectGreater else { return nil }
+      return TextFunction(name) { arguments throws(TextArgumentError) in
+        var operands: [Tensor] = []
+        for _ in 0..<op.arity { operands.append(try arguments.tensor()) }
+        return .apply(op, operands)
+      }
+    }
+    + DType.allCases.map { type in
+      TextFunction(type.rawValue) { arguments throws(TextArgumentError) in
+        try arguments.tensor().rounded(to: type)
+      }
+    }
+    + Reduction.allCases.map { reduction in
+      TextFunction(GraphPrinter.functionName(of: reduction)) {
+        arguments throws(TextArgumentError) in
+        let term = try arguments.tensor()
+        let window = try arguments.window()
+        switch reduction {
+        case .sum: return term.sum(over: window)
+        case .mean: return term.mean(over: window)
+        case .max: return term.rowMaximum(over: window)
+        case .min: return term.rowMinimum(over: window)
+        }
+      }
+    }
+
+  private static let norms: [TextFunction] = [
+    TextFunction("rms_norm") { arguments throws(TextArgumentError) in
+      try rmsNormalization(&arguments).output
+    },
+    TextFunction("rms_norm_inverse") { arguments throws(TextArgumentError) in
+      try rmsNormalization(&arguments).inverseDeviation
+    },
+    TextFunction("layer_norm") { arguments throws(TextArgumentError) in
+      try layerNormalization(&arguments).output
+    },
+    TextFunction("layer_norm_inverse") { arguments throws(TextArgumentError) in
+      try layerNormalization(&arguments).inverseDeviation
+    },
+    TextFunction("l2_norm") { arguments throws(TextArgumentError) in
+      let x = try arguments.tensor()
+      let placements = RMSNormSemantics.EpsilonPlacement.allCases.map { ($0.rawValue, $0) }
+      return x.l2Norm(
+        gain: try arguments.tensor("gain"),
+        epsilon: try arguments.number("epsilon") ?? 1e-12,
+        epsilonPlacement: try arguments.choice("placement", of: placements) ?? .maximum,
+        statistics: try arguments.window())
+    },
+    TextFunction("leaky_relu") { arguments throws(TextArgumentError) in
+      let x = try arguments.tensor()
+      return x.leakyReLU(slope: try arguments.number("slope") ?? 0.01)
+    },
+  ]
+
+  private static func rmsNormalization(
+    _ arguments: inout TextArguments
+  ) throws(TextArgumentError) -> Normalization {
+    let x = try arguments.tensor()
+    let presets = RMSNormSemantics.named.map { ($0.key, $0.value) }
+    return x.rmsNormalization(
+      gain: try arguments.tensor("gain"), shift: try arguments.tensor("shift"),
+      epsilon: try arguments.number("epsilon") ?? 1e-6, statistics: try arguments.window(),
+      semantics: try arguments.choice("semantics", of: presets) ?? .fused)
+  }
+
+  private static func layerNormalization(
+    _ arguments: inout TextArguments
+  ) throws(TextArgumentError) -> Normalization {
+    let x = try arguments.tensor()
+    let presets = LayerNormSemantics.named.map { ($0.key, $0.value) }
+    return x.layerNormalization(
+      gain: try arguments.tensor("gain"), shift: try arguments.tensor("shift"),
+      epsilon: try arguments.number("epsilon") ?? 1e-5, statistics: try arguments.window(),
+      semantics: try arguments.choice("semantics", of: presets) ?? .fused)
+  }
+}
