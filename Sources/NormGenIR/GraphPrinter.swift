@@ -13,6 +13,11 @@ public struct GraphPrinter {
     GraphPrinter(graph).text
   }
 
+  /// The right-hand side that defines `id` in the text form, such as `mean(x * x)`.
+  public static func definition(of id: ValueID, in graph: Graph) -> String {
+    GraphPrinter(graph).definition(id)
+  }
+
   /// The values that the text form gives a statement of their own, in order.
   ///
   /// These are the named, the shared and the stored values, and those used from another scope.

@@ -1,0 +1,166 @@
+public import NormGenIR
+
+/// A kernel as explicit loops over rows and vectors, for one number of lanes.
+///
+/// Everything that fixes the bits is fixed in the graph already; the loops only say in which
+/// order independent work is done and where values live meanwhile.
+public struct LoopKernel: Hashable, Sendable {
+  /// The kernel's name.
+  public let name: String
+  /// The parameters: inputs, then outputs.
+  public let buffers: [Buffer]
+  /// Float32 lanes of a vector.
+  public let lanes: Int
+  /// What is done for one index of `rows`, under the loop over rows.
+  public let row: [Stmt]
+  /// The schedule in words, for the head of the emitted file and `explain`.
+  public let summary: [String]
+
+  /// Creates a kernel without checking it; see ``LoopVerifier``.
+  public init(name: String, buffers: [Buffer], lanes: Int, row: [Stmt], summary: [String]) {
+    self.name = name
+    self.buffers = buffers
+    self.lanes = lanes
+    self.row = row
+    self.summary = summary
+  }
+}
+
+/// A tensor parameter.
+public struct Buffer: Hashable, Sendable {
+  /// The parameter's name, unique in the kernel.
+  public let name: String
+  /// The type of the elements in memory.
+  public let storage: DType
+  /// The shape; with `rows` the parameter has a row stride.
+  public let shape: Shape
+  /// Whether the kernel writes it.
+  public let isOutput: Bool
+
+  /// Creates a parameter.
+  public init(name: String, storage: DType, shape: Shape, isOutput: Bool) {
+    self.name = name
+    self.storage = storage
+    self.shape = shape
+    self.isOutput = isOutput
+  }
+}
+
+/// A place in a buffer or scratch row that elements are counted from.
+public struct Pointer: Hashable, Sendable {
+  /// The name, unique in the kernel.
+  public let name: String
+  /// The type of the elements.
+  public let storage: DType
+
+  /// Creates a pointer.
+  public init(name: String, storage: DType) {
+    self.name = name
+    self.storage = storage
+  }
+}
+
+/// A whole number: a loop index, an offset in elements.
+public indirect enum Index: Hashable, Sendable {
+  /// A known number.
+  case constant(Int)
+  /// A loop index, or `row`.
+  case variable(String)
+  /// The row stride of a buffer in elements.
+  case stride(String)
+  /// A sum.
+  case sum(Index, Index)
+  /// A product.
+  case product(Index, Index)
+
+  /// The sum, with constants folded.
+  public static func + (left: Index, right: Index) -> Index {
+    switch (left, right) {
+    case (.constant(0), _): right
+    case (_, .constant(0)): left
+    case (.constant(let a), .constant(let b)): .constant(a + b)
+    default: .sum(left, right)
+    }
+  }
+
+  /// The product, with constants folded.
+  public static func * (left: Index, right: Index) -> Index {
+    switch (left, right) {
+    case (.constant(0), _), (_, .constant(0)): .constant(0)
+    case (.constant(1), _): right
+    case (_, .constant(1)): left
+    case (.constant(let a), .constant(let b)): .constant(a * b)
+    default: .product(left, right)
+    }
+  }
+}
+
+/// Which lanes of a vector take part.
+public enum Lanes: Hashable, Sendable {
+  /// All of them.
+  case all
+  /// The first `count`, 0 < count < lanes.
+  case first(Int)
+}
+
+/// A Float32 value: a vector of lanes, or a scalar.
+public indirect enum LoopExpr: Hashable, Sendable {
+  /// A defined vector.
+  case vector(String)
+  /// A defined scalar.
+  case scalar(String)
+  /// A constant.
+  case constant(Float)
+  /// Consecutive elements, widened; lanes that take no part are +0.
+  case load(Pointer, at: Index, Lanes)
+  /// One element, widened.
+  case loadScalar(Pointer, at: Index)
+  /// A graph operation; scalars are broadcast where an operand is a vector.
+  case apply(ElementwiseOp, [LoopExpr])
+  /// Rounding to a storage type, kept as Float32.
+  case rounded(DType, LoopExpr)
+  /// The tree over the 64 partials of an array.
+  case combined(Reduction, partials: String)
+
+  /// Whether the value is a vector.
+  public var isVector: Bool {
+    switch self {
+    case .vector, .load: true
+    case .scalar, .constant, .loadScalar, .combined: false
+    case .apply(_, let operands): operands.contains { $0.isVector }
+    case .rounded(_, let operand): operand.isVector
+    }
+  }
+}
+
+/// One step of a kernel.
+public indirect enum Stmt: Hashable, Sendable {
+  /// A sentence for the reader.
+  case comment(String)
+  /// A pointer into a buffer.
+  case pointer(Pointer, buffer: String, offset: Index)
+  /// A row of Float32 that only this kernel sees.
+  case scratch(Pointer, count: Int)
+  /// The 64 partials of a statistic, at their reduction's identity.
+  case partials(String, Reduction)
+  /// A named value.
+  case define(String, LoopExpr)
+  /// A scalar that later statements change, at its first value.
+  case variable(String, LoopExpr)
+  /// A new value for a variable.
+  case assign(String, LoopExpr)
+  /// A half-open loop: `index` from `from` while below `to`, by `step`.
+  case loop(index: String, from: Index, to: Index, step: Int, body: [Stmt])
+  /// Adds one vector of terms to the partials of `slot`; two terms are multiplied and fused.
+  case accumulate(partials: String, slot: Index, Reduction, terms: [LoopExpr], Lanes)
+  /// Stores a vector, rounding to the pointer's type.
+  case store(Pointer, at: Index, LoopExpr, Lanes)
+  /// Stores one element, rounding to the pointer's type.
+  case storeScalar(Pointer, at: Index, LoopExpr)
+}
+
+/// The canonical order as it looks from a vector unit.
+public enum Partials {
+  /// Vectors that hold the 64 partials.
+  public static func vectors(lanes: Int) -> Int { SumOrder.partials / lanes }
+}

@@ -1,0 +1,193 @@
+import NormGenIR
+
+/// A loop program that breaks its own rules; always a defect of the strategy that made it.
+public struct LoopError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The kernel.
+  public let kernel: String
+  /// The rule and what was found.
+  public let message: String
+
+  /// Creates an error.
+  public init(kernel: String, message: String) {
+    self.kernel = kernel
+    self.message = message
+  }
+
+  public var description: String { "loops of kernel '\(kernel)': \(message)" }
+}
+
+/// Checks that names are defined before use, that types fit, that every access stays inside its
+/// buffer and that every output element is written exactly once.
+///
+/// Accesses are checked by running the loops over one row with real indices.
+public struct LoopVerifier {
+  private let kernel: LoopKernel
+  private var buffers: [String: Buffer] = [:]
+  private var extents: [String: (buffer: String?, offset: Int, count: Int)] = [:]
+  private var writes: [String: [UInt8]] = [:]
+  private var vectors: Set<String> = []
+  private var scalars: Set<String> = []
+  private var variables: Set<String> = []
+  private var partials: [String: Reduction] = [:]
+  private var indices: [String: Int] = ["row": 0]
+
+  /// Verifies `kernel`.
+  public static func verify(_ kernel: LoopKernel) throws(LoopError) {
+    var verifier = LoopVerifier(kernel)
+    try verifier.run(kernel.row)
+    try verifier.checkWrites()
+  }
+
+  private init(_ kernel: LoopKernel) {
+    self.kernel = kernel
+    for buffer in kernel.buffers {
+      buffers[buffer.name] = buffer
+      if buffer.isOutput {
+        writes[buffer.name] = [UInt8](repeating: 0, count: buffer.shape.elementsPerRow)
+      }
+    }
+  }
+
+  private func error(_ message: String) -> LoopError {
+    LoopError(kernel: kernel.name, message: message)
+  }
+
+  private func checkWrites() throws(LoopError) {
+    for buffer in kernel.buffers where buffer.isOutput {
+      let counts = writes[buffer.name] ?? []
+      if let element = counts.firstIndex(where: { $0 != 1 }) {
+        throw error("'\(buffer.name)' element \(element) is written \(counts[element]) times")
+      }
+    }
+  }
+
+  private mutating func run(_ statements: [Stmt]) throws(LoopError) {
+    for statement in statements { try run(statement) }
+  }
+
+  private mutating func run(_ statement: Stmt) throws(LoopError) {
+    switch statement {
+    case .comment: break
+    case .pointer(let pointer, let name, let offset):
+      guard let buffer = buffers[name] else { throw error("no buffer is named '\(name)'") }
+      guard buffer.storage == pointer.storage else {
+        throw error("'\(pointer.name)' is \(pointer.storage), '\(name)' is \(buffer.storage)")
+      }
+      let start = try value(offset)
+      extents[pointer.name] = (name, start, buffer.shape.elementsPerRow)
+    case .scratch(let pointer, let count):
+      extents[pointer.name] = (nil, 0, count)
+    case .partials(let name, let reduction):
+      partials[name] = reduction
+    case .define(let name, let expression):
+      try check(expression)
+      if expression.isVector { vectors.insert(name) } else { scalars.insert(name) }
+    case .variable(let name, let expression):
+      try check(expression)
+      guard !expression.isVector else { throw error("the variable '\(name)' must be a scalar") }
+      scalars.insert(name)
+      variables.insert(name)
+    case .assign(let name, let expression):
+      try check(expression)
+      guard variables.contains(name), !expression.isVector else {
+        throw error("'\(name)' is no scalar variable")
+      }
+    case .loop(let index, let from, let to, let step, let body):
+      guard step > 0, indices[index] == nil else {
+        throw error("the loop over '\(index)' has step \(step) or shadows another")
+      }
+      let first = try value(from)
+      let end = try value(to)
+      for position in stride(from: first, to: end, by: step) {
+        indices[index] = position
+        try run(body)
+      }
+      indices[index] = nil
+    case .accumulate(let name, let slot, let reduction, let terms, let lanes):
+      guard partials[name] == reduction else { throw error("no \(reduction) partials '\(name)'") }
+      guard (0..<Partials.vectors(lanes: kernel.lanes)).contains(try value(slot)) else {
+        throw error("'\(name)' has no slot \(try value(slot))")
+      }
+      try check(lanes)
+      for term in terms { try check(term) }
+    case .store(let pointer, let index, let expression, let lanes):
+      try check(expression)
+      try check(lanes)
+      try write(pointer, try value(index), count(lanes))
+    case .storeScalar(let pointer, let index, let expression):
+      try check(expression)
+      guard !expression.isVector else { throw error("a vector is stored as one element") }
+      try write(pointer, try value(index), 1)
+    }
+  }
+
+  private mutating func write(_ pointer: Pointer, _ start: Int, _ count: Int) throws(LoopError) {
+    let offset = try access(pointer, start, count)
+    guard let name = extents[pointer.name]?.buffer else { return }
+    guard buffers[name]?.isOutput == true else { throw error("the input '\(name)' is written") }
+    for element in offset..<(offset + count) { writes[name]?[element] &+= 1 }
+  }
+
+  @discardableResult
+  private func access(_ pointer: Pointer, _ start: Int, _ count: Int) throws(LoopError) -> Int {
+    guard let extent = extents[pointer.name] else {
+      throw error("the pointer '\(pointer.name)' is used before it is defined")
+    }
+    let first = extent.offset + start
+    guard first >= 0, first + count <= extent.count else {
+      throw error(
+        "elements \(first)..<\(first + count) of '\(pointer.name)', which has \(extent.count)")
+    }
+    return first
+  }
+
+  private func count(_ lanes: Lanes) -> Int {
+    switch lanes {
+    case .all: kernel.lanes
+    case .first(let count): count
+    }
+  }
+
+  private func check(_ lanes: Lanes) throws(LoopError) {
+    if case .first(let count) = lanes, !(1..<kernel.lanes).contains(count) {
+      throw error("\(count) of \(kernel.lanes) lanes")
+    }
+  }
+
+  private func check(_ expression: LoopExpr) throws(LoopError) {
+    switch expression {
+    case .vector(let name):
+      guard vectors.contains(name) else { throw error("no vector is named '\(name)'") }
+    case .scalar(let name):
+      guard scalars.contains(name) else { throw error("no scalar is named '\(name)'") }
+    case .constant: break
+    case .load(let pointer, let index, let lanes):
+      try check(lanes)
+      try access(pointer, try value(index), count(lanes))
+    case .loadScalar(let pointer, let index):
+      try access(pointer, try value(index), 1)
+    case .apply(let op, let operands):
+      guard operands.count == op.arity else {
+        throw error("\(op) has \(operands.count) operands")
+      }
+      for operand in operands { try check(operand) }
+    case .rounded(_, let operand):
+      try check(operand)
+    case .combined(let reduction, let name):
+      guard partials[name] == reduction else { throw error("no \(reduction) partials '\(name)'") }
+    }
+  }
+
+  /// The value of an index for row 0.
+  private func value(_ index: Index) throws(LoopError) -> Int {
+    switch index {
+    case .constant(let value): return value
+    case .variable(let name):
+      guard let value = indices[name] else { throw error("no index is named '\(name)'") }
+      return value
+    case .stride: return 0
+    case .sum(let left, let right): return try value(left) + value(right)
+    case .product(let left, let right): return try value(left) * value(right)
+    }
+  }
+}

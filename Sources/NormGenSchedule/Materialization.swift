@@ -1,0 +1,121 @@
+public import NormGenIR
+
+/// Where each pass takes the row-wise values from that an earlier pass has computed already.
+///
+/// A value is read back from an output that holds it exactly, or from a scratch row, where that
+/// costs less than computing it again from memory.
+public struct Materialization: Hashable, Sendable {
+  /// How a pass obtains a row-wise value.
+  public enum Source: Hashable, Sendable {
+    /// From its operands.
+    case computed
+    /// From the output with this index.
+    case output(Int)
+    /// From a scratch row.
+    case scratch
+  }
+
+  /// The sources by pass, for the values that a pass needs.
+  public let sources: [[ValueID: Source]]
+  /// The values that a pass writes to scratch rows, by pass.
+  public let scratchStores: [[ValueID]]
+
+  /// Scratch rows live on the stack: at most 64 KiB of Float32.
+  static let longestScratchRow = 16384
+
+  /// Decides for every value that more than one pass needs.
+  ///
+  /// With `keepsInputs` inputs are kept as well, which pays for rows of a few vectors.
+  public init(region: Region, keepsInputs: Bool) {
+    let graph = region.graph
+    let passes = region.passes.indices
+    var sources = [[ValueID: Source]](repeating: [:], count: passes.count)
+    var scratchStores = [[ValueID]](repeating: [], count: passes.count)
+    for pass in passes {
+      for root in Materialization.roots(of: pass, in: region) { sources[pass][root] = .computed }
+    }
+    for id in graph.values.reversed() where region.roles[id.index] == .row {
+      let needing = passes.filter { sources[$0][id] != nil }
+      guard let first = needing.first else { continue }
+      let cost = Materialization.cost(of: id, in: region)
+      let output = Materialization.exactOutput(of: id, in: region)
+      let coversRow = Materialization.coversRow(pass: first, in: region)
+      for pass in needing {
+        var source = Source.computed
+        if pass > first {
+          if let output, output.pass < pass, cost > 1 {
+            source = .output(output.index)
+          } else if coversRow, region.rowExtent <= Materialization.longestScratchRow,
+            cost >= (keepsInputs ? 1 : 6)
+          {
+            source = .scratch
+          }
+        }
+        sources[pass][id] = source
+        if source == .scratch, !scratchStores[first].contains(id) {
+          scratchStores[first].append(id)
+        }
+        if source == .computed {
+          for operand in graph[id].operands where region.roles[operand.index] == .row {
+            sources[pass][operand] = sources[pass][operand] ?? .computed
+          }
+        }
+      }
+    }
+    self.sources = sources
+    self.scratchStores = scratchStores.map { $0.sorted() }
+  }
+
+  private static func roots(of pass: Int, in region: Region) -> [ValueID] {
+    let plan = region.passes[pass]
+    let terms = plan.statistics.flatMap { region.graph[$0].operands }
+    let stored = plan.stores.map { region.graph.outputs[$0].value }
+    return (terms + stored).filter { region.roles[$0.index] == .row }
+  }
+
+  /// The cost of computing a value from memory, in vector loads.
+  private static func cost(of root: ValueID, in region: Region) -> Double {
+    var seen: Set<ValueID> = []
+    var stack = [root]
+    var cost = 0.0
+    while let id = stack.popLast() {
+      guard region.roles[id.index] == .row, seen.insert(id).inserted else { continue }
+      let node = region.graph[id]
+      switch node.op {
+      case .input: cost += 1
+      case .constant, .statistic: break
+      case .convert: cost += 1
+      case .reshape: break
+      case .elementwise(let op):
+        if op.elementaryFunction != nil {
+          cost += 12
+        } else if op == .divide || op == .squareRoot {
+          cost += 4
+        } else {
+          cost += 0.5
+        }
+      }
+      stack.append(contentsOf: node.operands)
+    }
+    return cost
+  }
+
+  /// An output whose stored elements are the value itself, and the pass that stores it.
+  private static func exactOutput(
+    of id: ValueID, in region: Region
+  ) -> (index: Int, pass: Int)? {
+    for (pass, plan) in region.passes.enumerated() {
+      for index in plan.stores where region.graph.outputs[index].value == id {
+        let storage = region.graph.outputs[index].storage
+        if storage == .f32 || region.graph[id].op == .convert(storage) { return (index, pass) }
+      }
+    }
+    return nil
+  }
+
+  private static func coversRow(pass: Int, in region: Region) -> Bool {
+    let plan = region.passes[pass]
+    return !plan.stores.isEmpty
+      || plan.statistics.contains { region.window(of: $0) == region.rowExtent }
+  }
+}

@@ -1,0 +1,86 @@
+import NormGenIR
+
+/// Pushes reshapes through elementwise steps to inputs and outputs, where they cost nothing.
+///
+/// A contiguous row has the same elements in the same order under every shape, so a reshaped
+/// parameter is read by other loops over the same memory.
+enum ReshapeRemover {
+  /// The graph without reshape nodes, and the declared shapes of the parameters.
+  static func removed(
+    from graph: Graph
+  ) throws(PlanError) -> (graph: Graph, parameterShapes: [String: Shape]) {
+    var declared: [String: Shape] = [:]
+    for id in graph.inputs {
+      if case .input(let name, _) = graph[id].op { declared[name] = graph[id].shape }
+    }
+    for output in graph.outputs { declared[output.name] = graph[output.value].shape }
+    let hasReshape = graph.nodes.contains { $0.op == .reshape }
+    guard hasReshape else { return (graph, declared) }
+
+    // The shape of the statistics' rows wins; without a statistic any shape will do.
+    var builder = Builder(graph: graph)
+    let view = try builder.view()
+    for id in graph.values { try builder.add(id, view: view) }
+    let outputs = graph.outputs.map {
+      Output(name: $0.name, value: builder.new[$0.value.index], storage: $0.storage)
+    }
+    let inputs = graph.inputs.map { builder.new[$0.index] }
+    return (
+      Graph(
+        name: graph.name, nodes: builder.nodes, inputs: inputs, outputs: outputs,
+        scopes: graph.scopes), declared
+    )
+  }
+
+  private struct Builder {
+    let graph: Graph
+    var nodes: [Node] = []
+    var new: [ValueID] = []
+
+    /// The fixed extents that every full row is seen under.
+    func view() throws(PlanError) -> [Int] {
+      var views: Set<[Int]> = []
+      for id in graph.values {
+        guard case .statistic = graph[id].op else { continue }
+        for operand in graph[id].operands where graph[operand].shape.hasRows {
+          views.insert(graph[operand].shape.extents)
+        }
+      }
+      if views.count > 1 {
+        let list = views.map { "\($0)" }.sorted().joined(separator: " and ")
+        throw PlanError(
+          kernel: graph.name,
+          message: "statistics run over rows seen as \(list); one kernel sees a row one way")
+      }
+      if let view = views.first { return view }
+      return graph.nodes.map(\.shape).filter(\.hasRows).map(\.extents)
+        .max { $0.count < $1.count } ?? [1]
+    }
+
+    mutating func add(_ id: ValueID, view: [Int]) throws(PlanError) {
+      let node = graph[id]
+      if case .reshape = node.op {
+        new.append(new[node.operands[0].index])
+        return
+      }
+      let operands = node.operands.map { new[$0.index] }
+      let shape: Shape
+      do {
+        let requested = reshaped(node.shape, to: view)
+        shape = try node.op.resultShape(
+          of: operands.map { nodes[$0.index].shape }, requested: requested)
+      } catch {
+        throw PlanError(kernel: graph.name, message: "after removing reshapes, \(error)")
+      }
+      new.append(ValueID(nodes.count))
+      nodes.append(
+        Node(op: node.op, operands: operands, shape: shape, name: node.name, scope: node.scope))
+    }
+
+    /// A shape with as many elements as a row of the view is seen as the view.
+    private func reshaped(_ shape: Shape, to view: [Int]) -> Shape {
+      guard shape.elementsPerRow == view.reduce(1, *) else { return shape }
+      return Shape(hasRows: shape.hasRows, extents: view)
+    }
+  }
+}

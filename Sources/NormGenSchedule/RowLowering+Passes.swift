@@ -1,0 +1,347 @@
+import NormGenIR
+import NormGenLoops
+
+extension RowLowering {
+  /// Something that a pass does for every element up to `extent`.
+  private struct Item {
+    enum Kind {
+      case statistic(ValueID, partials: String)
+      case store(Int)
+      case scratch(ValueID)
+    }
+
+    let kind: Kind
+    let extent: Int
+  }
+
+  /// The loops of a pass, with the scalars before it and its statistics after it.
+  mutating func statements(ofPass pass: Int) -> [Stmt] {
+    let plan = region.passes[pass]
+    var statements: [Stmt] = scalarStatements(beforePass: pass)
+    let stores =
+      plan.stores.map { Item(kind: .store($0), extent: region.rowExtent) }
+      + materialization.scratchStores[pass].map {
+        Item(kind: .scratch($0), extent: region.rowExtent)
+      }
+    guard !plan.statistics.isEmpty || !stores.isEmpty else { return statements }
+    statements.append(.comment(comment(ofPass: pass)))
+    guard !plan.statistics.isEmpty else {
+      return statements + plainLoops(stores, pass: pass)
+    }
+
+    let reductions = plan.statistics.map { id -> (id: ValueID, name: String, extent: Int) in
+      (id, names.fresh("\(label(of: id))_partials"), region.window(of: id))
+    }
+    let items =
+      reductions.map { Item(kind: .statistic($0.id, partials: $0.name), extent: $0.extent) }
+      + stores
+    let end = items.map(\.extent).max() ?? 0
+    if end <= SumOrder.block {
+      statements += block(items, base: .constant(0), from: 0, to: end, pass: pass)
+      for reduction in reductions {
+        let name = names.fresh(label(of: reduction.id))
+        let total = LoopExpr.combined(self.reduction(reduction.id), partials: reduction.name)
+        statements.append(.define(name, finished(total, reduction.id, reduction.extent)))
+        scalarNames[reduction.id] = name
+      }
+      return statements
+    }
+
+    var totals: [ValueID: String] = [:]
+    for reduction in reductions {
+      let name = names.fresh("\(label(of: reduction.id))_total")
+      totals[reduction.id] = name
+      statements.append(.variable(name, .constant(identity(of: reduction.id))))
+    }
+    let fullBlocks = (items.map(\.extent).min() ?? 0) / SumOrder.block
+    if fullBlocks > 0 {
+      var body = block(
+        items, base: .variable("block"), from: 0, to: SumOrder.block, pass: pass, isRepeated: true)
+      body += reductions.map { added($0.id, $0.name, totals) }
+      statements.append(
+        .loop(
+          index: "block", from: .constant(0), to: .constant(fullBlocks * SumOrder.block),
+          step: SumOrder.block, body: body))
+    }
+    var start = fullBlocks * SumOrder.block
+    while start < end {
+      let stop = min(start + SumOrder.block, end)
+      let active = items.filter { $0.extent > start }
+      statements += block(active, base: .constant(0), from: start, to: stop, pass: pass)
+      for reduction in reductions where reduction.extent > start {
+        statements.append(added(reduction.id, reduction.name, totals))
+      }
+      start = stop
+    }
+    for reduction in reductions {
+      let name = names.fresh(label(of: reduction.id))
+      let total = LoopExpr.scalar(totals[reduction.id] ?? "")
+      statements.append(.define(name, finished(total, reduction.id, reduction.extent)))
+      scalarNames[reduction.id] = name
+    }
+    return statements
+  }
+
+  private func comment(ofPass pass: Int) -> String {
+    let plan = region.passes[pass]
+    var parts: [String] = []
+    for id in plan.statistics {
+      let window = region.window(of: id)
+      let reach = window == region.rowExtent ? "all" : "the first"
+      let definition = GraphPrinter.definition(of: id, in: graph)
+      parts.append("\(label(of: id)) = \(definition), over \(reach) \(window)")
+    }
+    for index in plan.stores { parts.append("output \(graph.outputs[index].name)") }
+    for id in materialization.scratchStores[pass] { parts.append("keeps \(label(of: id))") }
+    return "Pass \(pass + 1): " + parts.joined(separator: "; ") + "."
+  }
+
+  // MARK: Statistics
+
+  private func reduction(_ id: ValueID) -> Reduction {
+    if case .statistic(let statistic) = graph[id].op { return statistic.reduction }
+    return .sum
+  }
+
+  private func identity(of id: ValueID) -> Float {
+    switch reduction(id) {
+    case .sum, .mean: 0
+    case .max: -.infinity
+    case .min: .infinity
+    }
+  }
+
+  private func finished(_ total: LoopExpr, _ id: ValueID, _ count: Int) -> LoopExpr {
+    switch reduction(id) {
+    case .mean: .apply(.divide, [total, .constant(Float(count))])
+    case .sum, .max, .min: total
+    }
+  }
+
+  private func added(_ id: ValueID, _ partials: String, _ totals: [ValueID: String]) -> Stmt {
+    let name = totals[id] ?? ""
+    let combined = LoopExpr.combined(reduction(id), partials: partials)
+    let op: ElementwiseOp
+    switch reduction(id) {
+    case .sum, .mean: op = .add
+    case .max: op = .maximum
+    case .min: op = .minimum
+    }
+    return .assign(name, .apply(op, [.scalar(name), combined]))
+  }
+
+  // MARK: Loops
+
+  private func plainLoops(_ items: [Item], pass: Int) -> [Stmt] {
+    let whole = region.rowExtent / lanes * lanes
+    var statements: [Stmt] = []
+    if whole > 0 {
+      statements.append(
+        .loop(
+          index: "i", from: .constant(0), to: .constant(whole), step: lanes,
+          body: body(items, at: .variable("i"), slot: .constant(0), pass: pass, remaining: nil)))
+    }
+    if whole < region.rowExtent {
+      statements += body(
+        items, at: .constant(whole), slot: .constant(0), pass: pass, remaining: whole)
+    }
+    return statements
+  }
+
+  /// One block of the canonical order, from `from` to `to`; a repeated block counts from `base`.
+  private func block(
+    _ items: [Item], base: Index, from: Int, to: Int, pass: Int, isRepeated: Bool = false
+  ) -> [Stmt] {
+    var statements: [Stmt] = []
+    for item in items {
+      if case .statistic(let id, let partials) = item.kind {
+        statements.append(.partials(partials, reduction(id)))
+      }
+    }
+    let reach = items.map { isRepeated ? to : min($0.extent, to) }
+    var cursor = from
+    for boundary in Set(reach).sorted() where boundary > cursor {
+      let active = zip(items, reach).filter { $0.1 >= boundary }.map(\.0)
+      let whole = boundary / lanes * lanes
+      statements += vectors(active, base: base, from: cursor, to: whole, pass: pass)
+      cursor = whole
+      if whole < boundary {
+        let reaching = zip(items, reach).filter { $0.1 > whole }.map(\.0)
+        statements += body(
+          reaching, at: base + .constant(whole), slot: slot(whole), pass: pass, remaining: whole)
+        cursor = whole + lanes
+      }
+    }
+    return statements
+  }
+
+  private func slot(_ element: Int) -> Index {
+    .constant(element % SumOrder.partials / lanes)
+  }
+
+  /// Whole vectors of elements from..<to: up to a multiple of 64, then by 64, then the rest.
+  private func vectors(
+    _ items: [Item], base: Index, from: Int, to: Int, pass: Int
+  ) -> [Stmt] {
+    guard from < to else { return [] }
+    let group = SumOrder.partials
+    var statements: [Stmt] = []
+    var cursor = from
+    if cursor % group != 0 {
+      let stop = min(to, (cursor / group + 1) * group)
+      statements += partialGroup(items, base: base, from: cursor, to: stop, pass: pass)
+      cursor = stop
+    }
+    let groups = (to - cursor) / group
+    if groups > 1 {
+      let inner = slots(
+        items, base: .variable("i"), range: 0..<Partials.vectors(lanes: lanes), pass: pass)
+      statements.append(
+        .loop(
+          index: "i", from: base + .constant(cursor),
+          to: base + .constant(cursor + groups * group), step: group, body: inner))
+      cursor += groups * group
+    } else if groups == 1 {
+      statements += partialGroup(items, base: base, from: cursor, to: cursor + group, pass: pass)
+      cursor += group
+    }
+    if cursor < to {
+      statements += partialGroup(items, base: base, from: cursor, to: to, pass: pass)
+    }
+    return statements
+  }
+
+  private func partialGroup(
+    _ items: [Item], base: Index, from: Int, to: Int, pass: Int
+  ) -> [Stmt] {
+    let start = from / SumOrder.partials * SumOrder.partials
+    let first = (from - start) / lanes
+    let end = (to - start) / lanes
+    if end - first == 1 {
+      return body(
+        items, at: base + .constant(from), slot: .constant(first), pass: pass, remaining: nil)
+    }
+    return slots(items, base: base + .constant(start), range: first..<end, pass: pass)
+  }
+
+  private func slots(
+    _ items: [Item], base: Index, range: Range<Int>, pass: Int
+  ) -> [Stmt] {
+    let index = base + .variable("p") * .constant(lanes)
+    return [
+      .loop(
+        index: "p", from: .constant(range.lowerBound), to: .constant(range.upperBound), step: 1,
+        body: body(items, at: index, slot: .variable("p"), pass: pass, remaining: nil))
+    ]
+  }
+
+  /// The work on one vector; `remaining` is its first element if the row or an item may end in it.
+  private func body(
+    _ items: [Item], at index: Index, slot: Index, pass: Int, remaining element: Int?
+  ) -> [Stmt] {
+    func reach(_ extent: Int) -> Lanes {
+      guard let element, extent - element < lanes else { return .all }
+      return .first(extent - element)
+    }
+    var vector = VectorBody(
+      lowering: self, pass: pass, index: index, loadLanes: reach(region.rowExtent))
+    vector.countUses(
+      of: items.flatMap { item -> [ValueID] in
+        switch item.kind {
+        case .statistic(let id, _): graph[id].operands
+        case .store(let output): [graph.outputs[output].value]
+        case .scratch(let id): [id]
+        }
+      })
+    for item in items {
+      switch item.kind {
+      case .statistic(let id, let partials):
+        let terms = graph[id].operands.map { vector.expression($0) }
+        vector.statements.append(
+          .accumulate(
+            partials: partials, slot: slot, reduction(id), terms: terms, reach(item.extent)))
+      case .store(let output):
+        let value = vector.expression(graph.outputs[output].value)
+        vector.statements.append(
+          .store(outputPointers[output], at: index, value, reach(item.extent)))
+      case .scratch(let id):
+        guard let pointer = scratchPointers[id] else { continue }
+        let value = vector.expression(id)
+        vector.statements.append(.store(pointer, at: index, value, reach(item.extent)))
+      }
+    }
+    return vector.statements
+  }
+}
+
+/// The statements that work on one vector of the row.
+private struct VectorBody {
+  let lowering: RowLowering
+  let pass: Int
+  let index: Index
+  let loadLanes: Lanes
+  var statements: [Stmt] = []
+  private var expressions: [ValueID: LoopExpr] = [:]
+  private var useCounts: [ValueID: Int] = [:]
+  private var names: NameAllocator
+
+  init(lowering: RowLowering, pass: Int, index: Index, loadLanes: Lanes) {
+    self.lowering = lowering
+    self.pass = pass
+    self.index = index
+    self.loadLanes = loadLanes
+    self.names = lowering.names
+  }
+
+  private func source(_ id: ValueID) -> Materialization.Source {
+    lowering.materialization.sources[pass][id] ?? .computed
+  }
+
+  /// Counts how often each value is needed for `roots`, to name only what is shared.
+  mutating func countUses(of roots: [ValueID]) {
+    for root in roots {
+      useCounts[root, default: 0] += 1
+      guard useCounts[root] == 1, lowering.region.roles[root.index] == .row,
+        source(root) == .computed
+      else { continue }
+      countUses(of: lowering.graph[root].operands)
+    }
+  }
+
+  mutating func expression(_ id: ValueID) -> LoopExpr {
+    guard lowering.region.roles[id.index] == .row else { return lowering.scalar(id) }
+    if let known = expressions[id] { return known }
+    let node = lowering.graph[id]
+    let definition: LoopExpr
+    switch source(id) {
+    case .output(let output):
+      definition = .load(lowering.outputPointers[output], at: index, loadLanes)
+    case .scratch:
+      let pointer = lowering.scratchPointers[id] ?? Pointer(name: "", storage: .f32)
+      definition = .load(pointer, at: index, loadLanes)
+    case .computed:
+      switch node.op {
+      case .input:
+        let pointer = lowering.inputPointers[id] ?? Pointer(name: "", storage: .f32)
+        definition = .load(pointer, at: index, loadLanes)
+      case .elementwise(let op):
+        definition = .apply(op, node.operands.map { expression($0) })
+      case .convert(let type):
+        definition = .rounded(type, expression(node.operands[0]))
+      case .reshape:
+        definition = expression(node.operands[0])
+      case .constant, .statistic:
+        definition = lowering.scalar(id)
+      }
+    }
+    let isNamed = node.name != nil && !lowering.graph.outputs.contains { $0.value == id }
+    guard (useCounts[id] ?? 0) > 1 || isNamed else {
+      expressions[id] = definition
+      return definition
+    }
+    let name = names.fresh("\(lowering.label(of: id))_i")
+    statements.append(.define(name, definition))
+    expressions[id] = .vector(name)
+    return .vector(name)
+  }
+}

@@ -1,0 +1,225 @@
+import NormGenIR
+import NormGenLoops
+
+/// Lowers the passes of a region to loops over vectors.
+struct RowLowering {
+  let region: Region
+  let target: Target
+  let keepsRowResident: Bool
+  let materialization: Materialization
+  var names = NameAllocator()
+  /// The names of the scalars that are defined already.
+  var scalarNames: [ValueID: String] = [:]
+  /// Where the elements of inputs, outputs and scratch rows are reached.
+  var inputPointers: [ValueID: Pointer] = [:]
+  var outputPointers: [Pointer] = []
+  var scratchPointers: [ValueID: Pointer] = [:]
+  var buffers: [Buffer] = []
+
+  init(region: Region, target: Target, keepsRowResident: Bool) {
+    self.region = region
+    self.target = target
+    self.keepsRowResident = keepsRowResident
+    self.materialization = Materialization(region: region, keepsInputs: keepsRowResident)
+  }
+
+  var graph: Graph { region.graph }
+  var lanes: Int { target.lanes }
+
+  mutating func kernel(summary: String) throws(PlanError) -> LoopKernel {
+    for id in graph.values {
+      if case .statistic = graph[id].op,
+        !graph[id].operands.contains(where: { region.roles[$0.index] == .row })
+      {
+        throw PlanError(
+          kernel: graph.name, message: "a statistic is taken of one number per row")
+      }
+    }
+    makeBuffers()
+    var body = pointers()
+    for id in materialization.scratchStores.flatMap({ $0 }) {
+      let pointer = Pointer(name: names.fresh("\(label(of: id))_kept"), storage: .f32)
+      scratchPointers[id] = pointer
+      body.append(.scratch(pointer, count: region.rowExtent))
+    }
+    for pass in region.passes.indices { body += statements(ofPass: pass) }
+    for (axis, extent) in region.outerExtents.enumerated().reversed() {
+      body = [
+        .loop(
+          index: "outer\(axis)", from: .constant(0), to: .constant(extent), step: 1, body: body)
+      ]
+    }
+    return LoopKernel(
+      name: graph.name, buffers: buffers, lanes: lanes, row: body,
+      summary: summaryLines(summary))
+  }
+
+  private func summaryLines(_ summary: String) -> [String] {
+    let count = region.passes.count
+    var lines = ["\(count) \(count == 1 ? "pass" : "passes") over a row: \(summary)"]
+    for (number, pass) in region.passes.enumerated() {
+      var parts = pass.statistics.map { statistic in
+        "\(label(of: statistic)) over \(region.window(of: statistic))"
+      }
+      parts += pass.stores.map { "store \(graph.outputs[$0].name)" }
+      parts += pass.scalarStores.map { "store \(graph.outputs[$0].name), one a row" }
+      if parts.isEmpty { parts = ["scalars only"] }
+      lines.append("pass \(number + 1): \(parts.joined(separator: "; "))")
+    }
+    return lines
+  }
+
+  // MARK: Parameters
+
+  private mutating func makeBuffers() {
+    for id in graph.inputs {
+      guard case .input(let name, let storage) = graph[id].op else { continue }
+      let shape = region.parameterShapes[name] ?? graph[id].shape
+      buffers.append(Buffer(name: name, storage: storage, shape: shape, isOutput: false))
+      names.reserve(name)
+    }
+    for output in graph.outputs {
+      let shape = region.parameterShapes[output.name] ?? graph[output.value].shape
+      buffers.append(
+        Buffer(name: output.name, storage: output.storage, shape: shape, isOutput: true))
+      names.reserve(output.name)
+    }
+  }
+
+  private mutating func pointers() -> [Stmt] {
+    var statements: [Stmt] = []
+    for (index, buffer) in buffers.enumerated() {
+      let isInput = index < graph.inputs.count
+      let value =
+        isInput ? graph.inputs[index] : graph.outputs[index - graph.inputs.count].value
+      let offset = offset(of: buffer, seenAs: graph[value].shape)
+      var pointer = Pointer(name: buffer.name, storage: buffer.storage)
+      if offset != .constant(0) {
+        pointer = Pointer(name: names.fresh("\(buffer.name)_row"), storage: buffer.storage)
+        statements.append(.pointer(pointer, buffer: buffer.name, offset: offset))
+      }
+      if isInput { inputPointers[value] = pointer } else { outputPointers.append(pointer) }
+    }
+    return statements
+  }
+
+  /// The offset of the current row of a parameter; broadcast axes do not move it.
+  private func offset(of buffer: Buffer, seenAs shape: Shape) -> Index {
+    var offset = Index.constant(0)
+    if buffer.shape.hasRows {
+      offset = .variable("row") * .stride(buffer.name)
+    }
+    let extents = shape.extents
+    var stride = extents.last ?? 1
+    for distance in 0..<region.outerExtents.count {
+      let axis = region.outerExtents.count - 1 - distance
+      let position = extents.count - 2 - distance
+      guard position >= 0 else { break }
+      if extents[position] > 1 {
+        offset = offset + .variable("outer\(axis)") * .constant(stride)
+      }
+      stride *= extents[position]
+    }
+    return offset
+  }
+
+  // MARK: Scalars
+
+  /// The scalars that are ready when `pass` begins, and the outputs that store them.
+  mutating func scalarStatements(beforePass pass: Int) -> [Stmt] {
+    var statements: [Stmt] = []
+    let useCounts = graph.useCounts
+    var usedByRows: Set<ValueID> = Set(graph.outputs.map(\.value))
+    for id in graph.values where region.roles[id.index] == .row {
+      usedByRows.formUnion(graph[id].operands)
+    }
+    for id in graph.values where region.roles[id.index] == .scalar {
+      guard region.levels[id.index] == pass, scalarNames[id] == nil else { continue }
+      let node = graph[id]
+      switch node.op {
+      case .constant, .statistic: continue
+      case .input: break
+      case .elementwise, .convert, .reshape:
+        let isInline =
+          node.name == nil && useCounts[id.index] == 1 && !usedByRows.contains(id)
+        if isInline { continue }
+      }
+      let expression = scalarDefinition(id)
+      let name = names.fresh(label(of: id))
+      statements.append(.define(name, expression))
+      scalarNames[id] = name
+    }
+    for index in region.passes[pass].scalarStores {
+      let value = scalar(graph.outputs[index].value)
+      statements.append(.storeScalar(outputPointers[index], at: .constant(0), value))
+    }
+    return statements
+  }
+
+  func scalar(_ id: ValueID) -> LoopExpr {
+    if let name = scalarNames[id] { return .scalar(name) }
+    return scalarDefinition(id)
+  }
+
+  private func scalarDefinition(_ id: ValueID) -> LoopExpr {
+    let node = graph[id]
+    switch node.op {
+    case .constant(let bits):
+      return .constant(Float(bitPattern: bits))
+    case .input:
+      let pointer = inputPointers[id] ?? Pointer(name: "", storage: .f32)
+      return .loadScalar(pointer, at: .constant(0))
+    case .elementwise(let op):
+      return .apply(op, node.operands.map { scalar($0) })
+    case .convert(let type):
+      return .rounded(type, scalar(node.operands[0]))
+    case .statistic, .reshape:
+      // Statistics are named when their pass ends; reshapes are gone.
+      return .scalar(scalarNames[id] ?? "")
+    }
+  }
+
+  /// A readable name for a value.
+  func label(of id: ValueID) -> String {
+    let node = graph[id]
+    if let name = node.name { return name }
+    switch node.op {
+    case .input(let name, _): return name
+    case .constant: return "constant"
+    case .statistic(let statistic): return "row_\(statistic.reduction.rawValue)"
+    case .convert: return "rounded"
+    case .reshape: return "reshaped"
+    case .elementwise(let op):
+      switch op {
+      case .add, .multiplyAdd: return "sum"
+      case .subtract: return "difference"
+      case .multiply: return "product"
+      case .divide: return "quotient"
+      case .negate: return "negated"
+      case .absolute: return "magnitude"
+      case .squareRoot: return "root"
+      case .maximum: return "larger"
+      case .minimum: return "smaller"
+      case .selectGreater: return "selected"
+      case .exp, .log, .tanh, .erf, .sigmoid: return "\(op.rawValue)_value"
+      }
+    }
+  }
+}
+
+/// Hands out names that are unique in a kernel.
+struct NameAllocator {
+  private var taken: Set<String> = ["row", "rows", "i", "p", "block"]
+
+  mutating func reserve(_ name: String) { taken.insert(name) }
+
+  mutating func fresh(_ wanted: String) -> String {
+    var name = wanted
+    var suffix = 2
+    while !taken.insert(name).inserted {
+      name = "\(wanted)\(suffix)"
+      suffix += 1
+    }
+    return name
+  }
+}

@@ -1,0 +1,25 @@
+import NormGenIR
+public import NormGenLoops
+
+/// A way to turn a region into loops.
+///
+/// Strategies differ in speed only; the region fixes what is computed and in which order sums
+/// are formed.
+public protocol Strategy: Sendable {
+  /// The name that a schedule chooses it by.
+  var name: String { get }
+  /// One sentence for `explain`.
+  var summary: String { get }
+  /// Whether the strategy can lower `region` for `target`.
+  func applies(to region: Region, target: Target) -> Bool
+  /// The loops.
+  func lowered(
+    _ region: Region, schedule: Schedule, target: Target
+  ) throws(PlanError) -> LoopKernel
+}
+
+/// The strategies that come with the compiler, the preferred first.
+public enum Strategies {
+  /// All of them.
+  public static let all: [any Strategy] = [RowResident(), RowStreaming()]
+}

@@ -1,0 +1,38 @@
+/// An instruction set that kernels are emitted for.
+///
+/// A target names its SIMD template; everything else about it is numbers. All targets give the
+/// same bits.
+public struct Target: Hashable, Sendable {
+  /// The name in the CLI and of the template `simd/<name>.h.in`.
+  public let name: String
+  /// Float32 lanes of a vector.
+  public let lanes: Int
+  /// The architecture in LLVM's triple, nil if the target runs anywhere.
+  public let architecture: String?
+  /// Compiler arguments that select the instruction set.
+  public let compilerArguments: [String]
+  /// CPU features, by their names in `/proc/cpuinfo`, that running the code needs.
+  public let requiredFeatures: [String]
+
+  /// Creates a target.
+  public init(
+    name: String, lanes: Int, architecture: String?, compilerArguments: [String],
+    requiredFeatures: [String]
+  ) {
+    self.name = name
+    self.lanes = lanes
+    self.architecture = architecture
+    self.compilerArguments = compilerArguments
+    self.requiredFeatures = requiredFeatures
+  }
+
+  /// All targets, the most capable last for each architecture.
+  public static let all: [Target] = [.portable, .neon, .avx2, .avx512]
+
+  /// The target called `name`.
+  public static func named(_ name: String) -> Target? { all.first { $0.name == name } }
+}
+
+extension Target: CustomStringConvertible {
+  public var description: String { name }
+}

@@ -1,0 +1,7 @@
+extension Target {
+  /// x86-64-v3: AVX2, FMA and F16C.
+  public static let avx2 = Target(
+    name: "avx2", lanes: 8, architecture: "x86_64",
+    compilerArguments: ["-march=x86-64-v3"],
+    requiredFeatures: ["avx2", "fma", "f16c", "bmi2"])
+}
