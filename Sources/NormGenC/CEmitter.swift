@@ -1,0 +1,186 @@
+public import NormGenIR
+public import NormGenLoops
+public import NormGenSchedule
+import NormGenTemplates
+
+/// Lowers loops to C, the only thing that is ever compiled.
+public struct CEmitter {
+  private let kernel: LoopKernel
+  private let graph: Graph
+  private let target: Target
+  private let schedule: Schedule
+  private let library: SupportLibrary
+  private var names: CNames
+  private let streamed: [Buffer]
+
+  /// The C of a kernel.
+  ///
+  /// - Parameters:
+  ///   - kernel: The loops.
+  ///   - graph: The graph they were lowered from, printed at the head of the file.
+  ///   - target: The instruction set, with as many lanes as the loops.
+  ///   - schedule: The schedule that was applied.
+  ///   - command: The command that emits the file again.
+  /// - Throws: ``TemplateError`` when a template and the emitter do not fit.
+  public static func source(
+    of kernel: LoopKernel, graph: Graph, target: Target, schedule: Schedule, command: String
+  ) throws(TemplateError) -> CSource {
+    var emitter = try CEmitter(kernel, graph, target, schedule)
+    return try emitter.source(command: command)
+  }
+
+  private init(
+    _ kernel: LoopKernel, _ graph: Graph, _ target: Target, _ schedule: Schedule
+  ) throws(TemplateError) {
+    self.kernel = kernel
+    self.graph = graph
+    self.target = target
+    self.schedule = schedule
+    self.library = try SupportLibrary.of(target: target.name)
+    self.names = CNames(kernel: kernel, library: library)
+    self.streamed = schedule.streamingBytes == nil ? [] : CEmitter.streamable(kernel)
+  }
+
+  /// Outputs whose vectors all start at a multiple of a vector if their rows do.
+  private static func streamable(_ kernel: LoopKernel) -> [Buffer] {
+    let candidates = kernel.buffers.filter { buffer in
+      buffer.isOutput && buffer.shape.rowExtent >= 2 * kernel.lanes
+        && (buffer.shape.outerExtents.isEmpty || buffer.shape.rowExtent % kernel.lanes == 0)
+    }
+    // Vectors are either all streamed or none, so one unfit output decides for all.
+    let vectors = kernel.buffers.filter { $0.isOutput && $0.shape.rowExtent > 1 }
+    return candidates.count == vectors.count ? candidates : []
+  }
+
+  private mutating func source(command: String) throws(TemplateError) -> CSource {
+    let function = self.function()
+    let contract = self.contract()
+    let text = GraphPrinter.text(of: graph).split(separator: "\n").map { " *   " + $0 }
+    let scheduleLines = scheduleLines()
+    let source = try TemplateRenderer.rendered(
+      .kernelSource,
+      [
+        "name": kernel.name, "target": target.name, "command": command,
+        "text": text.joined(separator: "\n"), "schedule": scheduleLines.joined(separator: "\n"),
+        "support": library.definitions(reachedFrom: function), "contract": contract,
+        "function": function,
+      ])
+    let header = try TemplateRenderer.rendered(
+      .kernelHeader,
+      [
+        "name": kernel.name, "command": command, "guard": "NORMGEN_\(kernel.name.uppercased())_H",
+        "contract": contract, "prototype": prototype(name: kernel.name, isRestricted: false),
+        "entry": entryPrototype,
+      ])
+    return CSource(name: kernel.name, target: target.name, source: source, header: header)
+  }
+
+  private func scheduleLines() -> [String] {
+    var lines = CLayout.words(
+      "Schedule \(schedule.strategy): \(kernel.summary.first ?? "").", first: " *", next: " *  ")
+    for line in kernel.summary.dropFirst() { lines.append(" *   \(line)") }
+    return lines
+  }
+
+  // MARK: The function
+
+  private mutating func function() -> String {
+    var statements = CStatements(kernel: kernel, names: names, streams: !streamed.isEmpty)
+    let body = statements.lines(kernel.row, depth: 2)
+    names = statements.expressions.names
+    let loop = ["  for (int64_t row = 0; row < rows; ++row) {"] + body + ["  }", "}"]
+    var lines: [String] = []
+    if streamed.isEmpty {
+      lines += [prototype(name: kernel.name, isRestricted: true) + " {"] + loop
+    } else {
+      let inner = prototype(
+        name: "\(kernel.name)_rows", isRestricted: true,
+        prefix: "static inline __attribute__((always_inline)) void", last: "const int stream")
+      lines += [inner + " {"] + loop + [""]
+      lines += [prototype(name: kernel.name, isRestricted: true) + " {"] + dispatch() + ["}"]
+    }
+    lines += ["", entryPrototype + " {"] + entryBody() + ["}"]
+    return lines.joined(separator: "\n")
+  }
+
+  private mutating func dispatch() -> [String] {
+    let bytes = streamed.map { $0.shape.elementsPerRow * $0.storage.byteCount }.reduce(0, +)
+    var tests = ["rows >= \((schedule.streamingBytes ?? 0 + bytes - 1) / bytes)"]
+    for buffer in streamed {
+      let name = names(buffer.name)
+      let size = buffer.storage.byteCount
+      tests.append(
+        "((uintptr_t)\(name) | (uintptr_t)(\(CNames.stride(of: name)) * \(size))) % "
+          + "\(kernel.lanes * size) == 0")
+    }
+    let arguments = argumentNames().joined(separator: ", ")
+    var lines = ["  // Outputs larger than the caches bypass them where their rows are aligned."]
+    lines += CLayout.wrapped("if (\(tests.joined(separator: " && "))) {", depth: 1)
+    lines += CLayout.wrapped("\(kernel.name)_rows(\(arguments), 1);", depth: 2)
+    lines += ["    stream_end();", "  } else {"]
+    lines += CLayout.wrapped("\(kernel.name)_rows(\(arguments), 0);", depth: 2)
+    return lines + ["  }"]
+  }
+
+  private mutating func argumentNames() -> [String] {
+    var result = ["rows"]
+    for buffer in kernel.buffers {
+      let name = names(buffer.name)
+      result.append(name)
+      if buffer.shape.hasRows { result.append(CNames.stride(of: name)) }
+    }
+    return result
+  }
+
+  private mutating func prototype(
+    name: String, isRestricted: Bool, prefix: String = "void", last: String? = nil
+  ) -> String {
+    var parameters = ["int64_t rows"]
+    for buffer in kernel.buffers {
+      let type = CExpression.elementType(buffer.storage, isConstant: !buffer.isOutput)
+      let parameter = names(buffer.name)
+      parameters.append("\(type)*\(isRestricted ? "restrict " : "")\(parameter)")
+      if buffer.shape.hasRows { parameters.append("int64_t \(CNames.stride(of: parameter))") }
+    }
+    if let last { parameters.append(last) }
+    let text = "\(prefix) \(name)(\(parameters.joined(separator: ", ")))"
+    return CLayout.wrapped(text, depth: 0).joined(separator: "\n")
+  }
+
+  private var entryPrototype: String {
+    let text =
+      "void \(kernel.name)_entry(int64_t rows, void *const *buffers, const int64_t *strides)"
+    return CLayout.wrapped(text, depth: 0).joined(separator: "\n")
+  }
+
+  private func entryBody() -> [String] {
+    var arguments = ["rows"]
+    for (index, buffer) in kernel.buffers.enumerated() {
+      arguments.append("buffers[\(index)]")
+      if buffer.shape.hasRows { arguments.append("strides[\(index)]") }
+    }
+    return CLayout.wrapped("\(kernel.name)(\(arguments.joined(separator: ", ")));", depth: 1)
+  }
+
+  // MARK: The contract
+
+  private mutating func contract() -> String {
+    var lines = ["/*", " * \(kernel.name) of `rows` rows; with none, nothing is read or written.", " *"]
+    let width = kernel.buffers.map { names($0.name).count }.max() ?? 0
+    for buffer in kernel.buffers {
+      let name = names(buffer.name)
+      let padded = name + String(repeating: " ", count: width - name.count)
+      var line = " *   \(padded)  \(buffer.storage.rawValue) \(buffer.shape)"
+      if buffer.isOutput { line += ", written" }
+      if buffer.shape.hasRows { line += "; \(CNames.stride(of: name)) elements from row to row" }
+      lines.append(line)
+    }
+    lines += [
+      " *",
+      " * Any element's alignment will do. A stride is at least a row's elements. No output may overlap",
+      " * another parameter. bf16 and f16 elements are passed as their bits.",
+      " */",
+    ]
+    return lines.joined(separator: "\n")
+  }
+}

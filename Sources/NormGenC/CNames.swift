@@ -1,0 +1,52 @@
+import NormGenIR
+import NormGenLoops
+
+/// The C names of a kernel's parameters and values: the loops' names, kept apart from everything
+/// that the emitted file defines or the language reserves.
+struct CNames {
+  private let library: SupportLibrary
+  private var names: [String: String] = [:]
+  private var taken: Set<String>
+
+  /// Names that every emitted file uses itself.
+  private static let used: Set<String> = [
+    "rows", "row", "stream", "buffers", "strides", "int64_t", "uint16_t", "uint32_t", "int32_t",
+    "uintptr_t", "size_t", "ptrdiff_t", "NULL", "offsetof", "main", "errno", "linux", "unix",
+    "i386", "INT64_C",
+  ]
+
+  init(kernel: LoopKernel, library: SupportLibrary) {
+    self.library = library
+    self.taken = CNames.used.union(library.names)
+    taken.formUnion([
+      kernel.name, "\(kernel.name)_rows", "\(kernel.name)_entry", "i", "p", "block",
+    ])
+    taken.formUnion((0..<8).map { "outer\($0)" })
+    for buffer in kernel.buffers {
+      let name = assign(buffer.name)
+      // A stride's name must be free too.
+      taken.insert(CNames.stride(of: name))
+    }
+  }
+
+  /// The C name of a loop-level name.
+  mutating func callAsFunction(_ name: String) -> String {
+    names[name] ?? assign(name)
+  }
+
+  @discardableResult
+  private mutating func assign(_ name: String) -> String {
+    var candidate = name
+    while !Identifier.isValid(candidate) || taken.contains(candidate)
+      || taken.contains(CNames.stride(of: candidate))
+    {
+      candidate += "_"
+    }
+    taken.insert(candidate)
+    names[name] = candidate
+    return candidate
+  }
+
+  /// The name of the row stride of a parameter.
+  static func stride(of parameter: String) -> String { "\(parameter)_stride" }
+}

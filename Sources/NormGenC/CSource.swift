@@ -1,0 +1,14 @@
+/// An emitted kernel: a C file and its header, complete in themselves.
+public struct CSource: Hashable, Sendable {
+  /// The C function's name; `<name>_entry` is its form for callers with arrays of parameters.
+  public let name: String
+  /// The target's name.
+  public let target: String
+  /// The text of the `.c` file: byte for byte what is compiled in process.
+  public let source: String
+  /// The text of the `.h` file.
+  public let header: String
+
+  /// The name of the entry that takes its parameters in arrays.
+  public var entryName: String { "\(name)_entry" }
+}

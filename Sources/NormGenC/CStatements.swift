@@ -1,0 +1,210 @@
+import NormGenIR
+import NormGenLoops
+
+/// Prints loop statements as C.
+struct CStatements {
+  var expressions: CExpression
+  let kernel: LoopKernel
+  private var lines: [String] = []
+
+  init(kernel: LoopKernel, names: CNames, streams: Bool) {
+    self.kernel = kernel
+    self.expressions = CExpression(names: names, streams: streams)
+  }
+
+  /// The statements as lines, indented by `depth` steps.
+  mutating func lines(_ statements: [Stmt], depth: Int) -> [String] {
+    lines = []
+    append(statements, depth: depth)
+    return lines
+  }
+
+  private mutating func add(_ text: String, _ depth: Int) {
+    lines += CLayout.wrapped(text, depth: depth)
+  }
+
+  private mutating func append(_ statements: [Stmt], depth: Int) {
+    for statement in statements { append(statement, depth: depth) }
+  }
+
+  private mutating func append(_ statement: Stmt, depth: Int) {
+    switch statement {
+    case .comment(let text):
+      lines += CLayout.comment(text, depth: depth)
+    case .pointer(let pointer, let buffer, let offset):
+      let isOutput = kernel.buffers.first { $0.name == buffer }?.isOutput == true
+      let type = CExpression.elementType(pointer.storage, isConstant: !isOutput)
+      let base = expressions.names(buffer)
+      let name = expressions.names(pointer.name)
+      add("\(type)*\(name) = \(base) + \(expressions.text(offset));", depth)
+    case .scratch(let pointer, let count):
+      add("float \(expressions.names(pointer.name))[\(count)];", depth)
+    case .partials(let name, let reduction):
+      partials(expressions.names(name), reduction, depth)
+    case .define(let name, let expression):
+      let type = expression.isVector ? "vec" : "float"
+      let value = expressions.text(expression)
+      add("const \(type) \(expressions.names(name)) = \(value);", depth)
+    case .variable(let name, let expression):
+      add("float \(expressions.names(name)) = \(expressions.text(expression));", depth)
+    case .assign(let name, let expression):
+      add("\(expressions.names(name)) = \(expressions.text(expression));", depth)
+    case .loop(let index, let from, let to, let step, let body):
+      let advance = step == 1 ? "++\(index)" : "\(index) += \(step)"
+      let start = expressions.text(from)
+      let end = expressions.text(to)
+      add("for (int64_t \(index) = \(start); \(index) < \(end); \(advance)) {", depth)
+      append(body, depth: depth + 1)
+      add("}", depth)
+    case .accumulate(let name, let slot, let reduction, let terms, let laneCount):
+      accumulate(name, slot, reduction, terms, laneCount, depth)
+    case .store(let pointer, let index, let expression, let laneCount):
+      store(pointer, index, expression, laneCount, depth)
+    case .storeScalar(let pointer, let index, let expression):
+      let place = "\(expressions.names(pointer.name))[\(expressions.text(index))]"
+      let value = expressions.text(expression)
+      switch pointer.storage {
+      case .f32: add("\(place) = \(value);", depth)
+      case .bf16, .f16: add("\(place) = \(pointer.storage.rawValue)_from_float(\(value));", depth)
+      }
+    }
+  }
+
+  private mutating func partials(_ name: String, _ reduction: Reduction, _ depth: Int) {
+    let count = Partials.vectors(lanes: kernel.lanes)
+    let identity: String
+    switch reduction {
+    case .sum, .mean:
+      add("vec \(name)[\(count)] = {{0}};", depth)
+      return
+    case .max: identity = "-__builtin_inff()"
+    case .min: identity = "__builtin_inff()"
+    }
+    add("vec \(name)[\(count)];", depth)
+    add("for (int64_t p = 0; p < \(count); ++p) \(name)[p] = broadcast(\(identity));", depth)
+  }
+
+  private mutating func accumulate(
+    _ name: String, _ slot: Index, _ reduction: Reduction, _ terms: [LoopExpr],
+    _ laneCount: Lanes, _ depth: Int
+  ) {
+    let place = "\(expressions.names(name))[\(expressions.text(slot))]"
+    let updated: String
+    switch reduction {
+    case .sum, .mean:
+      let factors = terms.map { expressions.vectorText($0) }
+      updated =
+        terms.count == 2
+        ? "multiply_add(\(factors[0]), \(factors[1]), \(place))" : "\(place) + \(factors[0])"
+    case .max: updated = "maximum(\(place), \(expressions.vectorText(terms[0])))"
+    case .min: updated = "minimum(\(place), \(expressions.vectorText(terms[0])))"
+    }
+    switch laneCount {
+    case .all: add("\(place) = \(updated);", depth)
+    case .first(let count):
+      add("\(place) = keep_first(\(updated), \(place), \(count));", depth)
+    }
+  }
+
+  private mutating func store(
+    _ pointer: Pointer, _ index: Index, _ expression: LoopExpr, _ laneCount: Lanes, _ depth: Int
+  ) {
+    let place = expressions.address(pointer, index)
+    let value = expressions.vectorText(expression)
+    let type = pointer.storage.rawValue
+    let isOutput = scratchNames.contains(pointer.name) == false
+    switch laneCount {
+    case .first(let count):
+      add("store_\(type)_first(\(place), \(value), \(count));", depth)
+    case .all where expressions.streams && isOutput:
+      add("put_\(type)(\(place), \(value), stream);", depth)
+    case .all:
+      add("store_\(type)(\(place), \(value));", depth)
+    }
+  }
+
+  private var scratchNames: Set<String> {
+    var names: Set<String> = []
+    func collect(_ statements: [Stmt]) {
+      for statement in statements {
+        switch statement {
+        case .scratch(let pointer, _): names.insert(pointer.name)
+        case .loop(_, _, _, _, let body): collect(body)
+        case .comment, .pointer, .partials, .define, .variable, .assign, .accumulate, .store,
+          .storeScalar:
+          break
+        }
+      }
+    }
+    collect(kernel.row)
+    return names
+  }
+}
+
+extension CExpression {
+  /// The C type of an element, ending in a blank.
+  static func elementType(_ storage: DType, isConstant: Bool) -> String {
+    let name: String
+    switch storage {
+    case .f32: name = "float"
+    case .bf16, .f16: name = "uint16_t"
+    }
+    return (isConstant ? "const " : "") + name + " "
+  }
+}
+
+/// Line breaking for emitted C.
+enum CLayout {
+  static let width = 100
+
+  /// A line, broken after commas or operators where it is too long.
+  static func wrapped(_ text: String, depth: Int) -> [String] {
+    var lines: [String] = []
+    var rest = text[...]
+    var indent = String(repeating: "  ", count: depth)
+    while indent.count + rest.count > width {
+      let room = rest.prefix(width - indent.count)
+      guard let end = breakPoint(in: room) else { break }
+      lines.append(indent + rest[..<end])
+      rest = rest[end...].drop { $0 == " " }
+      indent = String(repeating: "  ", count: depth + 2)
+    }
+    return lines + [indent + rest]
+  }
+
+  /// Behind the last comma, or before the last operator, of a prefix.
+  private static func breakPoint(in text: Substring) -> Substring.Index? {
+    var best: Substring.Index?
+    var index = text.startIndex
+    while index < text.endIndex {
+      let next = text.index(after: index)
+      if next < text.endIndex, text[next] == " " {
+        if text[index] == "," || text[index] == "=" { best = next }
+      } else if text[index] == " ", next < text.endIndex, "+*/?:".contains(text[next]) {
+        best = index
+      }
+      index = next
+    }
+    return best
+  }
+
+  /// A `//` comment, broken between words.
+  static func comment(_ text: String, depth: Int) -> [String] {
+    let indent = String(repeating: "  ", count: depth) + "//"
+    return words(text, first: indent, next: indent)
+  }
+
+  /// Words joined into lines of at most the width, each after its prefix.
+  static func words(_ text: String, first: String, next: String) -> [String] {
+    var lines: [String] = []
+    var line = first
+    for word in text.split(separator: " ") {
+      if line.count + 1 + word.count > width, line != first, line != next {
+        lines.append(line)
+        line = next
+      }
+      line += " " + word
+    }
+    return lines + [line]
+  }
+}

@@ -1,0 +1,122 @@
+package import NormGenTemplates
+
+/// The C definitions that kernels of one target may call: its SIMD functions and the math files.
+///
+/// A definition is a paragraph of a template. Its names are read from the C itself, and so are the
+/// definitions it needs in turn; a kernel carries those that it reaches and no others.
+package struct SupportLibrary: Sendable {
+  private struct Definition: Sendable {
+    let text: String
+    let identifiers: Set<String>
+  }
+
+  private let definitions: [Definition]
+  private let positions: [String: Int]
+
+  /// Every name that a template defines; a kernel's own names must differ from them.
+  package var names: Set<String> { Set(positions.keys) }
+
+  /// Reads the definitions of template files, in order.
+  package init(_ files: [TemplateFile]) {
+    var definitions: [Definition] = []
+    var positions: [String: Int] = [:]
+    for file in files {
+      for paragraph in file.text.split(separator: "\n\n") {
+        let text = paragraph.trimmingNewlines
+        let names = CText.definedNames(in: text)
+        // A paragraph that defines nothing is a heading.
+        guard !names.isEmpty else { continue }
+        for name in names { positions[name] = definitions.count }
+        definitions.append(Definition(text: text, identifiers: CText.identifiers(in: text)))
+      }
+    }
+    self.definitions = definitions
+    self.positions = positions
+  }
+
+  /// The definitions that `code` reaches, in the order of the templates.
+  package func definitions(reachedFrom code: String) -> String {
+    var reached: Set<Int> = []
+    var pending = Array(CText.identifiers(in: code))
+    while let identifier = pending.popLast() {
+      guard let position = positions[identifier], reached.insert(position).inserted else {
+        continue
+      }
+      pending.append(contentsOf: definitions[position].identifiers)
+    }
+    return reached.sorted().map { definitions[$0].text }.joined(separator: "\n\n")
+  }
+}
+
+/// Just enough of C's lexical structure to find names.
+package enum CText {
+  /// The identifiers outside comments and strings.
+  package static func identifiers(in text: String) -> Set<String> {
+    Set(tokens(in: text).filter { isIdentifier($0) })
+  }
+
+  /// The functions, types and macros that a paragraph of a template defines.
+  package static func definedNames(in text: String) -> [String] {
+    var names: [String] = []
+    // What is indented belongs to a function's body.
+    for line in text.split(separator: "\n") where line.first?.isWhitespace == false {
+      let tokens = tokens(in: String(line))
+      if tokens.starts(with: ["#", "define"]), tokens.count > 2 {
+        names.append(tokens[2])
+      } else if tokens.first == "typedef" {
+        // The name stands before the attributes, if there are any.
+        let end = tokens.firstIndex(of: "__attribute__") ?? tokens.lastIndex(of: ";")
+        if let end, let name = tokens[..<end].last(where: { isIdentifier($0) }) {
+          names.append(name)
+        }
+      } else if tokens.first == "static", let open = tokens.firstIndex(of: "("), open > 0 {
+        names.append(tokens[open - 1])
+      }
+    }
+    return names
+  }
+
+  private static func isIdentifier(_ token: String) -> Bool {
+    guard let first = token.first else { return false }
+    return first == "_" || first.isLetter
+  }
+
+  /// Identifiers, numbers and single symbols; comments are skipped.
+  private static func tokens(in text: String) -> [String] {
+    var tokens: [String] = []
+    var word = ""
+    var characters = Array(text)[...]
+    func isWord(_ character: Character) -> Bool {
+      character == "_" || character.isLetter || character.isNumber
+    }
+    while let character = characters.popFirst() {
+      if isWord(character) {
+        word.append(character)
+        continue
+      }
+      if !word.isEmpty {
+        tokens.append(word)
+        word = ""
+      }
+      if character == "/", characters.first == "/" {
+        characters = characters.drop { $0 != "\n" }
+      } else if character == "/", characters.first == "*" {
+        while let next = characters.popFirst(), !(next == "*" && characters.first == "/") {}
+        _ = characters.popFirst()
+      } else if !character.isWhitespace {
+        tokens.append(String(character))
+      }
+    }
+    if !word.isEmpty { tokens.append(word) }
+    return tokens
+  }
+}
+
+extension Substring {
+  var trimmingNewlines: String {
+    var text = self
+    while text.first?.isNewline == true { text.removeFirst() }
+    while text.last?.isNewline == true { text.removeLast() }
+    return String(text)
+  }
+}

@@ -1,0 +1,24 @@
+extension TemplateFile {
+  /// SIMD functions, one file for each target.
+  package static let simd: [TemplateFile] = [
+    TemplateFile(path: "simd/portable.h.in", bytes: PackageResources.portable_h_in),
+    TemplateFile(path: "simd/avx2.h.in", bytes: PackageResources.avx2_h_in),
+    TemplateFile(path: "simd/avx512.h.in", bytes: PackageResources.avx512_h_in),
+    TemplateFile(path: "simd/neon.h.in", bytes: PackageResources.neon_h_in),
+  ]
+
+  /// Functions over the names of any SIMD file, in the order in which they build on each other.
+  package static let math: [TemplateFile] = [
+    TemplateFile(path: "math/order.h.in", bytes: PackageResources.order_h_in),
+    TemplateFile(path: "math/storage.h.in", bytes: PackageResources.storage_h_in),
+    TemplateFile(path: "math/put.h.in", bytes: PackageResources.put_h_in),
+  ]
+
+  /// An emitted source file.
+  package static let kernelSource = TemplateFile(
+    path: "files/kernel.c.in", bytes: PackageResources.kernel_c_in)
+
+  /// An emitted header.
+  package static let kernelHeader = TemplateFile(
+    path: "files/kernel.h.in", bytes: PackageResources.kernel_h_in)
+}
