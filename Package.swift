@@ -47,9 +47,9 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "CNormGenClang",
-      cSettings: llvm.cSettings, cxxSettings: llvm.cxxSettings,
-      linkerSettings: llvm.linkerSettings),
+      cxxSettings: llvm.cxxSettings, linkerSettings: llvm.linkerSettings),
     .target(name: "NormGenJIT", dependencies: ["CNormGenClang"], swiftSettings: settings),
+    .testTarget(name: "NormGenJITTests", dependencies: ["NormGenJIT"], swiftSettings: settings),
     .target(
       name: "NormGenEmulation", dependencies: ["NormGenTemplates"], swiftSettings: settings),
     .target(
@@ -71,24 +71,61 @@ let package = Package(
   cxxLanguageStandard: .cxx17
 )
 
-/// The LLVM that the in-process compiler is built against: `NORMGEN_LLVM` (a major version), or
-/// the first installed of 19, 22 and 14. Without one the package builds, and the JIT says what to
-/// install.
-struct LLVMInstallation {
-  let major: Int?
+/// The LLVM that the in-process compiler is built against.
+///
+/// `NORMGEN_LLVM` names it: a supported major version, or `none`. Without that variable it is the
+/// first one installed. Without any the package still builds, and the JIT says what to install.
+enum LLVMInstallation {
+  case installed(major: Int)
+  case missing
+  /// What `NORMGEN_LLVM` asks for cannot be had; the shim says so when it is used.
+  case unusable(request: String)
+
+  /// The supported major versions, the preferred one first.
+  static let supported = [19, 22, 14]
 
   static func chosen() -> LLVMInstallation {
-    if let named = Context.environment["NORMGEN_LLVM"] {
-      return LLVMInstallation(major: Int(named))
+    switch Context.environment["NORMGEN_LLVM"] {
+    case nil, "":
+      return supported.first(where: hasHeaders).map { .installed(major: $0) } ?? .missing
+    case "none":
+      return .missing
+    case let request?:
+      guard let major = Int(request), supported.contains(major), hasHeaders(major) else {
+        return .unusable(request: request)
+      }
+      return .installed(major: major)
     }
-    let installed = [19, 22, 14].first { major in
-      FileManager.default.fileExists(
-        atPath: "/usr/lib/llvm-\(major)/include/clang/Frontend/CompilerInstance.h")
-    }
-    return LLVMInstallation(major: installed)
   }
 
-  var cSettings: [CSetting] { [] }
-  var cxxSettings: [CXXSetting] { [] }
-  var linkerSettings: [LinkerSetting] { [] }
+  static func hasHeaders(_ major: Int) -> Bool {
+    FileManager.default.fileExists(
+      atPath: "/usr/lib/llvm-\(major)/include/clang/Frontend/CompilerInstance.h")
+  }
+
+  var cxxSettings: [CXXSetting] {
+    switch self {
+    case .installed(let major):
+      // A symbolic link inside the package: SwiftPM refuses search paths that lead out of it, and
+      // refuses unsafe flags in a package that others depend on.
+      [
+        .headerSearchPath("../../Support/llvm-\(major)"),
+        .define("NORMGEN_LLVM", to: String(major)),
+      ]
+    case .missing:
+      []
+    case .unusable(let request):
+      [.define("NORMGEN_LLVM_UNUSABLE", to: "\"\(request.filter(\.isWordCharacter).prefix(32))\"")]
+    }
+  }
+
+  var linkerSettings: [LinkerSetting] {
+    guard case .installed(let major) = self else { return [] }
+    return [.linkedLibrary("clang-cpp\(major)"), .linkedLibrary("LLVM-\(major)")]
+  }
+}
+
+extension Character {
+  /// Whether the character needs no quoting in a C string or a command line.
+  var isWordCharacter: Bool { isASCII && (isLetter || isNumber || self == ".") }
 }

@@ -1,0 +1,114 @@
+internal import CNormGenClang
+internal import Synchronization
+
+/// The Clang and LLVM in this process.
+///
+/// There is one session; it may be used from any number of threads at once. It reads and writes no
+/// files except headers that a source includes, and it prints nothing. A fatal error inside LLVM
+/// is thrown as ``JITError/internalFailure(operation:reason:)``.
+package final class ClangSession: Sendable {
+  /// The version of Clang and LLVM, like `19.1.7`.
+  package let version: String
+  /// LLVM's name of the processor that runs this process, like `znver4`.
+  package let hostCPU: String
+
+  /// The compiler's own arguments by driver options: the driver runs once for each options value.
+  private let resolved = Mutex<[CompileOptions: [String]]>([:])
+
+  private init() throws(JITError) {
+    let version = ShimResult(consuming: ngclang_version())
+    try version.check(operation: "version", subject: "LLVM")
+    let hostCPU = ShimResult(consuming: ngclang_host_cpu())
+    try hostCPU.check(operation: "host processor", subject: "LLVM")
+    self.version = version.text
+    self.hostCPU = hostCPU.text
+  }
+
+  private static let instance = Result<ClangSession, JITError> { () throws(JITError) in
+    try ClangSession()
+  }
+
+  /// The session of this process; throws if the package was built without LLVM.
+  package static func shared() throws(JITError) -> ClangSession {
+    try instance.get()
+  }
+
+  /// What a compilation makes.
+  package enum Product: Sendable, Hashable {
+    case object
+    case assembly
+    case llvmIR
+  }
+
+  /// What a compilation made.
+  package struct Compilation: Sendable, Hashable {
+    /// An ELF object, or UTF-8 text.
+    package let bytes: [UInt8]
+    /// Warnings and remarks; empty when there are none.
+    package let diagnostics: String
+  }
+
+  /// Compiles one self-contained C source.
+  ///
+  /// - Parameters:
+  ///   - fileName: stands in diagnostics and debug information; no such file need exist.
+  package func compile(
+    _ product: Product, source: String, fileName: String, options: CompileOptions
+  ) throws(JITError) -> Compilation {
+    let arguments = try cc1Arguments(for: options)
+    let kind =
+      switch product {
+      case .object: NGCLANG_OBJECT
+      case .assembly: NGCLANG_ASSEMBLY
+      case .llvmIR: NGCLANG_LLVM_IR
+      }
+    let byteCount = source.utf8.count
+    let result = withCStrings(arguments) { arguments, count in
+      ShimResult(
+        consuming: ngclang_compile(arguments, count, source, byteCount, fileName, kind))
+    }
+    try result.check(operation: "compilation of \(fileName)", subject: fileName)
+    return Compilation(bytes: result.output, diagnostics: result.message)
+  }
+
+  /// Compiles to the bytes of an ELF object.
+  package func object(
+    source: String, fileName: String, options: CompileOptions
+  ) throws(JITError) -> [UInt8] {
+    try compile(.object, source: source, fileName: fileName, options: options).bytes
+  }
+
+  /// Compiles to assembly text.
+  package func assembly(
+    source: String, fileName: String, options: CompileOptions
+  ) throws(JITError) -> String {
+    let made = try compile(.assembly, source: source, fileName: fileName, options: options)
+    return String(decoding: made.bytes, as: UTF8.self)
+  }
+
+  /// Compiles to LLVM IR text, after optimization.
+  package func llvmIR(
+    source: String, fileName: String, options: CompileOptions
+  ) throws(JITError) -> String {
+    let made = try compile(.llvmIR, source: source, fileName: fileName, options: options)
+    return String(decoding: made.bytes, as: UTF8.self)
+  }
+
+  /// The arguments of the compiler proper that the driver makes of `options`.
+  ///
+  /// They name the processor and its features in full, so they are part of a cache key.
+  package func cc1Arguments(for options: CompileOptions) throws(JITError) -> [String] {
+    if let known = resolved.withLock({ $0[options] }) { return known }
+    try options.admitArguments()
+    let result = withCStrings(options.arguments) { arguments, count in
+      ShimResult(consuming: ngclang_cc1_arguments(options.triple, arguments, count))
+    }
+    let target = options.triple.map { ["--target=\($0)"] } ?? []
+    try result.check(
+      operation: "driver", subject: (target + options.arguments).joined(separator: " "))
+    let arguments = result.output.split(separator: 0, omittingEmptySubsequences: false).dropLast()
+      .map { String(decoding: $0, as: UTF8.self) }
+    resolved.withLock { $0[options] = arguments }
+    return arguments
+  }
+}
