@@ -66,7 +66,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
-    .executableTarget(name: "NormGenMain", dependencies: ["NormGenCLI"], swiftSettings: settings),
+    .executableTarget(name: "NormGenMain", dependencies: ["NormGenCLI", "NormGen"], swiftSettings: settings),
   ],
   cxxLanguageStandard: .cxx17
 )

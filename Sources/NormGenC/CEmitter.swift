@@ -12,6 +12,7 @@ public struct CEmitter {
   private let library: SupportLibrary
   private var names: CNames
   private let streamed: [Buffer]
+  private let symbol: String
 
   /// The C of a kernel.
   ///
@@ -37,7 +38,8 @@ public struct CEmitter {
     self.target = target
     self.schedule = schedule
     self.library = try SupportLibrary.of(target: target.name)
-    self.names = CNames(kernel: kernel, library: library)
+    self.symbol = "\(kernel.name)_\(target.name)"
+    self.names = CNames(kernel: kernel, symbol: symbol, library: library)
     self.streamed = schedule.streamingBytes == nil ? [] : CEmitter.streamable(kernel)
   }
 
@@ -60,19 +62,45 @@ public struct CEmitter {
     let source = try TemplateRenderer.rendered(
       .kernelSource,
       [
-        "name": kernel.name, "target": target.name, "command": command,
+        "name": symbol, "machine": target.guardMacro.map { "defined(\($0))" } ?? "1",
+        "target": target.name, "command": command,
         "text": text.joined(separator: "\n"), "schedule": scheduleLines.joined(separator: "\n"),
         "support": library.definitions(reachedFrom: function), "contract": contract,
-        "function": function,
+        "function": function, "enable": enable, "disable": disable,
       ])
     let header = try TemplateRenderer.rendered(
       .kernelHeader,
       [
-        "name": kernel.name, "command": command, "guard": "NORMGEN_\(kernel.name.uppercased())_H",
-        "contract": contract, "prototype": prototype(name: kernel.name, isRestricted: false),
+        "name": symbol, "command": command, "guard": "NORMGEN_\(symbol.uppercased())_H",
+        "contract": contract, "prototype": prototype(name: symbol, isRestricted: false),
         "entry": entryPrototype,
       ])
-    return CSource(name: kernel.name, target: target.name, source: source, header: header)
+    return CSource(name: symbol, target: target.name, source: source, header: header)
+  }
+
+  /// Lines that let the compiler use the target's instructions whatever its flags say.
+  private var enable: String {
+    guard let features = target.functionFeatures else { return "" }
+    return """
+
+      #if defined(__clang__)
+      #pragma clang attribute push(__attribute__((target("\(features)"))), apply_to = function)
+      #elif defined(__GNUC__)
+      #pragma GCC target("\(features)")
+      #endif
+
+      """
+  }
+
+  private var disable: String {
+    guard target.functionFeatures != nil else { return "" }
+    return """
+
+      #if defined(__clang__)
+      #pragma clang attribute pop
+      #endif
+
+      """
   }
 
   private func scheduleLines() -> [String] {
@@ -91,13 +119,13 @@ public struct CEmitter {
     let loop = ["  for (int64_t row = 0; row < rows; ++row) {"] + body + ["  }", "}"]
     var lines: [String] = []
     if streamed.isEmpty {
-      lines += [prototype(name: kernel.name, isRestricted: true) + " {"] + loop
+      lines += [prototype(name: symbol, isRestricted: true) + " {"] + loop
     } else {
       let inner = prototype(
-        name: "\(kernel.name)_rows", isRestricted: true,
+        name: "\(symbol)_rows", isRestricted: true,
         prefix: "static inline __attribute__((always_inline)) void", last: "const int stream")
       lines += [inner + " {"] + loop + [""]
-      lines += [prototype(name: kernel.name, isRestricted: true) + " {"] + dispatch() + ["}"]
+      lines += [prototype(name: symbol, isRestricted: true) + " {"] + dispatch() + ["}"]
     }
     lines += ["", entryPrototype + " {"] + entryBody() + ["}"]
     return lines.joined(separator: "\n")
@@ -116,9 +144,9 @@ public struct CEmitter {
     let arguments = argumentNames().joined(separator: ", ")
     var lines = ["  // Outputs larger than the caches bypass them where their rows are aligned."]
     lines += CLayout.wrapped("if (\(tests.joined(separator: " && "))) {", depth: 1)
-    lines += CLayout.wrapped("\(kernel.name)_rows(\(arguments), 1);", depth: 2)
+    lines += CLayout.wrapped("\(symbol)_rows(\(arguments), 1);", depth: 2)
     lines += ["    stream_end();", "  } else {"]
-    lines += CLayout.wrapped("\(kernel.name)_rows(\(arguments), 0);", depth: 2)
+    lines += CLayout.wrapped("\(symbol)_rows(\(arguments), 0);", depth: 2)
     return lines + ["  }"]
   }
 
@@ -149,7 +177,7 @@ public struct CEmitter {
 
   private var entryPrototype: String {
     let text =
-      "void \(kernel.name)_entry(int64_t rows, void *const *buffers, const int64_t *strides)"
+      "void \(symbol)_entry(int64_t rows, void *const *buffers, const int64_t *strides)"
     return CLayout.wrapped(text, depth: 0).joined(separator: "\n")
   }
 
@@ -159,13 +187,13 @@ public struct CEmitter {
       arguments.append("buffers[\(index)]")
       if buffer.shape.hasRows { arguments.append("strides[\(index)]") }
     }
-    return CLayout.wrapped("\(kernel.name)(\(arguments.joined(separator: ", ")));", depth: 1)
+    return CLayout.wrapped("\(symbol)(\(arguments.joined(separator: ", ")));", depth: 1)
   }
 
   // MARK: The contract
 
   private mutating func contract() -> String {
-    var lines = ["/*", " * \(kernel.name) of `rows` rows; with none, nothing is read or written.", " *"]
+    var lines = ["/*", " * \(symbol) of `rows` rows; with none, nothing is read or written.", " *"]
     let width = kernel.buffers.map { names($0.name).count }.max() ?? 0
     for buffer in kernel.buffers {
       let name = names(buffer.name)

@@ -15,11 +15,11 @@ struct CNames {
     "i386", "INT64_C",
   ]
 
-  init(kernel: LoopKernel, library: SupportLibrary) {
+  init(kernel: LoopKernel, symbol: String, library: SupportLibrary) {
     self.library = library
     self.taken = CNames.used.union(library.names)
     taken.formUnion([
-      kernel.name, "\(kernel.name)_rows", "\(kernel.name)_entry", "i", "p", "block",
+      symbol, "\(symbol)_rows", "\(symbol)_entry", "i", "p", "block",
     ])
     taken.formUnion((0..<8).map { "outer\($0)" })
     for buffer in kernel.buffers {

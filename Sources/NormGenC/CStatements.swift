@@ -172,20 +172,32 @@ enum CLayout {
     return lines + [indent + rest]
   }
 
-  /// Behind the last comma, or before the last operator, of a prefix.
+  /// Where to break a prefix of a line: the last place among those inside the fewest parentheses;
+  /// behind a comma, a conjunction or an assignment, before an operator.
   private static func breakPoint(in text: Substring) -> Substring.Index? {
-    var best: Substring.Index?
-    var index = text.startIndex
-    while index < text.endIndex {
-      let next = text.index(after: index)
-      if next < text.endIndex, text[next] == " " {
-        if text[index] == "," || text[index] == "=" { best = next }
-      } else if text[index] == " ", next < text.endIndex, "+*/?:".contains(text[next]) {
-        best = index
+    let trailing = [", ", " && ", " = "]
+    let leading = [" ? ", " : ", " + ", " - ", " * ", " / "]
+    var best: (place: Substring.Index, depth: Int)?
+    var depth = 0
+    for index in text.indices {
+      switch text[index] {
+      case "(": depth += 1
+      case ")": depth -= 1
+      default: break
       }
-      index = next
+      let rest = text[index...]
+      var place: Substring.Index?
+      if let separator = trailing.first(where: { rest.hasPrefix($0) }) {
+        place = text.index(index, offsetBy: separator.count - 1)
+      } else if leading.contains(where: { rest.hasPrefix($0) }) {
+        place = index
+      }
+      guard let place, text.distance(from: text.startIndex, to: place) > width / 3 else {
+        continue
+      }
+      if best.map({ depth <= $0.depth }) ?? true { best = (place, depth) }
     }
-    return best
+    return best?.place
   }
 
   /// A `//` comment, broken between words.

@@ -42,6 +42,8 @@ public struct LoopVerifier {
     self.kernel = kernel
     for buffer in kernel.buffers {
       buffers[buffer.name] = buffer
+      // A parameter's own name points at its first element.
+      extents[buffer.name] = (buffer.name, 0, buffer.shape.elementsPerRow)
       if buffer.isOutput {
         writes[buffer.name] = [UInt8](repeating: 0, count: buffer.shape.elementsPerRow)
       }

@@ -62,7 +62,8 @@ public enum FusionPlanner {
     for output in graph.outputs.indices where !rowOutputs.contains(output) {
       scalarStores[levels[graph.outputs[output].value.index], default: []].append(output)
     }
-    let last = [statistics.keys.max(), stores.keys.max(), scalarStores.keys.max()]
+    let last =
+      [statistics.keys.max(), stores.keys.max(), scalarStores.keys.max()]
       .compactMap { $0 }.max() ?? 0
     return (0...last).map { pass in
       Region.Pass(

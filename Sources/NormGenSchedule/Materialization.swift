@@ -25,7 +25,8 @@ public struct Materialization: Hashable, Sendable {
 
   /// Decides for every value that more than one pass needs.
   ///
-  /// With `keepsInputs` inputs are kept as well, which pays for rows of a few vectors.
+  /// With `keepsInputs` whatever needs no statistic is kept as well, which pays for rows of a few
+  /// vectors.
   public init(region: Region, keepsInputs: Bool) {
     let graph = region.graph
     let passes = region.passes.indices
@@ -46,7 +47,7 @@ public struct Materialization: Hashable, Sendable {
           if let output, output.pass < pass, cost > 1 {
             source = .output(output.index)
           } else if coversRow, region.rowExtent <= Materialization.longestScratchRow,
-            cost >= (keepsInputs ? 1 : 6)
+            cost >= 6 || (keepsInputs && region.levels[id.index] == 0)
           {
             source = .scratch
           }

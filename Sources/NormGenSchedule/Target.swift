@@ -9,6 +9,11 @@ public struct Target: Hashable, Sendable {
   public let lanes: Int
   /// The architecture in LLVM's triple, nil if the target runs anywhere.
   public let architecture: String?
+  /// The macro that C compilers define on the architecture, nil if the target runs anywhere.
+  public let guardMacro: String?
+  /// The instruction sets that an emitted file enables for its own functions, by their names in
+  /// `target` attributes; nil for what every machine of the architecture has.
+  public let functionFeatures: String?
   /// Compiler arguments that select the instruction set.
   public let compilerArguments: [String]
   /// CPU features, by their names in `/proc/cpuinfo`, that running the code needs.
@@ -16,12 +21,14 @@ public struct Target: Hashable, Sendable {
 
   /// Creates a target.
   public init(
-    name: String, lanes: Int, architecture: String?, compilerArguments: [String],
-    requiredFeatures: [String]
+    name: String, lanes: Int, architecture: String?, guardMacro: String?,
+    functionFeatures: String?, compilerArguments: [String], requiredFeatures: [String]
   ) {
     self.name = name
     self.lanes = lanes
     self.architecture = architecture
+    self.guardMacro = guardMacro
+    self.functionFeatures = functionFeatures
     self.compilerArguments = compilerArguments
     self.requiredFeatures = requiredFeatures
   }

@@ -1,7 +1,8 @@
 extension Target {
   /// x86-64-v3: AVX2, FMA and F16C.
   public static let avx2 = Target(
-    name: "avx2", lanes: 8, architecture: "x86_64",
+    name: "avx2", lanes: 8, architecture: "x86_64", guardMacro: "__x86_64__",
+    functionFeatures: "avx2,fma,f16c",
     compilerArguments: ["-march=x86-64-v3"],
     requiredFeatures: ["avx2", "fma", "f16c", "bmi2"])
 }

@@ -1,6 +1,7 @@
 extension Target {
   /// AArch64 with its baseline SIMD.
   public static let neon = Target(
-    name: "neon", lanes: 4, architecture: "aarch64", compilerArguments: [],
+    name: "neon", lanes: 4, architecture: "aarch64", guardMacro: "__aarch64__",
+    functionFeatures: nil, compilerArguments: [],
     requiredFeatures: [])
 }

@@ -1,0 +1,59 @@
+import NormGenIR
+public import NormGenLoops
+import NormGenJIT
+
+/// A kernel as code in this process.
+///
+/// Calls from several threads are safe as long as their outputs do not overlap.
+public final class CompiledKernel: Sendable {
+  /// The stages that led to the code.
+  public let lowering: Lowering
+  /// Whether the code came from the disk cache.
+  public let cacheStatus: CacheStatus
+  private let object: LoadedObject
+  /// `void entry(int64_t rows, void *const *buffers, const int64_t *strides)`.
+  let entry: Entry
+
+  typealias Entry =
+    @convention(c) (
+      Int64, UnsafePointer<UnsafeMutableRawPointer?>?, UnsafePointer<Int64>?
+    ) -> Void
+
+  /// What the disk cache did for a kernel.
+  public enum CacheStatus: Sendable, Hashable {
+    /// It held the object.
+    case hit
+    /// The object was compiled, and stored unless a reason says why not.
+    case compiled(notStored: String?)
+    /// The entry was damaged and was compiled anew.
+    case rebuilt(damage: String)
+    /// The cache is switched off.
+    case disabled
+
+    init(_ cached: CachedObject) {
+      switch cached.status {
+      case .hit: self = .hit
+      case .miss: self = .compiled(notStored: cached.storeFailure)
+      case .rebuilt(let defect): self = .rebuilt(damage: String(describing: defect))
+      case .disabled: self = .disabled
+      }
+    }
+  }
+
+  init(
+    lowering: Lowering, object: LoadedObject, cacheStatus: CacheStatus
+  ) throws(JITError) {
+    self.lowering = lowering
+    self.object = object
+    self.cacheStatus = cacheStatus
+    let address = try object.address(of: lowering.source.entryName)
+    // The entry's C type is fixed by the emitter.
+    self.entry = unsafeBitCast(address, to: Entry.self)
+  }
+
+  /// The kernel's name.
+  public var name: String { lowering.graph.name }
+
+  /// The parameters: inputs, then outputs.
+  public var parameters: [Buffer] { lowering.loops.buffers }
+}

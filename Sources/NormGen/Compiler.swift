@@ -1,0 +1,201 @@
+private import Foundation
+public import NormGenC
+public import NormGenDSL
+public import NormGenIR
+import NormGenJIT
+public import NormGenLoops
+public import NormGenSchedule
+
+/// The way from a kernel to its C: every stage's result.
+public struct Lowering: Sendable {
+  /// The meaning.
+  public let graph: Graph
+  /// The fused part that becomes the function.
+  public let region: Region
+  /// The instruction set.
+  public let target: Target
+  /// The chosen strategy and its knobs.
+  public let schedule: Schedule
+  /// The loops.
+  public let loops: LoopKernel
+  /// The C.
+  public let source: CSource
+}
+
+/// Compiles kernels: the list of passes from a graph to C and to callable code.
+///
+/// Safe to use from several threads at once.
+public struct Compiler: Sendable {
+  /// The instruction set that is emitted.
+  public var target: Target
+  /// The strategies to choose from, the preferred first.
+  public var strategies: [any Strategy]
+  /// The schedule to force; nil lets the compiler choose.
+  public var schedule: Schedule?
+  /// The command that emitted files name for emitting them again; nil names the kernel.
+  public var command: String?
+  /// Debugging switches.
+  public var trace: CompilerTrace
+
+  /// A compiler for this machine.
+  ///
+  /// - Throws: ``CompilerError`` when `NORMGEN_TARGET` names no target.
+  public init(trace: CompilerTrace = .fromEnvironment()) throws(CompilerError) {
+    var target = HostCPU.current.bestTarget
+    if let name = trace.target {
+      guard let named = Target.named(name) else { throw .unknownTarget(name) }
+      target = named
+    }
+    self.init(target: target, trace: trace)
+  }
+
+  /// A compiler for a target.
+  public init(target: Target, trace: CompilerTrace = CompilerTrace()) {
+    self.target = target
+    self.strategies = Strategies.all
+    self.trace = trace
+  }
+
+  /// Lowers a kernel to C.
+  public func lower(_ kernel: Kernel) throws(CompilerError) -> Lowering {
+    let graph: Graph
+    do { graph = try kernel.graph() } catch { throw .graph(error) }
+    return try lower(graph)
+  }
+
+  /// Lowers a graph to C.
+  public func lower(_ graph: Graph) throws(CompilerError) -> Lowering {
+    do {
+      if trace.verifies { try GraphVerifier.verify(graph) }
+    } catch { throw .graph(error) }
+    let region: Region
+    let schedule: Schedule
+    let loops: LoopKernel
+    do throws(PlanError) {
+      // One region is one function; the planner refuses what it can't fuse into one.
+      let regions = try FusionPlanner.regions(of: graph)
+      guard let only = regions.first, regions.count == 1 else {
+        throw PlanError(kernel: graph.name, message: "it falls into \(regions.count) regions")
+      }
+      region = only
+      let strategy = try chosenStrategy(for: region)
+      var chosen = self.schedule ?? Schedule()
+      chosen.strategy = strategy.name
+      schedule = chosen
+      loops = try strategy.lowered(region, schedule: schedule, target: target)
+    } catch { throw .plan(error) }
+    do {
+      if trace.verifies { try LoopVerifier.verify(loops) }
+    } catch { throw .loops(error) }
+    do {
+      let source = try CEmitter.source(
+        of: loops, graph: graph, target: target, schedule: schedule,
+        command: command ?? "normgen emit \(graph.name) --target \(target.name)")
+      return Lowering(
+        graph: graph, region: region, target: target, schedule: schedule, loops: loops,
+        source: source)
+    } catch { throw .template(error) }
+  }
+
+  private func chosenStrategy(for region: Region) throws(PlanError) -> any Strategy {
+    guard let name = schedule?.strategy ?? trace.strategy else {
+      if let strategy = strategies.first(where: { $0.applies(to: region, target: target) }) {
+        return strategy
+      }
+      throw PlanError(kernel: region.graph.name, message: "no strategy applies to it")
+    }
+    guard let strategy = strategies.first(where: { $0.name == name }) else {
+      let known = strategies.map(\.name).joined(separator: ", ")
+      throw PlanError(
+        kernel: region.graph.name, message: "no strategy is named '\(name)'; known: \(known)")
+    }
+    guard strategy.applies(to: region, target: target) else {
+      throw PlanError(
+        kernel: region.graph.name, message: "the strategy '\(name)' does not apply to it")
+    }
+    return strategy
+  }
+
+  /// Compiles a kernel to code that can be called.
+  public func compile(_ kernel: Kernel) throws(CompilerError) -> CompiledKernel {
+    try compile(lower(kernel))
+  }
+
+  /// Compiles a graph to code that can be called.
+  public func compile(_ graph: Graph) throws(CompilerError) -> CompiledKernel {
+    try compile(lower(graph))
+  }
+
+  /// Compiles lowered C to code that can be called.
+  ///
+  /// - Parameter source: C to compile in place of the emitted text, such as an edited copy.
+  public func compile(
+    _ lowering: Lowering, source edited: String? = nil
+  ) throws(CompilerError) -> CompiledKernel {
+    guard HostCPU.current.supports(lowering.target) else {
+      throw .targetNotRunnable(lowering.target, HostCPU.current)
+    }
+    let text = edited ?? lowering.source.source
+    let fileName = "\(lowering.graph.name).c"
+    do {
+      let session = try ClangSession.shared()
+      let options = Compiler.options(for: lowering.target)
+      let key = try KernelCache.Key(
+        source: text, fileName: fileName, options: options, session: session)
+      let cached = try KernelCache.standard().object(for: key) { () throws(JITError) in
+        try session.object(source: text, fileName: fileName, options: options)
+      }
+      if let directory = trace.keepDirectory {
+        let keep = KeepDirectory(path: directory)
+        try keep.write(text.utf8, name: "\(lowering.graph.name).\(lowering.target.name).c")
+        try keep.write(cached.bytes, name: "\(lowering.graph.name).\(lowering.target.name).o")
+      }
+      let object = try LoadedObject(object: cached.bytes, name: lowering.graph.name)
+      return try CompiledKernel(
+        lowering: lowering, object: object,
+        cacheStatus: CompiledKernel.CacheStatus(cached))
+    } catch { throw .jit(error) }
+  }
+
+  /// The object code of lowered C, for any target.
+  public func object(of lowering: Lowering) throws(CompilerError) -> [UInt8] {
+    try product(lowering) { (session, source, name, options) throws(JITError) in
+      try session.object(source: source, fileName: name, options: options)
+    }
+  }
+
+  /// The assembly of lowered C, for any target.
+  public func assembly(of lowering: Lowering) throws(CompilerError) -> String {
+    try product(lowering) { (session, source, name, options) throws(JITError) in
+      try session.assembly(source: source, fileName: name, options: options)
+    }
+  }
+
+  /// LLVM's form of lowered C after optimization, for any target.
+  public func llvmIR(of lowering: Lowering) throws(CompilerError) -> String {
+    try product(lowering) { (session, source, name, options) throws(JITError) in
+      try session.llvmIR(source: source, fileName: name, options: options)
+    }
+  }
+
+  private func product<Product>(
+    _ lowering: Lowering,
+    _ make: (ClangSession, String, String, CompileOptions) throws(JITError) -> Product
+  ) throws(CompilerError) -> Product {
+    do {
+      return try make(
+        try ClangSession.shared(), lowering.source.source, "\(lowering.graph.name).c",
+        Compiler.options(for: lowering.target))
+    } catch { throw .jit(error) }
+  }
+
+  /// How kernels are compiled; none of the options may change a bit of a result.
+  static func options(for target: Target) -> CompileOptions {
+    let isForeign = target.architecture.map { $0 != HostCPU.current.architecture } ?? false
+    return CompileOptions(
+      triple: isForeign ? target.architecture.map { "\($0)-linux-gnu" } : nil,
+      arguments: ["-std=c11", "-O3"] + target.compilerArguments + [
+        "-fno-math-errno", "-ffp-contract=off",
+      ])
+  }
+}

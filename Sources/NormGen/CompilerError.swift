@@ -1,0 +1,48 @@
+public import NormGenC
+public import NormGenIR
+public import NormGenJIT
+public import NormGenLoops
+public import NormGenSchedule
+
+/// Why a kernel could not be compiled, by stage.
+public enum CompilerError: Error, Sendable, CustomStringConvertible {
+  /// The kernel has no meaning.
+  case graph(GraphError)
+  /// The kernel can't be planned.
+  case plan(PlanError)
+  /// A strategy made wrong loops: a defect of the strategy.
+  case loops(LoopError)
+  /// A template does not fit the emitter: a defect of either.
+  case template(TemplateError)
+  /// The in-process compiler failed or is missing.
+  case jit(JITError)
+  /// No target has this name.
+  case unknownTarget(String)
+  /// The target's code does not run on this processor.
+  case targetNotRunnable(Target, HostCPU)
+
+  public var description: String {
+    switch self {
+    case .graph(let error): error.description
+    case .plan(let error): error.description
+    case .loops(let error): error.description
+    case .template(let error): error.description
+    case .jit(let error): String(describing: error)
+    case .unknownTarget(let name):
+      "no target is named '\(name)'; known: host, "
+        + Target.all.map(\.name).joined(separator: ", ")
+    case .targetNotRunnable(let target, let cpu):
+      "kernels for '\(target)' do not run on this \(cpu.architecture) processor: it lacks "
+        + target.missing(on: cpu)
+    }
+  }
+}
+
+extension Target {
+  fileprivate func missing(on cpu: HostCPU) -> String {
+    if let architecture, architecture != cpu.architecture {
+      return "the \(architecture) instructions"
+    }
+    return requiredFeatures.filter { !cpu.features.contains($0) }.joined(separator: ", ")
+  }
+}

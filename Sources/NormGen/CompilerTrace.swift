@@ -1,0 +1,39 @@
+private import Foundation
+
+/// Every switch for looking inside the compiler, and the environment variables that set them.
+public struct CompilerTrace: Sendable {
+  /// `NORMGEN_TARGET`: the target's name instead of the host's best.
+  public var target: String?
+  /// `NORMGEN_KEEP`: a directory that receives the sources and objects of compiled kernels.
+  public var keepDirectory: String?
+  /// `NORMGEN_SEED`: the seed of random inputs.
+  public var seed: UInt64?
+  /// `NORMGEN_STRATEGY`: the strategy's name instead of the planner's choice.
+  public var strategy: String?
+  /// `NORMGEN_VERIFY=0`: leaves out the verifiers of the stages.
+  public var verifies: Bool
+
+  /// Switches that are all off, with verification.
+  public init() {
+    self.verifies = true
+  }
+
+  /// The switches of this process's environment.
+  public static func fromEnvironment() -> CompilerTrace {
+    fromEnvironment(ProcessInfo.processInfo.environment)
+  }
+
+  /// The switches of an environment.
+  public static func fromEnvironment(_ environment: [String: String]) -> CompilerTrace {
+    func value(_ name: String) -> String? {
+      environment[name].flatMap { $0.isEmpty ? nil : $0 }
+    }
+    var trace = CompilerTrace()
+    trace.target = value("NORMGEN_TARGET")
+    trace.keepDirectory = value("NORMGEN_KEEP")
+    trace.seed = value("NORMGEN_SEED").flatMap { UInt64($0) }
+    trace.strategy = value("NORMGEN_STRATEGY")
+    trace.verifies = value("NORMGEN_VERIFY") != "0"
+    return trace
+  }
+}
