@@ -56,6 +56,11 @@ struct CStatements {
       add("for (int64_t \(index) = \(start); \(index) < \(end); \(advance)) {", depth)
       append(body, depth: depth + 1)
       add("}", depth)
+    case .block(let text, let body):
+      add("{", depth)
+      lines += CLayout.comment(text, depth: depth + 1)
+      append(body, depth: depth + 1)
+      add("}", depth)
     case .accumulate(let name, let slot, let reduction, let terms, let laneCount):
       accumulate(name, slot, reduction, terms, laneCount, depth)
     case .store(let pointer, let index, let expression, let laneCount):
@@ -129,7 +134,7 @@ struct CStatements {
       for statement in statements {
         switch statement {
         case .scratch(let pointer, _): names.insert(pointer.name)
-        case .loop(_, _, _, _, let body): collect(body)
+        case .loop(_, _, _, _, let body), .block(_, let body): collect(body)
         case .comment, .pointer, .partials, .define, .variable, .assign, .accumulate, .store,
           .storeScalar:
           break

@@ -151,6 +151,8 @@ public indirect enum Stmt: Hashable, Sendable {
   case assign(String, LoopExpr)
   /// A half-open loop: `index` from `from` while below `to`, by `step`.
   case loop(index: String, from: Index, to: Index, step: Int, body: [Stmt])
+  /// Statements with names of their own, under a sentence for the reader.
+  case block(String, [Stmt])
   /// Adds one vector of terms to the partials of `slot`; two terms are multiplied and fused.
   case accumulate(partials: String, slot: Index, Reduction, terms: [LoopExpr], Lanes)
   /// Stores a vector, rounding to the pointer's type.

@@ -36,6 +36,9 @@ public enum LoopPrinter {
           indent + "for \(index) in \(text(from))..<\(text(to))"
             + (step == 1 ? "" : " by \(step)"))
         append(body, depth: depth + 1, to: &lines)
+      case .block(let text, let body):
+        lines.append(indent + "do  # \(text)")
+        append(body, depth: depth + 1, to: &lines)
       case .accumulate(let name, let slot, let reduction, let terms, let lanes):
         let term = terms.map(text).joined(separator: " * ")
         lines.append(

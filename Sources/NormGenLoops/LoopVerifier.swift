@@ -67,6 +67,19 @@ public struct LoopVerifier {
     for statement in statements { try run(statement) }
   }
 
+  /// Runs statements whose names end with them.
+  private mutating func runScope(_ statements: [Stmt]) throws(LoopError) {
+    let outer = (vectors, scalars)
+    try run(statements)
+    (vectors, scalars) = outer
+  }
+
+  private func checkFresh(_ name: String) throws(LoopError) {
+    guard !vectors.contains(name), !scalars.contains(name) else {
+      throw error("'\(name)' is defined twice")
+    }
+  }
+
   private mutating func run(_ statement: Stmt) throws(LoopError) {
     switch statement {
     case .comment: break
@@ -83,9 +96,11 @@ public struct LoopVerifier {
       partials[name] = reduction
     case .define(let name, let expression):
       try check(expression)
+      try checkFresh(name)
       if expression.isVector { vectors.insert(name) } else { scalars.insert(name) }
     case .variable(let name, let expression):
       try check(expression)
+      try checkFresh(name)
       guard !expression.isVector else { throw error("the variable '\(name)' must be a scalar") }
       scalars.insert(name)
       variables.insert(name)
@@ -102,9 +117,11 @@ public struct LoopVerifier {
       let end = try value(to)
       for position in stride(from: first, to: end, by: step) {
         indices[index] = position
-        try run(body)
+        try runScope(body)
       }
       indices[index] = nil
+    case .block(_, let body):
+      try runScope(body)
     case .accumulate(let name, let slot, let reduction, let terms, let lanes):
       guard partials[name] == reduction else { throw error("no \(reduction) partials '\(name)'") }
       guard (0..<Partials.vectors(lanes: kernel.lanes)).contains(try value(slot)) else {

@@ -142,8 +142,11 @@ extension RowLowering {
           body: body(items, at: .variable("i"), slot: .constant(0), pass: pass, remaining: nil)))
     }
     if whole < region.rowExtent {
-      statements += body(
-        items, at: .constant(whole), slot: .constant(0), pass: pass, remaining: whole)
+      statements += [
+        straight(
+          body(items, at: .constant(whole), slot: .constant(0), pass: pass, remaining: whole),
+          from: whole, count: region.rowExtent - whole)
+      ]
     }
     return statements
   }
@@ -167,12 +170,24 @@ extension RowLowering {
       cursor = whole
       if whole < boundary {
         let reaching = zip(items, reach).filter { $0.1 > whole }.map(\.0)
-        statements += body(
-          reaching, at: base + .constant(whole), slot: slot(whole), pass: pass, remaining: whole)
+        let end = min(reaching.map(\.extent).max() ?? boundary, whole + lanes)
+        statements += [
+          straight(
+            body(
+              reaching, at: base + .constant(whole), slot: slot(whole), pass: pass,
+              remaining: whole), from: whole, count: end - whole)
+        ]
         cursor = whole + lanes
       }
     }
     return statements
+  }
+
+  /// One vector outside a loop.
+  private func straight(_ statements: [Stmt], from: Int, count: Int) -> Stmt {
+    .block(
+      "Elements \(from) to \(from + count - 1)" + (count < lanes ? ", less than a vector." : "."),
+      statements)
   }
 
   private func slot(_ element: Int) -> Index {
@@ -218,8 +233,12 @@ extension RowLowering {
     let first = (from - start) / lanes
     let end = (to - start) / lanes
     if end - first == 1 {
-      return body(
-        items, at: base + .constant(from), slot: .constant(first), pass: pass, remaining: nil)
+      return [
+        straight(
+          body(
+            items, at: base + .constant(from), slot: .constant(first), pass: pass, remaining: nil),
+          from: from, count: lanes)
+      ]
     }
     return slots(items, base: base + .constant(start), range: first..<end, pass: pass)
   }
