@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+"""Writes a C file that holds the templates of one ISA, and an external function around each chunk.
+
+usage: exports.py ISA [TEMPLATES] > kernel.c
+"""
+import pathlib
+import re
+import sys
+
+MATH = ["order", "storage", "exp", "log", "tanh", "sigmoid", "erf"]
+
+
+def main():
+    isa = sys.argv[1]
+    templates = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else "Templates")
+    files = [templates / "simd" / f"{isa}.h.in"]
+    files += [templates / "math" / f"{name}.h.in" for name in MATH]
+    text = "\n".join(file.read_text() for file in files if file.exists())
+    print("#include <stddef.h>\n#include <stdint.h>\n")
+    print(text)
+    # Pointers carry the vectors, so that no calling convention depends on the ISA.
+    for result, name, arguments in re.findall(
+            r"^static inline (\w+) (\w+)\(([^)]*)\) \{$", text, re.M):
+        parameters, values = [], []
+        for argument in arguments.split(", "):
+            if "*" in argument or "[" in argument:
+                parameters.append(argument)
+                values.append(re.search(r"(\w+)(\[\d+\])?$", argument).group(1))
+            else:
+                kind, variable = argument.rsplit(" ", 1)
+                parameters.append(f"const {kind} *{variable}")
+                values.append(f"*{variable}")
+        call = f"{name}({', '.join(values)})"
+        print(f"\nvoid try_{name}({', '.join(parameters)}{'' if result == 'void' else f', {result} *result'});")
+        print(f"void try_{name}({', '.join(parameters)}{'' if result == 'void' else f', {result} *result'}) {{")
+        print(f"  {'' if result == 'void' else '*result = '}{call};\n}}")
+
+
+main()
