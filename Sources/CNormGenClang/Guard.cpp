@@ -8,6 +8,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <mutex>
 
 namespace {
@@ -68,17 +69,20 @@ ngclang_result *normgen::guarded(
     const char *operation, llvm::function_ref<ngclang_result *()> work) {
   initializeOnce();
   RecoveryScope scope;
-  llvm::CrashRecoveryContext recovery;
+  auto recovery = std::make_unique<llvm::CrashRecoveryContext>();
   std::string reason;
   ngclang_result *result = nullptr;
-  bool finished = recovery.RunSafelyOnThread(
+  bool finished = recovery->RunSafelyOnThread(
       [&] {
         fatalReason = &reason;
         result = work();
       },
       stackBytes);
   if (finished && result) return result;
-  if (reason.empty()) reason = "crash, code " + std::to_string(recovery.RetCode);
+  if (reason.empty()) reason = "crash, code " + std::to_string(recovery->RetCode);
+  // Its destructor would destroy what Clang registered with it, which refers to the stack of a
+  // thread that is gone: by now another thread's.
+  (void)recovery.release();
   return failure(NGCLANG_INTERNAL, std::string(operation) + ": " + reason);
 }
 

@@ -1,0 +1,133 @@
+import Foundation
+import Testing
+
+@testable import NormGenJIT
+
+@Suite(.enabled(if: hasCompiler))
+struct LoadedObjectTests {
+  let session: ClangSession
+
+  init() throws { session = try ClangSession.shared() }
+
+  private func load(_ source: String, name: String = "kernel") throws -> LoadedObject {
+    let object = try session.object(source: source, fileName: name + ".c", options: .host)
+    return try LoadedObject(object: object, name: name)
+  }
+
+  @Test func compiledFunctionComputes() throws {
+    typealias Norm =
+      @convention(c) (UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int, Float)
+      -> Void
+    let loaded = try load(Sample.norm)
+    let norm = unsafeBitCast(try loaded.address(of: "rms_norm"), to: Norm.self)
+    var y = [Float](repeating: 0, count: 2)
+    norm([1, 7], &y, 2, 0)
+    #expect(y == [0.2, 1.4])
+    withExtendedLifetime(loaded) {}
+  }
+
+  @Test func absentSymbolIsNamed() throws {
+    let loaded = try load(Sample.add, name: "sum")
+    #expect(throws: JITError.missingSymbol(names: ["subtract"], object: "sum")) {
+      try loaded.address(of: "subtract")
+    }
+    // A name that the process has is not one that the object defines.
+    #expect(throws: JITError.missingSymbol(names: ["malloc"], object: "sum")) {
+      try loaded.address(of: "malloc")
+    }
+    _ = try loaded.address(of: "add")
+  }
+
+  @Test func undefinedReferencesAreNamed() throws {
+    let loaded = try load(
+      "int no_such_b(void); int no_such_a(void);\n"
+        + "int f(void) { return no_such_a() + no_such_b(); }\n", name: "calls")
+    #expect(throws: JITError.missingSymbol(names: ["no_such_a", "no_such_b"], object: "calls")) {
+      try loaded.address(of: "f")
+    }
+  }
+
+  @Test func functionsOfTheProcessCanBeCalled() throws {
+    typealias Length = @convention(c) (UnsafePointer<CChar>) -> Int
+    let loaded = try load(
+      "unsigned long strlen(const char *);\n"
+        + "long length(const char *s) { return (long)strlen(s) + 1; }\n")
+    let length = unsafeBitCast(try loaded.address(of: "length"), to: Length.self)
+    #expect(length("seven77") == 8)
+    withExtendedLifetime(loaded) {}
+  }
+
+  @Test func objectsMayUseTheSameNames() throws {
+    typealias Value = @convention(c) () -> Int32
+    let loaded = try (0..<8).map { try load("int value(void) { return \($0); }\n") }
+    for (index, object) in loaded.enumerated() {
+      #expect(unsafeBitCast(try object.address(of: "value"), to: Value.self)() == Int32(index))
+    }
+    withExtendedLifetime(loaded) {}
+  }
+
+  @Test(arguments: [[], Array("not an object".utf8), [0x7f, 0x45, 0x4c, 0x46]] as [[UInt8]])
+  func otherBytesAreRefused(_ bytes: [UInt8]) {
+    #expect {
+      _ = try LoadedObject(object: bytes, name: "bytes")
+    } throws: { error in
+      guard case .link("bytes", _)? = error as? JITError else { return false }
+      return true
+    }
+  }
+
+  @Test func objectsOfOtherMachinesAreRefused() throws {
+    #if arch(x86_64)
+      let foreign = Sample.arm
+    #else
+      let foreign = Sample.baseline
+    #endif
+    let object = try session.object(source: Sample.add, fileName: "add.c", options: foreign)
+    #expect {
+      _ = try LoadedObject(object: object, name: "foreign")
+    } throws: { "\($0)".contains("the object is for") }
+  }
+
+  @Test func noPageIsWritableAndExecutable() throws {
+    let loaded = try load("int counter; int next(void) { return ++counter; }\n")
+    typealias Next = @convention(c) () -> Int32
+    let address = try loaded.address(of: "next")
+    #expect(unsafeBitCast(address, to: Next.self)() == 1)
+
+    let maps = try Self.memoryMaps()
+    var mappingOfCode: Substring?
+    for line in maps.split(separator: "\n") {
+      let fields = line.split(separator: " ")
+      let range = fields[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
+      let permissions = fields[1]
+      #expect(!(permissions.contains("w") && permissions.contains("x")), "\(line)")
+      if range[0]..<range[1] ~= UInt(bitPattern: address) { mappingOfCode = permissions }
+    }
+    #expect(mappingOfCode?.hasPrefix("r-x") == true)
+    withExtendedLifetime(loaded) {}
+  }
+
+  @Test func codeIsUnmappedWithItsObject() throws {
+    func residentPages() throws -> Int {
+      let text = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
+      return text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+    }
+    let object = try session.object(source: Sample.add, fileName: "add.c", options: .host)
+    for _ in 0..<50 { _ = try callAdd(object, 1, 1) }
+    let before = try residentPages()
+    for _ in 0..<400 { _ = try callAdd(object, 1, 1) }
+    // Other tests run meanwhile; an object that stayed would take two pages or more.
+    #expect(try residentPages() - before < 4000)
+  }
+
+  /// The text of `/proc/self/maps`: the kernel hands it out in pieces, and its length as zero.
+  private static func memoryMaps() throws -> String {
+    let file = try #require(FileHandle(forReadingAtPath: "/proc/self/maps"))
+    defer { try? file.close() }
+    var bytes = Data()
+    while let piece = try file.read(upToCount: 1 << 16), !piece.isEmpty, bytes.count < 1 << 26 {
+      bytes.append(piece)
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
