@@ -10,6 +10,17 @@ package struct EmulationTemplates: Sendable {
   /// The machine that is a static Linux program.
   package static let linux = file("emulation_linux.c", PackageResources.emulation_linux_c)
 
+  /// The machine without an operating system: what its firmware starts.
+  package static let bare = file("emulation_bare.c", PackageResources.emulation_bare_c)
+  /// How the bare machine's program is laid out in memory.
+  package static let bareLayout = file("emulation_bare.ld", PackageResources.emulation_bare_ld)
+  /// What the bare machine's processor executes first.
+  package static let firmware = file(
+    "emulation_firmware.S", PackageResources.emulation_firmware_S)
+  /// How the firmware is laid out in its ROM.
+  package static let firmwareLayout = file(
+    "emulation_firmware.ld", PackageResources.emulation_firmware_ld)
+
   /// A source file of an emulated machine.
   package struct File: Sendable {
     /// The name that other sources include or link it by.

@@ -46,9 +46,23 @@ struct EmulationBuild: ~Copyable {
 
   /// Links everything added so far.
   borrowing func link(_ flags: [String], into output: String) throws(EmulationError) {
-    let linker = try Subprocess(
-      compiler, flags + objects + ["-o", output], in: directory, log: "link.log")
-    try linker.finish(by: Deadline(after: Self.timeLimit))
+    try compile(flags + objects + ["-lgcc"], into: output, log: "link.log")
+  }
+
+  /// Compiles and links a file that stands apart from the kernels.
+  borrowing func compileApart(
+    _ source: EmulationTemplates.File, flags: [String], into output: String
+  ) throws(EmulationError) {
+    try directory.write(source.text, to: source.name)
+    try compile(flags + [source.name], into: output, log: "apart.log")
+  }
+
+  private borrowing func compile(
+    _ arguments: [String], into output: String, log: String
+  ) throws(EmulationError) {
+    let running = try Subprocess(
+      compiler, arguments + ["-o", output], in: directory, log: log)
+    try running.finish(by: Deadline(after: Self.timeLimit))
   }
 
   // A compiler driver takes several files but compiles them one after the other, so the files are

@@ -6,6 +6,7 @@ struct EmulationResponse {
 
   static let magic: UInt64 = 0x5053_525f_554d_454e
   static let headBytes = 72
+  static let failureBytes = 80
 
   private let bytes: [UInt8]
   private var at = 0
@@ -27,6 +28,20 @@ struct EmulationResponse {
     return results
   }
 
+  /// Whether the bytes begin like a response.
+  static func begins(_ bytes: [UInt8]) -> Bool {
+    bytes.count >= failureBytes
+      && EmulationResponse(bytes: bytes).word(at: 0) == magic
+  }
+
+  /// The first bytes, if they claim to be a whole response without calls.
+  static func failureOnly(_ bytes: [UInt8]) -> [UInt8]? {
+    guard begins(bytes),
+      EmulationResponse(bytes: bytes).word(at: 16) == UInt64(failureBytes)
+    else { return nil }
+    return Array(bytes[..<failureBytes])
+  }
+
   private init(bytes: [UInt8]) { self.bytes = bytes }
 
   private var end: Int { bytes.count - 8 }
@@ -34,7 +49,7 @@ struct EmulationResponse {
   private mutating func readHead(
     of emulator: Emulator, kernels: [EmulatedKernel], calls: [EmulatedCall]
   ) throws(EmulationError) {
-    guard bytes.count >= Self.headBytes + 8, bytes.count % 8 == 0 else {
+    guard bytes.count >= Self.failureBytes, bytes.count % 8 == 0 else {
       throw Self.damaged("\(bytes.count) bytes are no whole response")
     }
     let (magic, version, total) = (try word(), try word(), try word())

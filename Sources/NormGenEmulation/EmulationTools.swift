@@ -15,7 +15,7 @@ struct EmulationTools {
 
   /// The full path of the first of some alternative programs that is installed.
   func find(
-    _ names: String..., for emulator: Emulator, package: String
+    _ names: [String], for emulator: Emulator, package: String
   ) throws(EmulationError) -> String {
     for name in names {
       for directory in directories {

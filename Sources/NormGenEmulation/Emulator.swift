@@ -9,13 +9,12 @@ package enum Emulator: CaseIterable, Sendable {
   case bochsX86_64
 
   /// What keeps the emulator from being used and how to install it; nil when it can be used.
-  package var missingTool: String? {
-    let tools = EmulationTools(searching: EmulationTools.searchPath)
+  package var missingTool: String? { missingTool(searching: EmulationTools.searchPath) }
+
+  /// The same when programs are looked for in the directories of `path`, separated by colons.
+  package func missingTool(searching path: String) -> String? {
     do {
-      switch self {
-      case .qemuAArch64: _ = try QEMUMachine(tools)
-      case .bochsX86_64: _ = try BochsMachine(tools)
-      }
+      _ = try machine(EmulationTools(searching: path), processor: nil)
       return nil
     } catch .toolMissing(_, let install) {
       return install
@@ -48,27 +47,31 @@ package enum Emulator: CaseIterable, Sendable {
   ///
   /// All calls run in one emulated process, so a few hundred small ones cost little more than
   /// one. Calls share nothing but the code. `timeLimit` bounds the emulated execution, in seconds;
-  /// compiling has a limit of its own.
+  /// compiling has a limit of its own. `processor` is a model by the emulator's name for it; the
+  /// default is one that has the instruction sets named above and no later ones.
   package func run(
-    kernels: [EmulatedKernel], calls: [EmulatedCall], timeLimit: Double = 300
+    kernels: [EmulatedKernel], calls: [EmulatedCall], timeLimit: Double = 300,
+    processor: String? = nil
   ) throws(EmulationError) -> [EmulatedResult] {
     let request = try EmulationRequest(
       kernels: kernels.count, calls: calls, limit: requestLimit)
-    let tools = EmulationTools(searching: EmulationTools.searchPath)
-    let response: [UInt8]
-    switch self {
-    case .qemuAArch64:
-      let machine = try QEMUMachine(tools)
-      response = try machine.respond(to: request, kernels: kernels, timeLimit: timeLimit)
-    case .bochsX86_64:
-      let machine = try BochsMachine(tools)
-      response = try machine.respond(to: request, kernels: kernels, timeLimit: timeLimit)
-    }
+    let machine = try machine(
+      EmulationTools(searching: EmulationTools.searchPath), processor: processor)
+    let response = try machine.respond(to: request, kernels: kernels, timeLimit: timeLimit)
     return try EmulationResponse.results(in: response, of: self, kernels: kernels, calls: calls)
   }
 }
 
 extension Emulator {
+  private func machine(
+    _ tools: EmulationTools, processor: String?
+  ) throws(EmulationError) -> any EmulatedMachine {
+    switch self {
+    case .qemuAArch64: try QEMUMachine(tools, processor: processor)
+    case .bochsX86_64: try BochsMachine(tools, processor: processor)
+    }
+  }
+
   /// The words of a fault: signal or vector, address, program counter or error code, call.
   func describeFault(_ detail: [UInt64]) -> String {
     switch self {
@@ -82,4 +85,13 @@ extension Emulator {
     "expected AVX-512 F, BW, DQ, VL and FMA, found CPUID.7.EBX = \(hex(detail[0])), "
       + "CPUID.1.ECX = \(hex(detail[1])), XCR0 = \(hex(detail[2]))"
   }
+}
+
+/// A way to execute requests.
+protocol EmulatedMachine {
+  /// Builds the machine's program with the kernels, runs it on the request and returns its
+  /// response, whole or damaged.
+  func respond(
+    to request: EmulationRequest, kernels: [EmulatedKernel], timeLimit: Double
+  ) throws(EmulationError) -> [UInt8]
 }

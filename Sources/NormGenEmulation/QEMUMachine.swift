@@ -2,15 +2,18 @@ internal import Foundation
 internal import NormGenTemplates
 
 /// A 64-bit Arm Linux program under QEMU's user-mode emulation.
-struct QEMUMachine {
+struct QEMUMachine: EmulatedMachine {
   private let emulator: String
   private let compiler: String
+  private let processor: String
 
-  init(_ tools: EmulationTools) throws(EmulationError) {
+  init(_ tools: EmulationTools, processor: String?) throws(EmulationError) {
+    // Armv8.0 without extensions: an instruction beyond the declared target must trap.
+    self.processor = processor ?? "cortex-a57"
     emulator = try tools.find(
-      "qemu-aarch64-static", "qemu-aarch64", for: .qemuAArch64, package: "qemu-user-static")
+      ["qemu-aarch64-static", "qemu-aarch64"], for: .qemuAArch64, package: "qemu-user-static")
     compiler = try tools.find(
-      "aarch64-linux-gnu-gcc", for: .qemuAArch64, package: "gcc-aarch64-linux-gnu")
+      ["aarch64-linux-gnu-gcc"], for: .qemuAArch64, package: "gcc-aarch64-linux-gnu")
     // The C library is only recommended by the compiler's package, so it may be absent.
     let directory = try TemporaryDirectory()
     let query = try Subprocess(
@@ -23,7 +26,6 @@ struct QEMUMachine {
     }
   }
 
-  /// Builds the program, runs it on the request and returns its response.
   func respond(
     to request: EmulationRequest, kernels: [EmulatedKernel], timeLimit: Double
   ) throws(EmulationError) -> [UInt8] {
@@ -35,7 +37,7 @@ struct QEMUMachine {
     try build.directory.write(Data(request.bytes), to: "request")
 
     let machine = try Subprocess(
-      emulator, [build.directory.path("program"), "request", "response"],
+      emulator, ["-cpu", processor, build.directory.path("program"), "request", "response"],
       in: build.directory, log: "machine.log")
     try machine.finish(by: Deadline(after: timeLimit))
     // One byte more than a whole response, so that a longer one is noticed.
