@@ -24,11 +24,12 @@ struct BochsMachine: EmulatedMachine {
     self.processor = processor ?? "corei7_skylake_x"
     emulator = try tools.find(
       ["bochs-bin", "bochs"], for: .bochsX86_64, package: "bochs bochs-term")
-    var compilers = ["x86_64-linux-gnu-gcc"]
     #if arch(x86_64)
-      compilers.append("gcc")
+      let (compilers, package) = (["x86_64-linux-gnu-gcc", "gcc"], "gcc")
+    #else
+      let (compilers, package) = (["x86_64-linux-gnu-gcc"], "gcc-x86-64-linux-gnu")
     #endif
-    compiler = try tools.find(compilers, for: .bochsX86_64, package: "gcc-x86-64-linux-gnu")
+    compiler = try tools.find(compilers, for: .bochsX86_64, package: package)
     if Self.lacksTerminalPlugin() {
       throw EmulationTools.missing(
         .bochsX86_64, "the terminal plugin of Bochs not found", package: "bochs-term")

@@ -65,10 +65,16 @@ struct Subprocess: ~Copyable {
     }
   }
 
-  /// The end of what the program wrote, without the progress lines.
+  /// The end of what the program wrote, without progress lines and those marked as information.
   borrowing func logTail() -> String {
     end(of: 16384).split(separator: "\n", omittingEmptySubsequences: true)
-      .filter { !$0.hasPrefix("@call ") }.suffix(40).joined(separator: "\n")
+      .filter { !$0.hasPrefix("@call ") && !Self.isInformation($0) }
+      .suffix(40).joined(separator: "\n")
+  }
+
+  // Bochs begins a line with eleven digits of time, a letter for its severity and a bracket.
+  private static func isInformation(_ line: Substring) -> Bool {
+    line.dropFirst(11).hasPrefix("i[") && line.prefix(11).allSatisfy(\.isNumber)
   }
 
   /// The last call that the emulated machine reported to have begun.

@@ -27,4 +27,27 @@ struct NEONTests {
     let results = try Emulator.qemuAArch64.run(kernels: [kernel], calls: fixture.calls)
     fixture.expect(results)
   }
+
+  @Test func trapsOnInstructionsBeyondTheTarget() throws {
+    let source = """
+      #include <stdint.h>
+      void vary_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+        (void)rows; (void)strides;
+        uint64_t length;
+        __asm__ volatile(".arch_extension sve\\n cntb %0" : "=r"(length));
+        *(uint64_t *)buffers[0] = length;
+      }
+      """
+    let kernel = EmulatedKernel(name: "vary", source: .c(source))
+    let buffer = EmulatedBuffer(bytes: [UInt8](repeating: 0, count: 8), rowStride: 1)
+    let call = EmulatedCall(kernel: 0, rows: 1, buffers: [buffer])
+    let error = #expect(throws: EmulationError.self) {
+      try Emulator.qemuAArch64.run(kernels: [kernel], calls: [call])
+    }
+    guard case .kernelFaulted("vary", 0, let fault) = error else {
+      Issue.record("expected a fault, found \(String(describing: error))")
+      return
+    }
+    #expect(fault.hasPrefix("illegal instruction"))
+  }
 }
