@@ -52,6 +52,8 @@ let package = Package(
     .target(name: "NormGenJIT", dependencies: ["CNormGenClang"], swiftSettings: settings),
     .target(
       name: "NormGenEmulation", dependencies: ["NormGenTemplates"], swiftSettings: settings),
+    .testTarget(
+      name: "NormGenEmulationTests", dependencies: ["NormGenEmulation"], swiftSettings: settings),
   ],
   cxxLanguageStandard: .cxx17
 )

@@ -12,11 +12,12 @@ struct BochsMachine: EmulatedMachine {
     "-fno-stack-protector", "-fcf-protection=none", "-fno-asynchronous-unwind-tables",
   ]
   private static let linkFlags = [
-    "-nostdlib", "-static", "-no-pie", "-Wl,--oformat=binary", "-Wl,--build-id=none",
+    "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none",
   ]
 
   private let emulator: String
   private let compiler: String
+  private let copier: String
   private let processor: String
   private let hasDebugger: Bool
 
@@ -25,11 +26,14 @@ struct BochsMachine: EmulatedMachine {
     emulator = try tools.find(
       ["bochs-bin", "bochs"], for: .bochsX86_64, package: "bochs bochs-term")
     #if arch(x86_64)
-      let (compilers, package) = (["x86_64-linux-gnu-gcc", "gcc"], "gcc")
+      let (prefixes, package) = (["x86_64-linux-gnu-", ""], "gcc")
     #else
-      let (compilers, package) = (["x86_64-linux-gnu-gcc"], "gcc-x86-64-linux-gnu")
+      let (prefixes, package) = (["x86_64-linux-gnu-"], "gcc-x86-64-linux-gnu")
     #endif
-    compiler = try tools.find(compilers, for: .bochsX86_64, package: package)
+    compiler = try tools.find(
+      prefixes.map { $0 + "gcc" }, for: .bochsX86_64, package: package)
+    copier = try tools.find(
+      prefixes.map { $0 + "objcopy" }, for: .bochsX86_64, package: package)
     if Self.lacksTerminalPlugin() {
       throw EmulationTools.missing(
         .bochsX86_64, "the terminal plugin of Bochs not found", package: "bochs-term")
@@ -52,12 +56,17 @@ struct BochsMachine: EmulatedMachine {
     try build.addKernels(kernels, flags: Emulator.bochsX86_64.compilerFlags)
     let layout = EmulationTemplates.bareLayout
     try build.directory.write(layout.text, to: layout.name)
-    try build.link(Self.linkFlags + ["-Wl,-T,\(layout.name)"], into: "payload")
+    try build.link(Self.linkFlags + ["-Wl,-T,\(layout.name)"], into: "payload.elf")
     let firmware = EmulationTemplates.firmwareLayout
     try build.directory.write(firmware.text, to: firmware.name)
     try build.compileApart(
       EmulationTemplates.firmware, flags: Self.linkFlags + ["-Wl,-T,\(firmware.name)"],
-      into: "firmware")
+      into: "firmware.elf")
+    // The linker could write the images itself, but then leaves the global offset table empty.
+    for image in ["payload", "firmware"] {
+      try build.execute(
+        copier, ["-O", "binary", "\(image).elf", image], log: "\(image).log")
+    }
 
     let payload = try build.directory.read("payload", limit: BochsDisk.payloadLimit + 1)
     let disk = try BochsDisk(payload: payload, request: request)

@@ -46,7 +46,7 @@ struct EmulationBuild: ~Copyable {
 
   /// Links everything added so far.
   borrowing func link(_ flags: [String], into output: String) throws(EmulationError) {
-    try compile(flags + objects + ["-lgcc"], into: output, log: "link.log")
+    try execute(compiler, flags + objects + ["-lgcc", "-o", output], log: "link.log")
   }
 
   /// Compiles and links a file that stands apart from the kernels.
@@ -54,14 +54,14 @@ struct EmulationBuild: ~Copyable {
     _ source: EmulationTemplates.File, flags: [String], into output: String
   ) throws(EmulationError) {
     try directory.write(source.text, to: source.name)
-    try compile(flags + [source.name], into: output, log: "apart.log")
+    try execute(compiler, flags + [source.name, "-o", output], log: "apart.log")
   }
 
-  private borrowing func compile(
-    _ arguments: [String], into output: String, log: String
+  /// Executes a build step.
+  borrowing func execute(
+    _ tool: String, _ arguments: [String], log: String
   ) throws(EmulationError) {
-    let running = try Subprocess(
-      compiler, arguments + ["-o", output], in: directory, log: log)
+    let running = try Subprocess(tool, arguments, in: directory, log: log)
     try running.finish(by: Deadline(after: Self.timeLimit))
   }
 

@@ -1,3 +1,4 @@
+import Foundation
 import NormGenEmulation
 import Testing
 
@@ -102,7 +103,8 @@ import Testing
       """
     let kernels = ["wild", "deep"].map { EmulatedKernel(name: $0, source: .c(source)) }
     let faults = [
-      (0, 1, "address 0x10"), (0, 2, "address 0x7ff0000000"), (0, 3, ""), (1, 0, "unmapped"),
+      (0, 1, "address 0x10"), (0, 2, "address 0x7ff0000000"),
+      (0, 3, emulator == .qemuAArch64 ? "trap" : "illegal instruction"), (1, 0, "unmapped"),
     ]
     for (kernel, rows, text) in faults {
       let calls = [(0, 0), (kernel, rows)].map {
@@ -197,5 +199,44 @@ import Testing
       #expect(words == expected[index], "call \(index)")
       #expect(result.outOfBounds.isEmpty)
     }
+  }
+
+  @Test(arguments: usable)
+  func linksCompiledObjects(emulator: Emulator) throws {
+    // Position-independent, as compilers make objects by default: the address comes from the GOT.
+    let source = """
+      float factor[64] = {3};
+      void times_entry(long rows, void *const *buffers, const long *strides) {
+        (void)strides;
+        float *x = buffers[0];
+        for (long i = 0; i < rows; i++) x[i] *= factor[0];
+      }
+      """
+    let directory = FileManager.default.temporaryDirectory
+      .appendingPathComponent("normgen-test-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: directory) }
+    let (input, output) = (directory.path + "/k.c", directory.path + "/k.o")
+    try Data(source.utf8).write(to: URL(fileURLWithPath: input))
+    let (tool, architecture) =
+      switch emulator {
+      case .qemuAArch64: ("aarch64-linux-gnu-gcc", "-march=armv8-a")
+      case .bochsX86_64: ("x86_64-linux-gnu-gcc", "-march=x86-64-v4")
+      }
+    let compiler = try Process.run(
+      URL(fileURLWithPath: "/usr/bin/env"),
+      arguments: [tool, "-O3", "-fPIC", architecture, "-c", input, "-o", output])
+    compiler.waitUntilExit()
+    try #require(compiler.terminationStatus == 0)
+
+    let object = EmulatedSource.object([UInt8](try Data(contentsOf: URL(fileURLWithPath: output))))
+    let x = (0..<39).map { Float($0) / 7 }
+    let results = try emulator.run(
+      kernels: [EmulatedKernel(name: "times", source: object)],
+      calls: [
+        EmulatedCall(
+          kernel: 0, rows: 38, buffers: [EmulatedBuffer(bytes: x.bytes, rowStride: 1)])
+      ])
+    #expect(results[0].buffers[0] == (x.dropLast().map { $0 * 3 } + x.suffix(1)).bytes)
   }
 }
