@@ -91,7 +91,7 @@ struct WordWriter {
 }
 
 /// The checksum that ends requests and responses; the count of bytes is a multiple of 8.
-func emulationChecksum(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+package func emulationChecksum(_ bytes: ArraySlice<UInt8>) -> UInt64 {
   bytes.withUnsafeBytes { raw in
     var sum: UInt64 = 0xcbf2_9ce4_8422_2325
     for at in stride(from: 0, to: raw.count - 7, by: 8) {

@@ -1,5 +1,5 @@
 /// Reads a response, as laid out in `emulation_protocol.h`.
-struct EmulationResponse {
+package struct EmulationResponse {
   private enum Status: UInt64 {
     case ok, badRequest, badChecksum, outOfMemory, fault, processorTooOld, deviceError
   }
@@ -12,7 +12,7 @@ struct EmulationResponse {
   private var at = 0
 
   /// The results of the calls, in order, or what the machine reported instead.
-  static func results(
+  package static func results(
     in bytes: [UInt8], of emulator: Emulator, kernels: [EmulatedKernel], calls: [EmulatedCall]
   ) throws(EmulationError) -> [EmulatedResult] {
     var response = EmulationResponse(bytes: bytes)

@@ -83,7 +83,7 @@ extension Emulator {
   /// What the processor reported about itself when it refused to run.
   func describeProcessor(_ detail: [UInt64]) -> String {
     "expected AVX-512 F, BW, DQ, VL and FMA, found CPUID.7.EBX = \(hex(detail[0])), "
-      + "CPUID.1.ECX = \(hex(detail[1])), XCR0 = \(hex(detail[2]))"
+      + "CPUID.1.ECX = \(hex(detail[1])), CPUID.13.EAX = \(hex(detail[2]))"
   }
 }
 

@@ -30,7 +30,7 @@ enum emulation_status {
   EMULATION_BAD_CHECKSUM = 2,    // detail: computed, stated
   EMULATION_OUT_OF_MEMORY = 3,   // detail: bytes needed, bytes available
   EMULATION_FAULT = 4,           // detail: signal or vector, address, program counter, call
-  EMULATION_CPU_TOO_OLD = 5,     // detail: CPUID leaf 7 EBX, leaf 1 ECX, XCR0
+  EMULATION_CPU_TOO_OLD = 5,     // detail: CPUID leaf 7 EBX, leaf 1 ECX, leaf 13 EAX
   EMULATION_DEVICE_ERROR = 6,    // detail: device status, sector
 };
 
