@@ -39,7 +39,10 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "NormGenTemplates", path: "Templates",
-      resources: [.embedInCode("simd"), .embedInCode("math"), .embedInCode("emulation"), .embedInCode("files")],
+      resources: [
+        .embedInCode("simd"), .embedInCode("math"), .embedInCode("emulation"),
+        .embedInCode("files"),
+      ],
       swiftSettings: settings),
     .target(
       name: "NormGenC",
@@ -66,7 +69,10 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
-    .executableTarget(name: "NormGenMain", dependencies: ["NormGenCLI", "NormGen"], swiftSettings: settings),
+    .executableTarget(
+      name: "NormGenMain", dependencies: ["NormGenCLI", "NormGen"], swiftSettings: settings),
+    .testTarget(
+      name: "NormGenEmulationTests", dependencies: ["NormGenEmulation"], swiftSettings: settings),
   ],
   cxxLanguageStandard: .cxx17
 )

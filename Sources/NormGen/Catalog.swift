@@ -1,5 +1,5 @@
 public import NormGenDSL
-public import NormGenIR
+import NormGenIR
 
 /// Kernels by name, for the CLI, the benchmarks and the committed sources.
 public struct Catalog: Sendable {
