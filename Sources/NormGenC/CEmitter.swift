@@ -11,7 +11,7 @@ public struct CEmitter {
   private let schedule: Schedule
   private let library: SupportLibrary
   private var names: CNames
-  private let streamed: [Buffer]
+  private let streamed: [StreamedOutput]
   private let symbol: String
 
   /// The C of a kernel.
@@ -40,18 +40,7 @@ public struct CEmitter {
     self.library = try SupportLibrary.of(target: target.name)
     self.symbol = "\(kernel.name)_\(target.name)"
     self.names = CNames(kernel: kernel, symbol: symbol, library: library)
-    self.streamed = schedule.streamingBytes == nil ? [] : CEmitter.streamable(kernel)
-  }
-
-  /// Outputs whose vectors all start at a multiple of a vector if their rows do.
-  private static func streamable(_ kernel: LoopKernel) -> [Buffer] {
-    let candidates = kernel.buffers.filter { buffer in
-      buffer.isOutput && buffer.shape.rowExtent >= 2 * kernel.lanes
-        && (buffer.shape.outerExtents.isEmpty || buffer.shape.rowExtent % kernel.lanes == 0)
-    }
-    // Vectors are either all streamed or none, so one unfit output decides for all.
-    let vectors = kernel.buffers.filter { $0.isOutput && $0.shape.rowExtent > 1 }
-    return candidates.count == vectors.count ? candidates : []
+    self.streamed = schedule.streamingBytes == nil ? [] : StreamedOutput.all(of: kernel)
   }
 
   private mutating func source(command: String) throws(TemplateError) -> CSource {
@@ -113,7 +102,7 @@ public struct CEmitter {
   // MARK: The function
 
   private mutating func function() -> String {
-    var statements = CStatements(kernel: kernel, names: names, streams: !streamed.isEmpty)
+    var statements = CStatements(kernel: kernel, names: names, streamed: Set(streamed.map(\.pointer.name)))
     let body = statements.lines(kernel.row, depth: 2)
     names = statements.expressions.names
     let loop = ["  for (int64_t row = 0; row < rows; ++row) {"] + body + ["  }", "}"]
@@ -132,11 +121,11 @@ public struct CEmitter {
   }
 
   private mutating func dispatch() -> [String] {
-    let bytes = streamed.map { $0.shape.elementsPerRow * $0.storage.byteCount }.reduce(0, +)
-    var tests = ["rows >= \((schedule.streamingBytes ?? 0 + bytes - 1) / bytes)"]
-    for buffer in streamed {
-      let name = names(buffer.name)
-      let size = buffer.storage.byteCount
+    let bytes = streamed.map(\.bytesPerRow).reduce(0, +)
+    var tests = ["rows >= \(((schedule.streamingBytes ?? 0) + bytes - 1) / bytes)"]
+    for output in streamed {
+      let name = names(output.buffer.name)
+      let size = output.buffer.storage.byteCount
       tests.append(
         "((uintptr_t)\(name) | (uintptr_t)(\(CNames.stride(of: name)) * \(size))) % "
           + "\(kernel.lanes * size) == 0")

@@ -4,8 +4,6 @@ import NormGenLoops
 /// Prints loop expressions as C with as few parentheses as its precedence allows.
 struct CExpression {
   var names: CNames
-  /// Whether stores ask at run time if they should bypass the caches.
-  let streams: Bool
 
   /// How tightly an expression binds.
   enum Precedence: Int, Comparable {

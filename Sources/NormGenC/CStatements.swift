@@ -5,11 +5,14 @@ import NormGenLoops
 struct CStatements {
   var expressions: CExpression
   let kernel: LoopKernel
+  /// The pointers whose vectors may bypass the caches.
+  private let streamed: Set<String>
   private var lines: [String] = []
 
-  init(kernel: LoopKernel, names: CNames, streams: Bool) {
+  init(kernel: LoopKernel, names: CNames, streamed: Set<String>) {
     self.kernel = kernel
-    self.expressions = CExpression(names: names, streams: streams)
+    self.streamed = streamed
+    self.expressions = CExpression(names: names)
   }
 
   /// The statements as lines, indented by `depth` steps.
@@ -117,33 +120,16 @@ struct CStatements {
     let place = expressions.address(pointer, index)
     let value = expressions.vectorText(expression)
     let type = pointer.storage.rawValue
-    let isOutput = scratchNames.contains(pointer.name) == false
     switch laneCount {
     case .first(let count):
       add("store_\(type)_first(\(place), \(value), \(count));", depth)
-    case .all where expressions.streams && isOutput:
+    case .all where streamed.contains(pointer.name):
       add("put_\(type)(\(place), \(value), stream);", depth)
     case .all:
       add("store_\(type)(\(place), \(value));", depth)
     }
   }
 
-  private var scratchNames: Set<String> {
-    var names: Set<String> = []
-    func collect(_ statements: [Stmt]) {
-      for statement in statements {
-        switch statement {
-        case .scratch(let pointer, _): names.insert(pointer.name)
-        case .loop(_, _, _, _, let body), .block(_, let body): collect(body)
-        case .comment, .pointer, .partials, .define, .variable, .assign, .accumulate, .store,
-          .storeScalar:
-          break
-        }
-      }
-    }
-    collect(kernel.row)
-    return names
-  }
 }
 
 extension CExpression {

@@ -2,7 +2,7 @@ import NormGen
 import Foundation
 let text = try String(contentsOfFile: CommandLine.arguments[1], encoding: .utf8)
 for g in try GraphParser.graphs(in: text, file: CommandLine.arguments[1]) {
-  let c = Compiler(target: Target.named(CommandLine.arguments[2])!)
+  let c = Compiler(target: Target.named(CommandLine.arguments[2])!, trace: .fromEnvironment())
   let again = try GraphParser.graphs(in: g.description)[0]
   print(g.description == again.description, g == again)
   let l = try c.lower(g)

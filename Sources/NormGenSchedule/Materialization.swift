@@ -44,7 +44,9 @@ public struct Materialization: Hashable, Sendable {
       for pass in needing {
         var source = Source.computed
         if pass > first {
-          if let output, output.pass < pass, cost > 1 {
+          // Two loads and a sum from the nearest cache cost no more than the way of an output
+          // that could otherwise bypass the caches.
+          if let output, output.pass < pass, cost > 2.5 {
             source = .output(output.index)
           } else if coversRow, region.rowExtent <= Materialization.longestScratchRow,
             cost >= 6 || (keepsInputs && region.levels[id.index] == 0)

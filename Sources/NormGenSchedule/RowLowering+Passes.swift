@@ -280,7 +280,11 @@ extension RowLowering {
           .accumulate(
             partials: partials, slot: slot, reduction(id), terms: terms, reach(item.extent)))
       case .store(let output):
-        let value = vector.expression(graph.outputs[output].value)
+        var value = vector.expression(graph.outputs[output].value)
+        // The store rounds to its type anyway, and rounding twice to one type is rounding once.
+        if case .rounded(outputPointers[output].storage, let unrounded) = value {
+          value = unrounded
+        }
         vector.statements.append(
           .store(outputPointers[output], at: index, value, reach(item.extent)))
       case .scratch(let id):
