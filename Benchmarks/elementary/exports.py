@@ -23,6 +23,8 @@ def main():
             r"^static inline (\w+) (\w+)\(([^)]*)\) \{$", text, re.M):
         parameters, values = [], []
         for argument in arguments.split(", "):
+            if argument == "void":
+                continue
             if "*" in argument or "[" in argument:
                 parameters.append(argument)
                 values.append(re.search(r"(\w+)(\[\d+\])?$", argument).group(1))
@@ -30,10 +32,11 @@ def main():
                 kind, variable = argument.rsplit(" ", 1)
                 parameters.append(f"const {kind} *{variable}")
                 values.append(f"*{variable}")
-        call = f"{name}({', '.join(values)})"
-        print(f"\nvoid try_{name}({', '.join(parameters)}{'' if result == 'void' else f', {result} *result'});")
-        print(f"void try_{name}({', '.join(parameters)}{'' if result == 'void' else f', {result} *result'}) {{")
-        print(f"  {'' if result == 'void' else '*result = '}{call};\n}}")
+        if result != "void":
+            parameters.append(f"{result} *result")
+        head = f"void try_{name}({', '.join(parameters) or 'void'})"
+        assign = "" if result == "void" else "*result = "
+        print(f"\n{head};\n{head} {{\n  {assign}{name}({', '.join(values)});\n}}")
 
 
 main()
