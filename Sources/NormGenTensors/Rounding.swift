@@ -1,0 +1,94 @@
+public import NormGenIR
+
+/// Rounding of Float64 values to storage types: once, to nearest, ties to even.
+extension DType {
+  /// Stored significand bits.
+  public var significandBits: Int {
+    switch self {
+    case .f32: 23
+    case .bf16: 7
+    case .f16: 10
+    }
+  }
+
+  /// The exponent of the smallest normal value.
+  public var leastNormalExponent: Int {
+    switch self {
+    case .f32, .bf16: -126
+    case .f16: -14
+    }
+  }
+
+  /// The largest finite value.
+  public var greatestFiniteMagnitude: Double {
+    let greatestExponent = 1 - leastNormalExponent
+    let significand = 2 - Double(sign: .plus, exponent: -significandBits, significand: 1)
+    return Double(sign: .plus, exponent: greatestExponent, significand: significand)
+  }
+
+  /// The distance between neighbours at the magnitude of `value`.
+  public func ulp(at value: Double) -> Double {
+    guard value.isFinite else { return .nan }
+    let exponent = value == 0 ? leastNormalExponent : Int(value.exponent)
+    return Double(
+      sign: .plus, exponent: max(exponent, leastNormalExponent) - significandBits, significand: 1)
+  }
+
+  /// The nearest value of the type; infinity beyond its range, NaN for NaN.
+  public func rounded(_ value: Double) -> Double {
+    guard value.isFinite, value != 0 else { return value }
+    let spacing = ulp(at: value)
+    // Both steps are exact: the spacing is a power of two, and the quotient is far below 2⁵³.
+    let rounded = (value / spacing).rounded(.toNearestOrEven) * spacing
+    if abs(rounded) > greatestFiniteMagnitude { return value < 0 ? -.infinity : .infinity }
+    return rounded == 0 ? (value < 0 ? -0.0 : 0.0) : rounded
+  }
+
+  /// The stored bits of the nearest value of the type.
+  public func bits(nearest value: Double) -> UInt32 {
+    if value.isNaN {
+      switch self {
+      case .f32: return 0x7fc0_0000
+      case .bf16: return 0x7fc0
+      case .f16: return 0x7e00
+      }
+    }
+    // Every value of each type is a Float32, so the conversion after rounding is exact.
+    let nearest = Float(rounded(value))
+    switch self {
+    case .f32: return nearest.bitPattern
+    case .bf16: return nearest.bitPattern >> 16
+    case .f16: return DType.halfBits(of: nearest)
+    }
+  }
+
+  /// The value of stored bits.
+  public func value(ofBits bits: UInt32) -> Double {
+    switch self {
+    case .f32: return Double(Float(bitPattern: bits))
+    case .bf16: return Double(Float(bitPattern: bits << 16))
+    case .f16:
+      let exponent = Int(bits >> 10 & 0x1f)
+      let fraction = Double(bits & 0x3ff)
+      let magnitude: Double
+      if exponent == 31 {
+        magnitude = fraction == 0 ? .infinity : .nan
+      } else if exponent == 0 {
+        magnitude = fraction * 0x1p-24
+      } else {
+        magnitude = Double(sign: .plus, exponent: exponent - 25, significand: 1024 + fraction)
+      }
+      return bits & 0x8000 == 0 ? magnitude : -magnitude
+    }
+  }
+
+  /// The bits of a Float32 that binary16 holds exactly.
+  private static func halfBits(of value: Float) -> UInt32 {
+    let sign: UInt32 = value.sign == .minus ? 0x8000 : 0
+    let magnitude = abs(value)
+    if magnitude.isInfinite { return sign | 0x7c00 }
+    if magnitude < 0x1p-14 { return sign | UInt32(magnitude * 0x1p24) }
+    let exponent = UInt32(magnitude.exponent + 15)
+    return sign | exponent << 10 | (magnitude.bitPattern >> 13 & 0x3ff)
+  }
+}
