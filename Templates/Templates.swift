@@ -11,6 +11,11 @@ extension TemplateFile {
   package static let math: [TemplateFile] = [
     TemplateFile(path: "math/order.h.in", bytes: PackageResources.order_h_in),
     TemplateFile(path: "math/storage.h.in", bytes: PackageResources.storage_h_in),
+    TemplateFile(path: "math/exp.h.in", bytes: PackageResources.exp_h_in),
+    TemplateFile(path: "math/log.h.in", bytes: PackageResources.log_h_in),
+    TemplateFile(path: "math/tanh.h.in", bytes: PackageResources.tanh_h_in),
+    TemplateFile(path: "math/erf.h.in", bytes: PackageResources.erf_h_in),
+    TemplateFile(path: "math/sigmoid.h.in", bytes: PackageResources.sigmoid_h_in),
     TemplateFile(path: "math/put.h.in", bytes: PackageResources.put_h_in),
   ]
 

@@ -133,7 +133,8 @@ extension Catalog {
   }()
 
   private static let heads: [Entry] = {
-    func head(_ heads: Int, _ size: Int, _ semantics: RMSNormSemantics, _ summary: String) -> Entry {
+    func head(_ heads: Int, _ size: Int, _ semantics: RMSNormSemantics, _ summary: String) -> Entry
+    {
       let q = Tensor.input("q", [.rows, .fixed(heads), .fixed(size)], .bf16)
       let gain = Tensor.input("gain", [.fixed(size)], .bf16)
       return Entry(

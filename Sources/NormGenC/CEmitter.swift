@@ -102,7 +102,8 @@ public struct CEmitter {
   // MARK: The function
 
   private mutating func function() -> String {
-    var statements = CStatements(kernel: kernel, names: names, streamed: Set(streamed.map(\.pointer.name)))
+    var statements = CStatements(
+      kernel: kernel, names: names, streamed: Set(streamed.map(\.pointer.name)))
     let body = statements.lines(kernel.row, depth: 2)
     names = statements.expressions.names
     let loop = ["  for (int64_t row = 0; row < rows; ++row) {"] + body + ["  }", "}"]

@@ -1,0 +1,92 @@
+import NormGenIR
+public import NormGenTensors
+
+/// How a kernel's output compares with the oracle, judged by the derived bound alone.
+public struct Agreement: Hashable, Sendable {
+  /// The element where the kernel came closest to its bound, or went furthest beyond it.
+  public struct Worst: Hashable, Sendable {
+    /// The row-major position in the output.
+    public let position: Int
+    /// What the kernel wrote.
+    public let kernel: Double
+    /// The oracle's value.
+    public let oracle: Double
+    /// |kernel − oracle|.
+    public let error: Double
+    /// The bound on it.
+    public let bound: Double
+    /// error / bound; infinite beyond a bound of zero or for a wrong class of value.
+    public let ratio: Double
+  }
+
+  /// The number of elements compared.
+  public private(set) var count = 0
+  /// Elements that are the oracle's value exactly.
+  public private(set) var exact = 0
+  /// Elements whose bound says nothing, because a result may or may not overflow.
+  public private(set) var vacuous = 0
+  /// Elements outside their bound.
+  public private(set) var failures = 0
+  /// The largest distance in units in the last place of the storage type.
+  public private(set) var greatestUlps = 0.0
+  /// The worst element; nil if there are none.
+  public private(set) var worst: Worst?
+  /// The ratios error / bound of all elements with a positive, finite bound, for their median.
+  public private(set) var ratios: [Double] = []
+
+  /// Whether every element lies inside its bound.
+  public var passes: Bool { failures == 0 }
+
+  /// The median of error / bound.
+  public var medianRatio: Double {
+    ratios.isEmpty ? 0 : ratios.sorted()[ratios.count / 2]
+  }
+
+  /// Compares a kernel's output with the oracle's; a different number of elements fails.
+  public init(kernel: HostTensor, oracle: [Bounded]) {
+    if kernel.count != oracle.count { failures += 1 }
+    for position in 0..<min(kernel.count, oracle.count) {
+      add(kernel[position], oracle[position], at: position, kernel.storage)
+    }
+  }
+
+  private mutating func add(
+    _ kernel: Double, _ oracle: Bounded, at position: Int, _ storage: DType
+  ) {
+    count += 1
+    if oracle.isVacuous {
+      vacuous += 1
+      return
+    }
+    let error: Double
+    if kernel.isNaN || oracle.value.isNaN {
+      // NaNs are equal whatever their payload.
+      error = kernel.isNaN && oracle.value.isNaN ? 0 : .infinity
+    } else if kernel == oracle.value {
+      error = 0
+    } else {
+      error = abs(kernel - oracle.value)
+    }
+    let ratio = error == 0 ? 0 : error / oracle.error
+    if error == 0 { exact += 1 }
+    if error > oracle.error { failures += 1 }
+    if error.isFinite, error > 0 {
+      greatestUlps = max(greatestUlps, error / storage.ulp(at: oracle.value))
+    }
+    if oracle.error > 0 { ratios.append(ratio) }
+    if worst.map({ ratio > $0.ratio }) ?? true {
+      worst = Worst(
+        position: position, kernel: kernel, oracle: oracle.value, error: error,
+        bound: oracle.error, ratio: ratio)
+    }
+  }
+}
+
+extension Agreement: CustomStringConvertible {
+  public var description: String {
+    guard let worst else { return "no elements" }
+    let verdict = passes ? "within the bound" : "\(failures) of \(count) beyond the bound"
+    return "\(verdict): worst at element \(worst.position), kernel \(worst.kernel), "
+      + "oracle \(worst.oracle), error \(worst.error), bound \(worst.bound)"
+  }
+}

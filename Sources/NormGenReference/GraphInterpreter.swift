@@ -1,0 +1,259 @@
+public import NormGenIR
+public import NormGenTensors
+
+/// Inputs that do not fit a graph.
+public enum InterpreterError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// An input has no tensor.
+  case missing(input: String)
+  /// A tensor belongs to no input.
+  case unknown(name: String)
+  /// A tensor has another type.
+  case storage(input: String, expected: DType, found: DType)
+  /// A tensor has another shape.
+  case shape(input: String, expected: [Int], found: [Int])
+  /// A negative number of rows.
+  case rows(Int)
+
+  public var description: String {
+    switch self {
+    case .missing(let input): "no tensor was given for the input '\(input)'"
+    case .unknown(let name): "the kernel has no input '\(name)'"
+    case .storage(let input, let expected, let found):
+      "the input '\(input)' must have \(expected.rawValue) elements, found \(found.rawValue)"
+    case .shape(let input, let expected, let found):
+      "the input '\(input)' must have shape \(expected), found \(found)"
+    case .rows(let rows): "the number of rows must not be negative, found \(rows)"
+    }
+  }
+}
+
+/// The oracle: evaluates a graph in Float64, honouring every declared rounding point, and derives
+/// beside each value a bound on what a Float32 kernel may differ from it.
+///
+/// It reads the graph and nothing else: no plan, no loops, no C.
+public struct GraphInterpreter {
+  private let graph: Graph
+  private let rows: Int
+  private var values: [[Bounded]] = []
+
+  /// The outputs of `graph`, in order, row-major.
+  ///
+  /// - Parameters:
+  ///   - graph: The kernel's meaning.
+  ///   - rows: The number of rows; with 0 the outputs are empty.
+  ///   - inputs: A tensor for every input; `rows` is the leading extent where the shape has it.
+  /// - Throws: ``InterpreterError``.
+  public static func outputs(
+    of graph: Graph, rows: Int, inputs: [String: HostTensor]
+  ) throws(InterpreterError) -> [[Bounded]] {
+    let values = try allValues(of: graph, rows: rows, inputs: inputs)
+    return graph.outputs.map { output in
+      values[output.value.index].map { $0.rounded(to: output.storage) }
+    }
+  }
+
+  /// Every value of `graph` by its index in `nodes`, before any storage rounding.
+  public static func allValues(
+    of graph: Graph, rows: Int, inputs: [String: HostTensor]
+  ) throws(InterpreterError) -> [[Bounded]] {
+    guard rows >= 0 else { throw .rows(rows) }
+    let names = graph.inputs.compactMap { id -> String? in
+      if case .input(let name, _) = graph[id].op { return name }
+      return nil
+    }
+    if let name = inputs.keys.sorted().first(where: { !names.contains($0) }) {
+      throw .unknown(name: name)
+    }
+    var interpreter = GraphInterpreter(graph: graph, rows: rows)
+    for node in graph.nodes {
+      interpreter.values.append(try interpreter.evaluate(node, inputs))
+    }
+    return interpreter.values
+  }
+
+  private init(graph: Graph, rows: Int) {
+    self.graph = graph
+    self.rows = rows
+  }
+
+  private func evaluate(
+    _ node: Node, _ inputs: [String: HostTensor]
+  ) throws(InterpreterError) -> [Bounded] {
+    switch node.op {
+    case .input(let name, let storage):
+      guard let tensor = inputs[name] else { throw .missing(input: name) }
+      guard tensor.storage == storage else {
+        throw .storage(input: name, expected: storage, found: tensor.storage)
+      }
+      let expected = (node.shape.hasRows ? [rows] : []) + node.shape.extents
+      guard tensor.shape == expected else {
+        throw .shape(input: name, expected: expected, found: tensor.shape)
+      }
+      return tensor.doubles.map { Bounded($0) }
+    case .constant(let bits):
+      return [Bounded(Double(Float(bitPattern: bits)))]
+    case .elementwise(let op):
+      return map(node.operands, to: node.shape) { apply(op, $0) }
+    case .convert(let type):
+      return values[node.operands[0].index].map { $0.rounded(to: type) }
+    case .reshape:
+      return values[node.operands[0].index]
+    case .statistic(let statistic):
+      return reduce(statistic, node.operands)
+    }
+  }
+
+  // MARK: Elementwise
+
+  private func apply(_ op: ElementwiseOp, _ operands: [Bounded]) -> Bounded {
+    switch op {
+    case .add: operands[0] + operands[1]
+    case .subtract: operands[0] - operands[1]
+    case .multiply: operands[0] * operands[1]
+    case .divide: operands[0] / operands[1]
+    case .negate: -operands[0]
+    case .absolute: operands[0].absolute()
+    case .squareRoot: operands[0].squareRoot()
+    case .maximum: operands[0].maximum(operands[1])
+    case .minimum: operands[0].minimum(operands[1])
+    case .multiplyAdd: operands[0].multiplyAdd(operands[1], operands[2])
+    case .selectGreater:
+      operands[0].select(ifGreaterThan: operands[1], operands[2], else: operands[3])
+    case .exp: operands[0].applying(.exp)
+    case .log: operands[0].applying(.log)
+    case .tanh: operands[0].applying(.tanh)
+    case .erf: operands[0].applying(.erf)
+    case .sigmoid: operands[0].applying(.sigmoid)
+    }
+  }
+
+  /// Applies `body` to every element of the broadcast operands.
+  private func map(
+    _ operands: [ValueID], to shape: Shape, _ body: ([Bounded]) -> Bounded
+  ) -> [Bounded] {
+    let views = operands.map { Broadcast(graph[$0].shape, to: shape) }
+    var result: [Bounded] = []
+    let count = shape.elementsPerRow
+    let rowCount = shape.hasRows ? rows : 1
+    result.reserveCapacity(rowCount * count)
+    var elements = [Bounded](repeating: Bounded(0), count: operands.count)
+    for row in 0..<rowCount {
+      for position in 0..<count {
+        for (index, view) in views.enumerated() {
+          elements[index] = values[operands[index].index][view.index(row: row, position)]
+        }
+        result.append(body(elements))
+      }
+    }
+    return result
+  }
+
+  // MARK: Statistics
+
+  private func reduce(_ statistic: Statistic, _ operands: [ValueID]) -> [Bounded] {
+    // The terms have the broadcast shape of the operands.
+    var shape = graph[operands[0]].shape
+    for operand in operands.dropFirst() {
+      shape = (try? shape.broadcast(with: graph[operand].shape)) ?? shape
+    }
+    let extent = shape.rowExtent
+    let window = (try? statistic.window.count(in: extent)) ?? extent
+    let views = operands.map { Broadcast(graph[$0].shape, to: shape) }
+    let rowCount = shape.hasRows ? rows : 1
+    var result: [Bounded] = []
+    for row in 0..<rowCount {
+      for outer in 0..<(shape.elementsPerRow / extent) {
+        let factors = (0..<operands.count).map { index in
+          (0..<window).map { position in
+            values[operands[index].index][
+              views[index].index(row: row, outer * extent + position)]
+          }
+        }
+        result.append(CanonicalOrder.reduced(factors, by: statistic.reduction))
+      }
+    }
+    return result
+  }
+}
+
+/// Where the elements of a value are found that is broadcast to a wider shape.
+private struct Broadcast {
+  private let positions: [Int]
+  private let rowStride: Int
+
+  init(_ shape: Shape, to wide: Shape) {
+    let own = shape.extents
+    let target = wide.extents
+    var positions = [0]
+    var stride = 1
+    // From the last axis outwards: repeat or advance along each axis of the wide shape.
+    for distance in 0..<target.count {
+      let wideExtent = target[target.count - 1 - distance]
+      let ownExtent = distance < own.count ? own[own.count - 1 - distance] : 1
+      let step = ownExtent == 1 ? 0 : stride
+      positions = (0..<wideExtent).flatMap { index in positions.map { $0 + index * step } }
+      stride *= ownExtent
+    }
+    self.positions = positions
+    self.rowStride = shape.hasRows ? shape.elementsPerRow : 0
+  }
+
+  func index(row: Int, _ position: Int) -> Int { row * rowStride + positions[position] }
+}
+
+/// Sums and extrema in the order that ``SumOrder`` fixes, literally.
+enum CanonicalOrder {
+  /// The reduction of the terms, or of the products of two factors.
+  static func reduced(_ factors: [[Bounded]], by reduction: Reduction) -> Bounded {
+    let count = factors[0].count
+    let blocks = stride(from: 0, to: count, by: SumOrder.block).map { start in
+      block(factors, start..<min(start + SumOrder.block, count), by: reduction)
+    }
+    let total = blocks.dropFirst().reduce(blocks[0]) { combine($0, $1, reduction) }
+    switch reduction {
+    case .mean: return total / Bounded(Double(Float(count)))
+    case .sum, .max, .min: return total
+    }
+  }
+
+  private static func block(
+    _ factors: [[Bounded]], _ range: Range<Int>, by reduction: Reduction
+  ) -> Bounded {
+    var partials = [Bounded](repeating: identity(of: reduction), count: SumOrder.partials)
+    for element in range {
+      let partial = element % SumOrder.partials
+      if factors.count == 2 {
+        partials[partial] = factors[0][element].multiplyAdd(
+          factors[1][element], partials[partial])
+      } else {
+        partials[partial] = combine(partials[partial], factors[0][element], reduction)
+      }
+    }
+    var width = SumOrder.partials / 2
+    while width > 0 {
+      for partial in 0..<width {
+        partials[partial] = combine(partials[partial], partials[partial + width], reduction)
+      }
+      width /= 2
+    }
+    return partials[0]
+  }
+
+  private static func combine(
+    _ left: Bounded, _ right: Bounded, _ reduction: Reduction
+  ) -> Bounded {
+    switch reduction {
+    case .sum, .mean: left + right
+    case .max: left.maximum(right)
+    case .min: left.minimum(right)
+    }
+  }
+
+  private static func identity(of reduction: Reduction) -> Bounded {
+    switch reduction {
+    case .sum, .mean: Bounded(0)
+    case .max: Bounded(-.infinity)
+    case .min: Bounded(.infinity)
+    }
+  }
+}
