@@ -77,37 +77,45 @@ package enum CText {
   }
 
   private static func isIdentifier(_ token: String) -> Bool {
-    guard let first = token.first else { return false }
-    return first == "_" || first.isLetter
+    guard let first = token.utf8.first else { return false }
+    return isWord(first) && !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first)
+  }
+
+  private static func isWord(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+      true
+    default: false
+    }
   }
 
   /// Identifiers, numbers and single symbols; comments are skipped.
   private static func tokens(in text: String) -> [String] {
     var tokens: [String] = []
-    var word = ""
-    var characters = Array(text)[...]
-    func isWord(_ character: Character) -> Bool {
-      character == "_" || character.isLetter || character.isNumber
+    let bytes = Array(text.utf8)
+    let slash = UInt8(ascii: "/")
+    let star = UInt8(ascii: "*")
+    var position = 0
+    while position < bytes.count {
+      let start = position
+      let byte = bytes[position]
+      position += 1
+      if isWord(byte) {
+        while position < bytes.count, isWord(bytes[position]) { position += 1 }
+        tokens.append(String(decoding: bytes[start..<position], as: UTF8.self))
+      } else if byte == slash, position < bytes.count, bytes[position] == slash {
+        while position < bytes.count, bytes[position] != UInt8(ascii: "\n") { position += 1 }
+      } else if byte == slash, position < bytes.count, bytes[position] == star {
+        position += 1
+        while position + 1 < bytes.count, bytes[position] != star || bytes[position + 1] != slash {
+          position += 1
+        }
+        position += 2
+      } else if byte > UInt8(ascii: " "), byte < 0x7f {
+        tokens.append(String(decoding: [byte], as: UTF8.self))
+      }
     }
-    while let character = characters.popFirst() {
-      if isWord(character) {
-        word.append(character)
-        continue
-      }
-      if !word.isEmpty {
-        tokens.append(word)
-        word = ""
-      }
-      if character == "/", characters.first == "/" {
-        characters = characters.drop { $0 != "\n" }
-      } else if character == "/", characters.first == "*" {
-        while let next = characters.popFirst(), !(next == "*" && characters.first == "/") {}
-        _ = characters.popFirst()
-      } else if !character.isWhitespace {
-        tokens.append(String(character))
-      }
-    }
-    if !word.isEmpty { tokens.append(word) }
     return tokens
   }
 }
