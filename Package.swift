@@ -1,7 +1,7 @@
 // swift-tools-version: 6.1
 // A stage imports what stands to its left in the pipeline, never to its right:
 //
-//   IR → DSL → Loops → Schedule → C → JIT → NormGen → CLI
+//   IR → DSL → Loops → Schedule → C → JIT → NormGen → Check → CLI
 //
 // Reference and Tensors stand beside the pipeline and import only the IR, so the oracle shares no
 // code with what it judges.
@@ -63,14 +63,17 @@ let package = Package(
       ],
       swiftSettings: settings),
     .target(
+      name: "NormGenCheck", dependencies: ["NormGen", "NormGenEmulation"],
+      swiftSettings: settings),
+    .target(
       name: "NormGenCLI",
       dependencies: [
-        "NormGen", "NormGenEmulation",
+        "NormGen", "NormGenCheck",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
     .executableTarget(
-      name: "NormGenMain", dependencies: ["NormGenCLI", "NormGen"], swiftSettings: settings),
+      name: "NormGenMain", dependencies: ["NormGenCLI"], swiftSettings: settings),
     .testTarget(
       name: "NormGenEmulationTests", dependencies: ["NormGenEmulation"], swiftSettings: settings),
   ],

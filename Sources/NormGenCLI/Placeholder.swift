@@ -1,1 +1,1 @@
-import Foundation
+public enum NormGenCommand { public static func main() {} }

@@ -1,0 +1,137 @@
+public import NormGen
+import NormGenEmulation
+
+/// A call of a kernel with the tensors it reads.
+public struct KernelCall: Sendable {
+  /// The kernel.
+  public let lowering: Lowering
+  /// A tensor for every input, by name.
+  public let inputs: [String: HostTensor]
+  /// The number of rows.
+  public let rows: Int
+
+  /// A call of `lowering` on `rows` rows.
+  public init(_ lowering: Lowering, rows: Int, inputs: [String: HostTensor]) {
+    self.lowering = lowering
+    self.rows = rows
+    self.inputs = inputs
+  }
+}
+
+/// A processor that executes kernels of one target: this machine's, or an emulated one.
+public enum TargetMachine: Hashable, Sendable {
+  /// This machine's processor.
+  case native
+  /// QEMU's user-mode emulation of AArch64, or Bochs' emulation of AVX-512.
+  case emulated(name: String)
+
+  /// The machine that `target` runs on from here.
+  ///
+  /// - Throws: ``TargetMachineError`` when the target neither runs here nor can be emulated.
+  public static func of(_ target: Target) throws(TargetMachineError) -> TargetMachine {
+    if HostCPU.current.supports(target) { return .native }
+    let emulator = try emulator(of: target)
+    if let missing = emulator.missingTool { throw .emulatorMissing(target: target, missing) }
+    return .emulated(name: "\(emulator)")
+  }
+
+  private static func emulator(of target: Target) throws(TargetMachineError) -> Emulator {
+    switch target {
+    case .neon: return .qemuAArch64
+    case .avx512: return .bochsX86_64
+    default: throw .noMachine(target: target)
+    }
+  }
+
+  /// Executes calls of kernels for `target` and returns each call's outputs, by name.
+  ///
+  /// All calls run in one emulated machine, so that many small ones cost little more than one.
+  ///
+  /// - Parameter compiler: Compiles the kernels; its target is not used.
+  public static func outputs(
+    of calls: [KernelCall], on target: Target, compiler: Compiler
+  ) throws -> [[String: HostTensor]] {
+    switch try of(target) {
+    case .native:
+      return try calls.map { call in
+        try compiler.compile(call.lowering)(call.inputs)
+      }
+    case .emulated:
+      return try emulated(calls, by: try emulator(of: target), compiler)
+    }
+  }
+
+  private static func emulated(
+    _ calls: [KernelCall], by emulator: Emulator, _ compiler: Compiler
+  ) throws -> [[String: HostTensor]] {
+    var kernels: [EmulatedKernel] = []
+    var positions: [String: Int] = [:]
+    var requests: [EmulatedCall] = []
+    for call in calls {
+      let source = call.lowering.source
+      if positions[source.name] == nil {
+        positions[source.name] = kernels.count
+        kernels.append(
+          EmulatedKernel(
+            name: source.name, source: .object(try compiler.object(of: call.lowering))))
+      }
+      let buffers = try call.lowering.loops.buffers.map { buffer in
+        try EmulatedBuffer(buffer, of: call)
+      }
+      requests.append(
+        EmulatedCall(kernel: positions[source.name] ?? 0, rows: call.rows, buffers: buffers))
+    }
+    let results = try emulator.run(kernels: kernels, calls: requests)
+    return try zip(calls, results).map { call, result in
+      if let write = result.outOfBounds.first {
+        throw TargetMachineError.writtenOutside(
+          kernel: call.lowering.source.name, write.description)
+      }
+      var outputs: [String: HostTensor] = [:]
+      for (buffer, bytes) in zip(call.lowering.loops.buffers, result.buffers)
+      where buffer.isOutput {
+        outputs[buffer.name] = try bytes.withUnsafeBytes { bytes in
+          try HostTensor(
+            bytes: bytes, shape: [call.rows] + buffer.shape.extents, buffer.storage)
+        }
+      }
+      return outputs
+    }
+  }
+}
+
+extension EmulatedBuffer {
+  /// The memory of a parameter before the call: an input's elements, or an output's zeros.
+  fileprivate init(_ buffer: Buffer, of call: KernelCall) throws {
+    let stride = buffer.shape.elementsPerRow
+    if buffer.isOutput {
+      let count = call.rows * stride * buffer.storage.byteCount
+      self.init(bytes: [UInt8](repeating: 0, count: count), rowStride: stride)
+    } else {
+      guard let tensor = call.inputs[buffer.name] else {
+        throw CallError.missing(parameter: buffer.name)
+      }
+      self.init(bytes: tensor.withUnsafeBytes { Array($0) }, rowStride: stride)
+    }
+  }
+}
+
+/// Why a target's kernels could not be executed.
+public enum TargetMachineError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The target does not run here, and nothing emulates it.
+  case noMachine(target: Target)
+  /// The emulator that would run the target is not installed.
+  case emulatorMissing(target: Target, String)
+  /// A kernel wrote outside its buffers.
+  case writtenOutside(kernel: String, String)
+
+  public var description: String {
+    switch self {
+    case .noMachine(let target):
+      "kernels for '\(target)' do not run on this processor, and no emulator for it is known"
+    case .emulatorMissing(let target, let install):
+      "kernels for '\(target)' do not run on this processor, and its emulator is missing: \(install)"
+    case .writtenOutside(let kernel, let what): "'\(kernel)' wrote outside its buffers: \(what)"
+    }
+  }
+}
