@@ -65,10 +65,11 @@ let package = Package(
     .target(
       name: "NormGenCheck", dependencies: ["NormGen", "NormGenEmulation"],
       swiftSettings: settings),
+    .target(name: "NormGenMeasure", dependencies: ["NormGen"], swiftSettings: settings),
     .target(
       name: "NormGenCLI",
       dependencies: [
-        "NormGen", "NormGenCheck",
+        "NormGen", "NormGenCheck", "NormGenMeasure",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),

@@ -79,7 +79,7 @@ public struct Compiler: Sendable {
       }
       region = only
       let strategy = try chosenStrategy(for: region)
-      var chosen = self.schedule ?? Schedule()
+      var chosen = self.schedule ?? strategy.schedule(for: region, target: target)
       chosen.strategy = strategy.name
       schedule = chosen
       loops = try strategy.lowered(region, schedule: schedule, target: target)
@@ -192,9 +192,11 @@ public struct Compiler: Sendable {
   /// How kernels are compiled; none of the options may change a bit of a result.
   static func options(for target: Target) -> CompileOptions {
     let isForeign = target.architecture.map { $0 != HostCPU.current.architecture } ?? false
+    let optional = target.optionalFeatures.filter { HostCPU.current.features.contains($0.name) }
+      .map(\.compilerArgument)
     return CompileOptions(
       triple: isForeign ? target.architecture.map { "\($0)-linux-gnu" } : nil,
-      arguments: ["-std=c11", "-O3"] + target.compilerArguments + [
+      arguments: ["-std=c11", "-O3"] + target.compilerArguments + optional + [
         "-fno-math-errno", "-ffp-contract=off",
       ])
   }

@@ -40,7 +40,8 @@ public struct CEmitter {
     self.library = try SupportLibrary.of(target: target.name)
     self.symbol = "\(kernel.name)_\(target.name)"
     self.names = CNames(kernel: kernel, symbol: symbol, library: library)
-    self.streamed = schedule.streamingBytes == nil ? [] : StreamedOutput.all(of: kernel)
+    let streams = target.hasStreamingStores && schedule.streamingBytes != nil
+    self.streamed = streams ? StreamedOutput.all(of: kernel) : []
   }
 
   private mutating func source(command: String) throws(TemplateError) -> CSource {
@@ -129,13 +130,13 @@ public struct CEmitter {
       let size = output.buffer.storage.byteCount
       tests.append(
         "((uintptr_t)\(name) | (uintptr_t)(\(CNames.stride(of: name)) * \(size))) % "
-          + "\(kernel.lanes * size) == 0")
+          + "\(output.alignment(lanes: kernel.lanes)) == 0")
     }
     let arguments = argumentNames().joined(separator: ", ")
     var lines = ["  // Outputs larger than the caches bypass them where their rows are aligned."]
     lines += CLayout.wrapped("if (\(tests.joined(separator: " && "))) {", depth: 1)
     lines += CLayout.wrapped("\(symbol)_rows(\(arguments), 1);", depth: 2)
-    lines += ["    stream_end();", "  } else {"]
+    lines += ["    finish_streams();", "  } else {"]
     lines += CLayout.wrapped("\(symbol)_rows(\(arguments), 0);", depth: 2)
     return lines + ["  }"]
   }

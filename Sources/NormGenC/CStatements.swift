@@ -68,6 +68,28 @@ struct CStatements {
       accumulate(name, slot, reduction, terms, laneCount, depth)
     case .store(let pointer, let index, let expression, let laneCount):
       store(pointer, index, expression, laneCount, depth)
+    case .group(let name):
+      let count = Partials.vectors(lanes: kernel.lanes)
+      add("vec \(expressions.names(name))[\(count)];", depth)
+    case .setGroup(let name, let slot, let expression):
+      let value = expressions.vectorText(expression)
+      add("\(expressions.names(name))[\(expressions.text(slot))] = \(value);", depth)
+    case .storeGroup(let pointer, let index, let name):
+      let place = expressions.address(pointer, index)
+      let isStreamed = streamed.contains(pointer.name)
+      let function = "\(isStreamed ? "put" : "store")_\(pointer.storage.rawValue)_group"
+      let last = isStreamed ? ", stream" : ""
+      add("\(function)(\(place), \(expressions.names(name))\(last));", depth)
+    case .nextRow(let pointer, let buffer, let current):
+      let type = CExpression.elementType(pointer.storage, isConstant: true)
+      let here = expressions.names(current.name)
+      let stride = CNames.stride(of: expressions.names(buffer))
+      let name = expressions.names(pointer.name)
+      add("\(type)*\(name) = row + 1 < rows ? \(here) + \(stride) : \(here);", depth)
+    case .prefetch(let pointer, let index):
+      let place = expressions.address(pointer, index)
+      let kind = pointer.storage == .f32 ? "f32" : "u16"
+      add("prefetch_\(kind)_group(\(place));", depth)
     case .storeScalar(let pointer, let index, let expression):
       let place = "\(expressions.names(pointer.name))[\(expressions.text(index))]"
       let value = expressions.text(expression)

@@ -8,6 +8,9 @@ struct StreamedOutput {
   let buffer: Buffer
   let pointer: Pointer
 
+  /// What the address of a row must be a multiple of: no store is wider than a vector register.
+  func alignment(lanes: Int) -> Int { lanes * 4 }
+
   var bytesPerRow: Int { buffer.shape.elementsPerRow * buffer.storage.byteCount }
 
   /// The outputs of `kernel` that qualify.
@@ -43,7 +46,10 @@ struct StreamedOutput {
         case .store(let pointer, _, let value, let lanes):
           visit(value)
           if lanes == .all, let buffer = buffers[pointer.name] { vectorStores[buffer] = pointer }
-        case .comment, .scratch, .partials: break
+        case .storeGroup(let pointer, _, _):
+          if let buffer = buffers[pointer.name] { vectorStores[buffer] = pointer }
+        case .setGroup(_, _, let value): visit(value)
+        case .comment, .scratch, .partials, .group, .nextRow, .prefetch: break
         }
       }
     }

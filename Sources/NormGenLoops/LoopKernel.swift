@@ -157,6 +157,16 @@ public indirect enum Stmt: Hashable, Sendable {
   case accumulate(partials: String, slot: Index, Reduction, terms: [LoopExpr], Lanes)
   /// Stores a vector, rounding to the pointer's type.
   case store(Pointer, at: Index, LoopExpr, Lanes)
+  /// The 64 values of a row from one multiple of 64 to the next, a vector a slot.
+  case group(String)
+  /// A slot's value in a group.
+  case setGroup(String, slot: Index, LoopExpr)
+  /// Stores a whole group, rounding to the pointer's type.
+  case storeGroup(Pointer, at: Index, String)
+  /// A pointer to the same place of the next row, or to this one if it is the last.
+  case nextRow(Pointer, buffer: String, current: Pointer)
+  /// Asks for 64 elements to come closer.
+  case prefetch(Pointer, at: Index)
   /// Stores one element, rounding to the pointer's type.
   case storeScalar(Pointer, at: Index, LoopExpr)
 }

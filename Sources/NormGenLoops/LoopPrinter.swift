@@ -46,6 +46,15 @@ public enum LoopPrinter {
       case .store(let pointer, let index, let expression, let lanes):
         lines.append(
           indent + "\(pointer.name)[\(text(index))...] = \(text(expression))\(text(lanes))")
+      case .group(let name): lines.append(indent + "group \(name)")
+      case .setGroup(let name, let slot, let expression):
+        lines.append(indent + "\(name)[\(text(slot))] = \(text(expression))")
+      case .storeGroup(let pointer, let index, let name):
+        lines.append(indent + "\(pointer.name)[\(text(index))...] = group \(name)")
+      case .nextRow(let pointer, let buffer, let current):
+        lines.append(indent + "\(pointer.name) = \(current.name) + stride(\(buffer)), if any")
+      case .prefetch(let pointer, let index):
+        lines.append(indent + "prefetch \(pointer.name)[\(text(index))...]")
       case .storeScalar(let pointer, let index, let expression):
         lines.append(indent + "\(pointer.name)[\(text(index))] = \(text(expression))")
       }

@@ -29,6 +29,8 @@ public struct LoopVerifier {
   private var scalars: Set<String> = []
   private var variables: Set<String> = []
   private var partials: [String: Reduction] = [:]
+  /// The slots of each group that have a value.
+  private var groups: [String: Set<Int>] = [:]
   private var indices: [String: Int] = ["row": 0]
 
   /// Verifies `kernel`.
@@ -133,6 +135,25 @@ public struct LoopVerifier {
       try check(expression)
       try check(lanes)
       try write(pointer, try value(index), count(lanes))
+    case .group(let name):
+      groups[name] = []
+    case .setGroup(let name, let slot, let expression):
+      try check(expression)
+      guard groups[name] != nil else { throw error("no group is named '\(name)'") }
+      let position = try value(slot)
+      groups[name]?.insert(position)
+    case .storeGroup(let pointer, let index, let name):
+      guard groups[name] == Set(0..<Partials.vectors(lanes: kernel.lanes)) else {
+        throw error("the group '\(name)' is stored before all its slots have a value")
+      }
+      try write(pointer, try value(index), SumOrder.partials)
+    case .nextRow(let pointer, let buffer, let current):
+      guard extents[current.name]?.buffer == buffer, buffers[buffer]?.shape.hasRows == true else {
+        throw error("'\(pointer.name)' follows no row of '\(buffer)'")
+      }
+      extents[pointer.name] = extents[current.name]
+    case .prefetch(let pointer, let index):
+      try access(pointer, try value(index), 1)
     case .storeScalar(let pointer, let index, let expression):
       try check(expression)
       guard !expression.isVector else { throw error("a vector is stored as one element") }

@@ -132,15 +132,10 @@ extension RowLowering {
 
   // MARK: Loops
 
+  /// A pass without statistics: the row by groups of 64, then what is left.
   private func plainLoops(_ items: [Item], pass: Int) -> [Stmt] {
     let whole = region.rowExtent / lanes * lanes
-    var statements: [Stmt] = []
-    if whole > 0 {
-      statements.append(
-        .loop(
-          index: "i", from: .constant(0), to: .constant(whole), step: lanes,
-          body: body(items, at: .variable("i"), slot: .constant(0), pass: pass, remaining: nil)))
-    }
+    var statements = vectors(items, base: .constant(0), from: 0, to: whole, pass: pass)
     if whole < region.rowExtent {
       statements += [
         straight(
@@ -209,12 +204,15 @@ extension RowLowering {
     }
     let groups = (to - cursor) / group
     if groups > 1 {
+      let prefetches = nextRowPointers(readIn: pass).map {
+        Stmt.prefetch($0, at: .variable("i"))
+      }
       let inner = slots(
         items, base: .variable("i"), range: 0..<Partials.vectors(lanes: lanes), pass: pass)
       statements.append(
         .loop(
           index: "i", from: base + .constant(cursor),
-          to: base + .constant(cursor + groups * group), step: group, body: inner))
+          to: base + .constant(cursor + groups * group), step: group, body: prefetches + inner))
       cursor += groups * group
     } else if groups == 1 {
       statements += partialGroup(items, base: base, from: cursor, to: cursor + group, pass: pass)
@@ -247,16 +245,36 @@ extension RowLowering {
     _ items: [Item], base: Index, range: Range<Int>, pass: Int
   ) -> [Stmt] {
     let index = base + .variable("p") * .constant(lanes)
-    return [
-      .loop(
-        index: "p", from: .constant(range.lowerBound), to: .constant(range.upperBound), step: 1,
-        body: body(items, at: index, slot: .variable("p"), pass: pass, remaining: nil))
-    ]
+    let isWhole = range == 0..<Partials.vectors(lanes: lanes)
+    let groups = isWhole ? groupedStores(items) : [:]
+    let loop = Stmt.loop(
+      index: "p", from: .constant(range.lowerBound), to: .constant(range.upperBound), step: 1,
+      body: body(
+        items, at: index, slot: .variable("p"), pass: pass, remaining: nil, groups: groups))
+    let ordered = groups.sorted { $0.key < $1.key }
+    return ordered.map { .group($0.value) } + [loop]
+      + ordered.map { .storeGroup(outputPointers[$0.key], at: base, $0.value) }
+  }
+
+  /// The outputs that are stored 64 elements at once, and the names of their groups: rounding two
+  /// vectors to bf16 together takes half the instructions.
+  private func groupedStores(_ items: [Item]) -> [Int: String] {
+    guard target.pairsHalfStores else { return [:] }
+    var local = names
+    var groups: [Int: String] = [:]
+    for item in items {
+      guard case .store(let output) = item.kind, outputPointers[output].storage == .bf16 else {
+        continue
+      }
+      groups[output] = local.fresh("\(graph.outputs[output].name)_group")
+    }
+    return groups
   }
 
   /// The work on one vector; `remaining` is its first element if the row or an item may end in it.
   private func body(
-    _ items: [Item], at index: Index, slot: Index, pass: Int, remaining element: Int?
+    _ items: [Item], at index: Index, slot: Index, pass: Int, remaining element: Int?,
+    groups: [Int: String] = [:]
   ) -> [Stmt] {
     func reach(_ extent: Int) -> Lanes {
       guard let element, extent - element < lanes else { return .all }
@@ -284,6 +302,10 @@ extension RowLowering {
         // The store rounds to its type anyway, and rounding twice to one type is rounding once.
         if case .rounded(outputPointers[output].storage, let unrounded) = value {
           value = unrounded
+        }
+        if let group = groups[output] {
+          vector.statements.append(.setGroup(group, slot: slot, value))
+          continue
         }
         vector.statements.append(
           .store(outputPointers[output], at: index, value, reach(item.extent)))

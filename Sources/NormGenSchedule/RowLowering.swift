@@ -14,9 +14,13 @@ struct RowLowering {
   var inputPointers: [ValueID: Pointer] = [:]
   var outputPointers: [Pointer] = []
   var scratchPointers: [ValueID: Pointer] = [:]
+  /// The next row of inputs, for prefetching.
+  var nextRowPointers: [ValueID: Pointer] = [:]
   var buffers: [Buffer] = []
+  let prefetchesNextRow: Bool
 
-  init(region: Region, target: Target, keepsRowResident: Bool) {
+  init(region: Region, schedule: Schedule, target: Target, keepsRowResident: Bool) {
+    self.prefetchesNextRow = schedule.prefetchesNextRow
     self.region = region
     self.target = target
     self.keepsRowResident = keepsRowResident
@@ -99,8 +103,30 @@ struct RowLowering {
         statements.append(.pointer(pointer, buffer: buffer.name, offset: offset))
       }
       if isInput { inputPointers[value] = pointer } else { outputPointers.append(pointer) }
+      if isInput, isWorthPrefetching(buffer) {
+        let next = Pointer(name: names.fresh("\(buffer.name)_next"), storage: buffer.storage)
+        statements.append(.nextRow(next, buffer: buffer.name, current: pointer))
+        nextRowPointers[value] = next
+      }
     }
     return statements
+  }
+
+  /// Between the passes over one row memory would stand idle; the processor's own prefetching
+  /// covers short rows and kernels of one pass.
+  private func isWorthPrefetching(_ buffer: Buffer) -> Bool {
+    prefetchesNextRow && region.passes.count > 1 && region.outerExtents.isEmpty
+      && buffer.shape.hasRows && buffer.shape.rowExtent == region.rowExtent
+      && region.rowExtent * buffer.storage.byteCount >= RowLowering.shortestPrefetchedRow
+  }
+
+  /// In bytes; measured.
+  private static let shortestPrefetchedRow = 1024
+
+  /// What the last pass asks for while it writes the row.
+  func nextRowPointers(readIn pass: Int) -> [Pointer] {
+    guard pass == region.passes.count - 1 else { return [] }
+    return graph.inputs.compactMap { nextRowPointers[$0] }
   }
 
   /// The offset of the current row of a parameter; broadcast axes do not move it.

@@ -13,10 +13,17 @@ public struct RowResident: Strategy {
     region.passes.count > 1 && region.rowExtent <= 16 * target.lanes
   }
 
+  /// Rows in registers leave the processor free to wait for memory: writing through the caches is
+  /// as fast until the outputs outgrow them.
+  public func schedule(for region: Region, target: Target) -> Schedule {
+    Schedule(strategy: name, streamingBytes: 4 * Schedule.defaultStreamingBytes)
+  }
+
   public func lowered(
     _ region: Region, schedule: Schedule, target: Target
   ) throws(PlanError) -> LoopKernel {
-    var lowering = RowLowering(region: region, target: target, keepsRowResident: true)
+    var lowering = RowLowering(
+      region: region, schedule: schedule, target: target, keepsRowResident: true)
     return try lowering.kernel(summary: summary)
   }
 }

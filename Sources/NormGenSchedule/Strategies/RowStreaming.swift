@@ -14,7 +14,8 @@ public struct RowStreaming: Strategy {
   public func lowered(
     _ region: Region, schedule: Schedule, target: Target
   ) throws(PlanError) -> LoopKernel {
-    var lowering = RowLowering(region: region, target: target, keepsRowResident: false)
+    var lowering = RowLowering(
+      region: region, schedule: schedule, target: target, keepsRowResident: false)
     return try lowering.kernel(summary: summary)
   }
 }
