@@ -86,10 +86,6 @@ struct SelectedKernel {
   /// The file's own name if it may stand in a C comment and a command line as it is.
   private static func plainFileName(of path: String) -> String {
     let name = path.split(separator: "/").last.map(String.init) ?? ""
-    let isPlain = name.unicodeScalars.allSatisfy { scalar in
-      scalar.isASCII
-        && (scalar.properties.isAlphabetic || "0123456789._+-".unicodeScalars.contains(scalar))
-    }
-    return isPlain && !name.hasPrefix("-") && !name.isEmpty ? name : "FILE.ng"
+    return CommandText.isPlain(name) && !name.hasPrefix("-") ? name : "FILE.ng"
   }
 }

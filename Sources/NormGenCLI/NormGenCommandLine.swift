@@ -84,6 +84,11 @@ package struct Registry: Sendable {
   /// What the running command uses.
   @TaskLocal package static var current = Registry()
 
+  /// The tool's name as emitted files give it: nothing else may end their comments.
+  var plainCommandName: String {
+    CommandText.isPlain(commandName) ? commandName : "normgen"
+  }
+
   /// Names must tell kernels apart, on the command line and as file names.
   func checkNames() throws(CommandError) {
     var seen: Set<String> = []

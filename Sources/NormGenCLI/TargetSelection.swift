@@ -58,7 +58,8 @@ extension Compiler {
     var compiler = self
     let schedule = trace.strategy.map { " --schedule \($0)" } ?? ""
     compiler.command =
-      "\(Registry.current.commandName) emit \(kernel.arguments) --target \(target.name)\(schedule)"
+      "\(Registry.current.plainCommandName) emit \(kernel.arguments) --target \(target.name)"
+      + schedule
     return compiler
   }
 }
