@@ -15,6 +15,8 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
   case duplicateKernel(String, place: String)
   /// A file cannot be read or written.
   case file(path: String, reason: String)
+  /// The tensors of a call would not fit this machine.
+  case memory(kernel: String, rows: Int)
 
   var description: String {
     switch self {
@@ -30,6 +32,8 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
       "--kernel chooses among the kernels of a text file; '\(name)' is a kernel's name"
     case .duplicateKernel(let name, let place): "\(place) holds two kernels named '\(name)'"
     case .file(let path, let reason): "\(path): \(reason)"
+    case .memory(let kernel, let rows):
+      "checking '\(kernel)' on \(rows) rows takes more than half of this machine's memory"
     }
   }
 
