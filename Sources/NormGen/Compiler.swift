@@ -34,6 +34,8 @@ public struct Compiler: Sendable {
   public var schedule: Schedule?
   /// The command that emitted files name for emitting them again; nil names the kernel.
   public var command: String?
+  /// Where compiled objects are kept between processes.
+  public var cache: ObjectCache = .standard
   /// Debugging switches.
   public var trace: CompilerTrace
 
@@ -157,7 +159,7 @@ public struct Compiler: Sendable {
       let options = Compiler.options(for: lowering.target)
       let key = try KernelCache.Key(
         source: text, fileName: fileName, options: options, session: session)
-      let cached = try KernelCache.standard().object(for: key) { () throws(JITError) in
+      let cached = try cache.kernelCache.object(for: key) { () throws(JITError) in
         try session.object(source: text, fileName: fileName, options: options)
       }
       if let directory = trace.keepDirectory {

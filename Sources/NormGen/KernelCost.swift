@@ -110,7 +110,7 @@ public struct KernelCost: Hashable, Sendable {
       case .scratch(let pointer, let count): bytes += count * pointer.storage.byteCount
       case .loop(_, _, _, _, let body), .block(_, let body): bytes += scratchBytes(of: body)
       case .comment, .pointer, .partials, .define, .variable, .assign, .accumulate, .store,
-        .storeScalar:
+        .storeScalar, .group, .setGroup, .storeGroup, .nextRow, .prefetch:
         break
       }
     }

@@ -108,6 +108,6 @@ enum CheckMemory {
   }
 
   private static func tooLarge(_ graph: Graph, _ rows: Int) -> CommandError {
-    .memory(kernel: graph.name, rows: rows)
+    .memory(action: "checking", kernel: graph.name, rows: rows)
   }
 }

@@ -16,7 +16,7 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
   /// A file cannot be read or written.
   case file(path: String, reason: String)
   /// The tensors of a call would not fit this machine.
-  case memory(kernel: String, rows: Int)
+  case memory(action: String, kernel: String, rows: Int)
 
   var description: String {
     switch self {
@@ -32,8 +32,8 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
       "--kernel chooses among the kernels of a text file; '\(name)' is a kernel's name"
     case .duplicateKernel(let name, let place): "\(place) holds two kernels named '\(name)'"
     case .file(let path, let reason): "\(path): \(reason)"
-    case .memory(let kernel, let rows):
-      "checking '\(kernel)' on \(rows) rows takes more than half of this machine's memory"
+    case .memory(let action, let kernel, let rows):
+      "\(action) '\(kernel)' on \(rows) rows takes more than half of this machine's memory"
     }
   }
 

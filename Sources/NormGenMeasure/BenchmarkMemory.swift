@@ -1,5 +1,5 @@
 private import Foundation
-public import NormGen
+import NormGen
 
 /// The tensors of one call, inputs and outputs each in one piece of page-aligned memory, so that a
 /// plain copy of the same bytes touches the same pages.

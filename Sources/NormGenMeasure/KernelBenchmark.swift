@@ -10,6 +10,8 @@ public struct KernelBenchmark: Sendable, Codable {
   public let rows: Int
   /// Each input once and each output once, in bytes.
   public let bytes: Int
+  /// Where the bytes lie when the call is repeated.
+  public let level: MemoryLevel
   /// The median time of a call in seconds.
   public let seconds: Double
   /// The median time of copying half of ``bytes`` (which reads and writes as many) in seconds.
@@ -30,6 +32,7 @@ public struct KernelBenchmark: Sendable, Codable {
     self.target = kernel.lowering.target.name
     self.rows = rows
     self.bytes = 2 * memory.copiedBytes
+    self.level = .of(bytes: bytes)
     self.seconds = timing.median(0)
     self.copySeconds = timing.median(1)
     self.speedOfCopy = timing.ratio(of: 1, to: 0)
