@@ -108,7 +108,8 @@ public struct KernelCost: Hashable, Sendable {
     for statement in statements {
       switch statement {
       case .scratch(let pointer, let count): bytes += count * pointer.storage.byteCount
-      case .loop(_, _, _, _, let body), .block(_, let body): bytes += scratchBytes(of: body)
+      case .loop(_, _, _, _, let body), .block(_, let body), .rows(let body):
+        bytes += scratchBytes(of: body)
       case .comment, .pointer, .partials, .define, .variable, .assign, .accumulate, .store,
         .storeScalar, .group, .setGroup, .storeGroup, .nextRow, .prefetch:
         break

@@ -73,7 +73,10 @@ public struct LoopVerifier {
   private mutating func runScope(_ statements: [Stmt]) throws(LoopError) {
     let outer = (vectors, scalars)
     try run(statements)
+    // A tile's scalars outlive the row that sets them.
+    let kept = scalars.intersection(kernel.tileScalars)
     (vectors, scalars) = outer
+    scalars.formUnion(kept)
   }
 
   private func checkFresh(_ name: String) throws(LoopError) {
@@ -122,6 +125,9 @@ public struct LoopVerifier {
         try runScope(body)
       }
       indices[index] = nil
+    case .rows(let body):
+      guard kernel.tile > 1 else { throw error("rows of a tile in a kernel without tiles") }
+      try runScope(body)
     case .block(_, let body):
       try runScope(body)
     case .accumulate(let name, let slot, let reduction, let terms, let lanes):
@@ -147,11 +153,8 @@ public struct LoopVerifier {
         throw error("the group '\(name)' is stored before all its slots have a value")
       }
       try write(pointer, try value(index), SumOrder.partials)
-    case .nextRow(let pointer, let buffer, let current):
-      guard extents[current.name]?.buffer == buffer, buffers[buffer]?.shape.hasRows == true else {
-        throw error("'\(pointer.name)' follows no row of '\(buffer)'")
-      }
-      extents[pointer.name] = extents[current.name]
+    case .nextRow:
+      indices["next"] = 0
     case .prefetch(let pointer, let index):
       try access(pointer, try value(index), 1)
     case .storeScalar(let pointer, let index, let expression):

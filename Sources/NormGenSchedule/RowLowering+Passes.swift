@@ -17,7 +17,8 @@ extension RowLowering {
   /// The loops of a pass, with the scalars before it and its statistics after it.
   mutating func statements(ofPass pass: Int) -> [Stmt] {
     let plan = region.passes[pass]
-    var statements: [Stmt] = scalarStatements(beforePass: pass)
+    // Before the last pass over a tile they are set already, row by row.
+    var statements: [Stmt] = isInTile ? [] : scalarStatements(beforePass: pass)
     let stores =
       plan.stores.map { Item(kind: .store($0), extent: region.rowExtent) }
       + materialization.scratchStores[pass].map {
@@ -133,7 +134,7 @@ extension RowLowering {
   // MARK: Loops
 
   /// A pass without statistics: the row by groups of 64, then what is left.
-  private func plainLoops(_ items: [Item], pass: Int) -> [Stmt] {
+  private mutating func plainLoops(_ items: [Item], pass: Int) -> [Stmt] {
     let whole = region.rowExtent / lanes * lanes
     var statements = vectors(items, base: .constant(0), from: 0, to: whole, pass: pass)
     if whole < region.rowExtent {
@@ -147,7 +148,7 @@ extension RowLowering {
   }
 
   /// One block of the canonical order, from `from` to `to`; a repeated block counts from `base`.
-  private func block(
+  private mutating func block(
     _ items: [Item], base: Index, from: Int, to: Int, pass: Int, isRepeated: Bool = false
   ) -> [Stmt] {
     var statements: [Stmt] = []
@@ -190,7 +191,7 @@ extension RowLowering {
   }
 
   /// Whole vectors of elements from..<to: up to a multiple of 64, then by 64, then the rest.
-  private func vectors(
+  private mutating func vectors(
     _ items: [Item], base: Index, from: Int, to: Int, pass: Int
   ) -> [Stmt] {
     guard from < to else { return [] }
@@ -204,9 +205,7 @@ extension RowLowering {
     }
     let groups = (to - cursor) / group
     if groups > 1 {
-      let prefetches = nextRowPointers(readIn: pass).map {
-        Stmt.prefetch($0, at: .variable("i"))
-      }
+      let prefetches = prefetches(in: pass, at: .variable("i"))
       let inner = slots(
         items, base: .variable("i"), range: 0..<Partials.vectors(lanes: lanes), pass: pass)
       statements.append(
@@ -224,7 +223,7 @@ extension RowLowering {
     return statements
   }
 
-  private func partialGroup(
+  private mutating func partialGroup(
     _ items: [Item], base: Index, from: Int, to: Int, pass: Int
   ) -> [Stmt] {
     let start = from / SumOrder.partials * SumOrder.partials
@@ -241,7 +240,7 @@ extension RowLowering {
     return slots(items, base: base + .constant(start), range: first..<end, pass: pass)
   }
 
-  private func slots(
+  private mutating func slots(
     _ items: [Item], base: Index, range: Range<Int>, pass: Int
   ) -> [Stmt] {
     let index = base + .variable("p") * .constant(lanes)
@@ -252,8 +251,15 @@ extension RowLowering {
       body: body(
         items, at: index, slot: .variable("p"), pass: pass, remaining: nil, groups: groups))
     let ordered = groups.sorted { $0.key < $1.key }
-    return ordered.map { .group($0.value) } + [loop]
-      + ordered.map { .storeGroup(outputPointers[$0.key], at: base, $0.value) }
+    let stores = ordered.map { output, group -> Stmt in
+      let place = outputPlace(output, at: base)
+      return .storeGroup(place.pointer, at: place.index, group)
+    }
+    guard isInTile, !stores.isEmpty else {
+      return ordered.map { .group($0.value) } + [loop] + stores
+    }
+    tileGroups.formUnion(groups.values)
+    return ordered.map { .group($0.value) } + [loop, .rows(stores)]
   }
 
   /// The outputs that are stored 64 elements at once, and the names of their groups: rounding two
@@ -300,7 +306,8 @@ extension RowLowering {
       case .store(let output):
         var value = vector.expression(graph.outputs[output].value)
         // The store rounds to its type anyway, and rounding twice to one type is rounding once.
-        if case .rounded(outputPointers[output].storage, let unrounded) = value {
+        let place = outputPlace(output, at: index)
+        if case .rounded(place.pointer.storage, let unrounded) = value {
           value = unrounded
         }
         if let group = groups[output] {
@@ -308,14 +315,35 @@ extension RowLowering {
           continue
         }
         vector.statements.append(
-          .store(outputPointers[output], at: index, value, reach(item.extent)))
+          .store(place.pointer, at: place.index, value, reach(item.extent)))
       case .scratch(let id):
         guard let pointer = scratchPointers[id] else { continue }
         let value = vector.expression(id)
         vector.statements.append(.store(pointer, at: index, value, reach(item.extent)))
       }
     }
-    return vector.statements
+    guard isInTile else { return vector.statements }
+    return vector.shared + [.rows(vector.statements)]
+  }
+
+  /// Where an element of an output lies: in its current row, or counted from its first.
+  func outputPlace(_ output: Int, at index: Index) -> (pointer: Pointer, index: Index) {
+    guard isInTile else { return (outputPointers[output], index) }
+    let stored = graph.outputs[output]
+    return (
+      Pointer(name: stored.name, storage: stored.storage),
+      .variable("row") * .stride(stored.name) + index
+    )
+  }
+
+  /// Where an element of an input lies.
+  func inputPlace(_ id: ValueID, at index: Index) -> (pointer: Pointer, index: Index) {
+    let pointer = inputPointers[id] ?? Pointer(name: "", storage: .f32)
+    guard isInTile, graph[id].shape.hasRows, case .input(let name, let storage) = graph[id].op
+    else { return (pointer, index) }
+    return (
+      Pointer(name: name, storage: storage), .variable("row") * .stride(name) + index
+    )
   }
 }
 
@@ -326,6 +354,8 @@ private struct VectorBody {
   let index: Index
   let loadLanes: Lanes
   var statements: [Stmt] = []
+  /// What all rows of a tile share.
+  var shared: [Stmt] = []
   private var expressions: [ValueID: LoopExpr] = [:]
   private var useCounts: [ValueID: Int] = [:]
   private var names: NameAllocator
@@ -360,15 +390,16 @@ private struct VectorBody {
     let definition: LoopExpr
     switch source(id) {
     case .output(let output):
-      definition = .load(lowering.outputPointers[output], at: index, loadLanes)
+      let place = lowering.outputPlace(output, at: index)
+      definition = .load(place.pointer, at: place.index, loadLanes)
     case .scratch:
       let pointer = lowering.scratchPointers[id] ?? Pointer(name: "", storage: .f32)
       definition = .load(pointer, at: index, loadLanes)
     case .computed:
       switch node.op {
       case .input:
-        let pointer = lowering.inputPointers[id] ?? Pointer(name: "", storage: .f32)
-        definition = .load(pointer, at: index, loadLanes)
+        let place = lowering.inputPlace(id, at: index)
+        definition = .load(place.pointer, at: place.index, loadLanes)
       case .elementwise(let op):
         definition = .apply(op, node.operands.map { expression($0) })
       case .convert(let type):
@@ -380,12 +411,16 @@ private struct VectorBody {
       }
     }
     let isNamed = node.name != nil && !lowering.graph.outputs.contains { $0.value == id }
-    guard (useCounts[id] ?? 0) > 1 || isNamed else {
+    guard (useCounts[id] ?? 0) > 1 || isNamed || lowering.isShared(id) else {
       expressions[id] = definition
       return definition
     }
     let name = names.fresh("\(lowering.label(of: id))_i")
-    statements.append(.define(name, definition))
+    if lowering.isShared(id) {
+      shared.append(.define(name, definition))
+    } else {
+      statements.append(.define(name, definition))
+    }
     expressions[id] = .vector(name)
     return .vector(name)
   }

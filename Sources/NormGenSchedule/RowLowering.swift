@@ -5,7 +5,6 @@ import NormGenLoops
 struct RowLowering {
   let region: Region
   let target: Target
-  let keepsRowResident: Bool
   let materialization: Materialization
   var names = NameAllocator()
   /// The names of the scalars that are defined already.
@@ -14,17 +13,23 @@ struct RowLowering {
   var inputPointers: [ValueID: Pointer] = [:]
   var outputPointers: [Pointer] = []
   var scratchPointers: [ValueID: Pointer] = [:]
-  /// The next row of inputs, for prefetching.
-  var nextRowPointers: [ValueID: Pointer] = [:]
   var buffers: [Buffer] = []
-  let prefetchesNextRow: Bool
+  let schedule: Schedule
+  /// The rows that the last pass handles together.
+  let tile: Int
+  /// Whether the statements being made are those of the last pass over a tile.
+  var isInTile = false
+  var tileScalars: [String] = []
+  var tileGroups: Set<String> = []
 
-  init(region: Region, schedule: Schedule, target: Target, keepsRowResident: Bool) {
-    self.prefetchesNextRow = schedule.prefetchesNextRow
+  init(region: Region, schedule: Schedule, target: Target) {
+    self.schedule = schedule
     self.region = region
     self.target = target
-    self.keepsRowResident = keepsRowResident
-    self.materialization = Materialization(region: region, keepsInputs: keepsRowResident)
+    let materialization = Materialization(region: region)
+    self.materialization = materialization
+    let isTileable = RowLowering.isTileable(region, materialization)
+    self.tile = isTileable ? max(schedule.rowTile, 1) : 1
   }
 
   var graph: Graph { region.graph }
@@ -46,7 +51,12 @@ struct RowLowering {
       scratchPointers[id] = pointer
       body.append(.scratch(pointer, count: region.rowExtent))
     }
-    for pass in region.passes.indices { body += statements(ofPass: pass) }
+    if tile > 1 {
+      body = tiled(pointers: body)
+    } else {
+      if prefetchedInputs.isEmpty == false { body.append(.nextRow) }
+      for pass in region.passes.indices { body += statements(ofPass: pass) }
+    }
     for (axis, extent) in region.outerExtents.enumerated().reversed() {
       body = [
         .loop(
@@ -54,13 +64,15 @@ struct RowLowering {
       ]
     }
     return LoopKernel(
-      name: graph.name, buffers: buffers, lanes: lanes, row: body,
+      name: graph.name, buffers: buffers, lanes: lanes, row: body, tile: tile,
+      tileScalars: tileScalars, tileGroups: tileGroups,
       summary: summaryLines(summary))
   }
 
   private func summaryLines(_ summary: String) -> [String] {
     let count = region.passes.count
     var lines = ["\(count) \(count == 1 ? "pass" : "passes") over a row: \(summary)"]
+    if tile > 1 { lines.append("the last pass handles \(tile) rows together") }
     for (number, pass) in region.passes.enumerated() {
       var parts = pass.statistics.map { statistic in
         "\(label(of: statistic)) over \(region.window(of: statistic))"
@@ -103,30 +115,8 @@ struct RowLowering {
         statements.append(.pointer(pointer, buffer: buffer.name, offset: offset))
       }
       if isInput { inputPointers[value] = pointer } else { outputPointers.append(pointer) }
-      if isInput, isWorthPrefetching(buffer) {
-        let next = Pointer(name: names.fresh("\(buffer.name)_next"), storage: buffer.storage)
-        statements.append(.nextRow(next, buffer: buffer.name, current: pointer))
-        nextRowPointers[value] = next
-      }
     }
     return statements
-  }
-
-  /// Between the passes over one row memory would stand idle; the processor's own prefetching
-  /// covers short rows and kernels of one pass.
-  private func isWorthPrefetching(_ buffer: Buffer) -> Bool {
-    prefetchesNextRow && region.passes.count > 1 && region.outerExtents.isEmpty
-      && buffer.shape.hasRows && buffer.shape.rowExtent == region.rowExtent
-      && region.rowExtent * buffer.storage.byteCount >= RowLowering.shortestPrefetchedRow
-  }
-
-  /// In bytes; measured.
-  private static let shortestPrefetchedRow = 1024
-
-  /// What the last pass asks for while it writes the row.
-  func nextRowPointers(readIn pass: Int) -> [Pointer] {
-    guard pass == region.passes.count - 1 else { return [] }
-    return graph.inputs.compactMap { nextRowPointers[$0] }
   }
 
   /// The offset of the current row of a parameter; broadcast axes do not move it.
@@ -235,7 +225,7 @@ struct RowLowering {
 
 /// Hands out names that are unique in a kernel.
 struct NameAllocator {
-  private var taken: Set<String> = ["row", "rows", "i", "p", "block"]
+  private var taken: Set<String> = ["row", "rows", "next", "first", "tile", "i", "p", "block"]
 
   mutating func reserve(_ name: String) { taken.insert(name) }
 

@@ -30,5 +30,5 @@ extension Strategy {
 /// The strategies that come with the compiler, the preferred first.
 public enum Strategies {
   /// All of them.
-  public static let all: [any Strategy] = [RowResident(), RowStreaming()]
+  public static let all: [any Strategy] = [RowStreaming()]
 }
