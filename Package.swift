@@ -3,8 +3,8 @@
 //
 //   IR → DSL → Loops → Schedule → C → JIT → NormGen → Check → CLI
 //
-// Reference and Tensors stand beside the pipeline and import only the IR, so the oracle shares no
-// code with what it judges.
+// Reference, Tensors and Files stand beside the pipeline and import only the IR and one another, so
+// the oracle shares no code with what it judges.
 import Foundation
 import PackageDescription
 
@@ -30,6 +30,12 @@ let package = Package(
     .target(name: "NormGenIR", swiftSettings: settings),
     .target(name: "NormGenDSL", dependencies: ["NormGenIR"], swiftSettings: settings),
     .target(name: "NormGenTensors", dependencies: ["NormGenIR"], swiftSettings: settings),
+    .target(
+      name: "NormGenFiles", dependencies: ["NormGenIR", "NormGenTensors"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "NormGenFilesTests", dependencies: ["NormGenFiles", "NormGenIR", "NormGenTensors"],
+      swiftSettings: settings),
     .target(
       name: "NormGenReference", dependencies: ["NormGenIR", "NormGenTensors"],
       swiftSettings: settings),
