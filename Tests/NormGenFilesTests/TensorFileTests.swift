@@ -146,7 +146,7 @@ import Testing
       file: "w.safetensors", name: "\u{1b}[31m\n",
       names: (0..<30).map { "layer.\($0)" } + [String(repeating: "x", count: 100_000)])
     let text = error.description
-    #expect(text.hasPrefix("'w.safetensors': there is no tensor '\\u{001B}[31m\\n'; it holds "))
+    #expect(text.hasPrefix("'w.safetensors': there is no tensor '\\u{1B}[31m\\n'; it holds "))
     #expect(text.hasSuffix("'layer.19' and 11 more"))
     let long = TensorFileError.duplicateKey(
       file: "w.safetensors", key: String(repeating: "x", count: 100_000))
