@@ -41,12 +41,16 @@ public struct Compiler: Sendable {
   ///
   /// - Throws: ``CompilerError`` when `NORMGEN_TARGET` names no target.
   public init(trace: CompilerTrace = .fromEnvironment()) throws(CompilerError) {
-    var target = HostCPU.current.bestTarget
-    if let name = trace.target {
-      guard let named = Target.named(name) else { throw .unknownTarget(name) }
-      target = named
-    }
-    self.init(target: target, trace: trace)
+    self.init(target: try Compiler.target(named: trace.target ?? "host"), trace: trace)
+  }
+
+  /// The target called `name`; `host` is the most capable that runs here.
+  ///
+  /// - Throws: ``CompilerError/unknownTarget(_:)``.
+  public static func target(named name: String) throws(CompilerError) -> Target {
+    if name == "host" { return HostCPU.current.bestTarget }
+    guard let target = Target.named(name) else { throw .unknownTarget(name) }
+    return target
   }
 
   /// A compiler for a target.
