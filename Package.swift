@@ -75,7 +75,7 @@ let package = Package(
     .target(
       name: "NormGenCLI",
       dependencies: [
-        "NormGen", "NormGenCheck",
+        "NormGen", "NormGenCheck", "NormGenFiles",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
