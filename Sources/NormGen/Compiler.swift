@@ -72,16 +72,10 @@ public struct Compiler: Sendable {
     do {
       if trace.verifies { try GraphVerifier.verify(graph) }
     } catch { throw .graph(error) }
-    let region: Region
+    let region = try plan(graph)
     let schedule: Schedule
     let loops: LoopKernel
     do throws(PlanError) {
-      // One region is one function; the planner refuses what it can't fuse into one.
-      let regions = try FusionPlanner.regions(of: graph)
-      guard let only = regions.first, regions.count == 1 else {
-        throw PlanError(kernel: graph.name, message: "it falls into \(regions.count) regions")
-      }
-      region = only
       let strategy = try chosenStrategy(for: region)
       var chosen = self.schedule ?? Schedule()
       chosen.strategy = strategy.name
@@ -99,6 +93,23 @@ public struct Compiler: Sendable {
         graph: graph, region: region, target: target, schedule: schedule, loops: loops,
         source: source)
     } catch { throw .template(error) }
+  }
+
+  /// The region that becomes the kernel's function.
+  private func plan(_ graph: Graph) throws(CompilerError) -> Region {
+    let region: Region
+    do throws(PlanError) {
+      // One region is one function; the planner refuses what it can't fuse into one.
+      let regions = try FusionPlanner.regions(of: graph)
+      guard let only = regions.first, regions.count == 1 else {
+        throw PlanError(kernel: graph.name, message: "it falls into \(regions.count) regions")
+      }
+      region = only
+    } catch { throw .plan(error) }
+    do {
+      if trace.verifies { try RegionVerifier.verify(region) }
+    } catch { throw .region(error) }
+    return region
   }
 
   private func chosenStrategy(for region: Region) throws(PlanError) -> any Strategy {
