@@ -22,6 +22,7 @@ let package = Package(
     .library(name: "NormGen", targets: ["NormGen"]),
     .library(name: "NormGenCLI", targets: ["NormGenCLI"]),
     .library(name: "NormGenKernels", targets: ["NormGenKernels"]),
+    .library(name: "NormGenFiles", targets: ["NormGenFiles"]),
     .executable(name: "normgen", targets: ["NormGenMain"]),
   ],
   dependencies: [
