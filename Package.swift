@@ -85,7 +85,10 @@ let package = Package(
     // The committed kernels: plain C that depends on nothing here.
     .target(name: "NormGenKernels", path: "Generated", exclude: ["CATALOG.txt"]),
     .testTarget(
-      name: "NormGenCLITests", dependencies: ["NormGenCLI", "NormGenKernels"],
+      name: "NormGenPlanTests", dependencies: ["NormGen", "NormGenSchedule"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "NormGenCLITests", dependencies: ["NormGen", "NormGenCLI", "NormGenKernels"],
       swiftSettings: settings),
     .testTarget(
       name: "NormGenEmulationTests", dependencies: ["NormGenEmulation"], swiftSettings: settings),
