@@ -88,7 +88,8 @@ let package = Package(
       name: "NormGenPlanTests", dependencies: ["NormGen", "NormGenSchedule"],
       swiftSettings: settings),
     .testTarget(
-      name: "NormGenCLITests", dependencies: ["NormGen", "NormGenCLI", "NormGenKernels"],
+      name: "NormGenCLITests",
+      dependencies: ["NormGen", "NormGenCLI", "NormGenFiles", "NormGenKernels"],
       swiftSettings: settings),
     .testTarget(
       name: "NormGenEmulationTests", dependencies: ["NormGenEmulation"], swiftSettings: settings),
