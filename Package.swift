@@ -3,8 +3,8 @@
 //
 //   IR → DSL → Loops → Schedule → C → JIT → NormGen → Check → CLI
 //
-// Reference and Tensors stand beside the pipeline and import only the IR, so the oracle shares no
-// code with what it judges.
+// Reference, Tensors and Files stand beside the pipeline and import only the IR and one another, so
+// the oracle shares no code with what it judges.
 import Foundation
 import PackageDescription
 
@@ -29,6 +29,7 @@ let package = Package(
     .library(name: "NormGen", targets: ["NormGen"]),
     .library(name: "NormGenCLI", targets: ["NormGenCLI"]),
     .library(name: "NormGenKernels", targets: ["NormGenKernels"]),
+    .library(name: "NormGenFiles", targets: ["NormGenFiles"]),
     .executable(name: "normgen", targets: ["NormGenMain"]),
   ],
   dependencies: [
@@ -38,6 +39,12 @@ let package = Package(
     .target(name: "NormGenIR", swiftSettings: settings),
     .target(name: "NormGenDSL", dependencies: ["NormGenIR"], swiftSettings: settings),
     .target(name: "NormGenTensors", dependencies: ["NormGenIR"], swiftSettings: settings),
+    .target(
+      name: "NormGenFiles", dependencies: ["NormGenIR", "NormGenTensors"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "NormGenFilesTests", dependencies: ["NormGenFiles", "NormGenIR", "NormGenTensors"],
+      swiftSettings: settings),
     .target(
       name: "NormGenReference", dependencies: ["NormGenIR", "NormGenTensors"],
       swiftSettings: settings),
@@ -77,7 +84,7 @@ let package = Package(
     .target(
       name: "NormGenCLI",
       dependencies: facade + [
-        "NormGenCheck", "NormGenMeasure",
+        "NormGenCheck", "NormGenFiles", "NormGenMeasure",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
@@ -86,7 +93,11 @@ let package = Package(
     // The committed kernels: plain C that depends on nothing here.
     .target(name: "NormGenKernels", path: "Generated", exclude: ["CATALOG.txt"]),
     .testTarget(
-      name: "NormGenCLITests", dependencies: ["NormGenCLI", "NormGenKernels"],
+      name: "NormGenPlanTests", dependencies: ["NormGen", "NormGenSchedule"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "NormGenCLITests",
+      dependencies: ["NormGen", "NormGenCLI", "NormGenFiles", "NormGenKernels"],
       swiftSettings: settings),
     .testTarget(
       name: "NormGenEmulationTests", dependencies: ["NormGenEmulation"], swiftSettings: settings),

@@ -55,6 +55,9 @@ struct CheckCommand: ParsableCommand {
     let compiler = try strategy.compiler()
     let targets = try targets(default: compiler.target)
     let rows = rows.isEmpty ? CheckCommand.boundaryRows : rows
+    for kernel in kernels {
+      for rows in rows { try CheckMemory.admit(kernel.graph, rows: rows) }
+    }
     let seed = seed ?? compiler.trace.seed ?? UInt64.random(in: 0...0xffff_ffff)
     // Printed first, so that a crash can be repeated.
     if json {
@@ -64,7 +67,6 @@ struct CheckCommand: ParsableCommand {
     }
     var reports: [CheckReport] = []
     for kernel in kernels {
-      for rows in rows { try CheckMemory.admit(kernel.graph, rows: rows) }
       let comparison = try TargetComparison(
         of: kernel.graph, targets: targets, rows: rows, seed: seed, compiler: compiler,
         progress: { Terminal.progress($0) })

@@ -48,7 +48,7 @@ struct ExplainCommand: ParsableCommand {
         continue
       }
       for stage in stage {
-        try Terminal.print("== \(stage.rawValue): \(kernel.graph.name), \(lowering.target)\n")
+        try Terminal.print("== \(stage.rawValue): \(kernel.graph.name), \(lowering.target)\n\n")
         try Terminal.print(try text(of: stage, lowering, compiler) + "\n")
       }
     }

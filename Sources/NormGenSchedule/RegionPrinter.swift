@@ -8,10 +8,11 @@ public enum RegionPrinter {
   /// region rms_norm: rows of 128, 2 passes
   /// pass 1
   ///   row     x = input bf16[rows, 128]
-  ///   mean    mean_square = mean x·x
+  ///   reduce  mean_square = mean of x·x over all 128
   /// pass 2
+  ///   scalar  %4 = add(mean_square, 1e-06)
   ///   ...
-  ///   store   y: bf16 = %6
+  ///   store   y: bf16 = y
   /// ```
   ///
   /// A value is listed under the pass that can compute it first; later passes may compute it
@@ -35,7 +36,7 @@ public enum RegionPrinter {
         }
       }
       for index in pass.scalarStores {
-        lines.append(entry("store", store(index, graph) + " a row"))
+        lines.append(entry("store", store(index, graph) + ", one a row"))
       }
       for id in pass.statistics {
         let window = region.window(of: id)
