@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 ISAS = ["portable", "avx2", "avx512", "neon"]
-MATH = ["order", "storage", "exp", "log", "tanh", "sigmoid", "erf"]
+MATH = ["order", "storage", "exp", "log", "tanh", "sigmoid", "erf", "put"]
 FLAGS = {
     "portable": [],
     "avx2": ["-march=x86-64-v3"],
