@@ -1,4 +1,4 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 // A stage imports what stands to its left in the pipeline, never to its right:
 //
 //   IR → DSL → Loops → Schedule → C → JIT → NormGen → Check → CLI
@@ -10,11 +10,15 @@ import PackageDescription
 
 let llvm = LLVMInstallation.chosen()
 
-let settings: [SwiftSetting] = [
-  .enableUpcomingFeature("ExistentialAny"),
-  .enableUpcomingFeature("InternalImportsByDefault"),
-  .enableUpcomingFeature("MemberImportVisibility"),
-]
+/// Whether warnings are errors: `NORMGEN_STRICT=1`, in CI.
+let isStrict = Context.environment["NORMGEN_STRICT"] == "1"
+
+let settings: [SwiftSetting] =
+  [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+  ] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
 
 /// The facade with all that it exports: named one by one, for a target is compiled again only when
 /// a module that it names has changed.
@@ -65,7 +69,8 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "CNormGenClang",
-      cxxSettings: llvm.cxxSettings, linkerSettings: llvm.linkerSettings),
+      cxxSettings: llvm.cxxSettings + (isStrict ? [.treatAllWarnings(as: .error)] : []),
+      linkerSettings: llvm.linkerSettings),
     .target(name: "NormGenJIT", dependencies: ["CNormGenClang"], swiftSettings: settings),
     .testTarget(name: "NormGenJITTests", dependencies: ["NormGenJIT"], swiftSettings: settings),
     .target(
@@ -91,7 +96,9 @@ let package = Package(
     .executableTarget(
       name: "NormGenMain", dependencies: ["NormGenCLI"], swiftSettings: settings),
     // The committed kernels: plain C that depends on nothing here.
-    .target(name: "NormGenKernels", path: "Generated", exclude: ["CATALOG.txt"]),
+    .target(
+      name: "NormGenKernels", path: "Generated", exclude: ["CATALOG.txt"],
+      cSettings: isStrict ? [.treatAllWarnings(as: .error)] : []),
     .testTarget(
       name: "NormGenPlanTests", dependencies: ["NormGen", "NormGenSchedule"],
       swiftSettings: settings),
