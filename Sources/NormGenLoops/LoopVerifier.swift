@@ -69,9 +69,9 @@ public struct LoopVerifier {
 
   /// Runs statements whose names end with them.
   private mutating func runScope(_ statements: [Stmt]) throws(LoopError) {
-    let outer = (vectors, scalars)
+    let outer = (vectors, scalars, partials)
     try run(statements)
-    (vectors, scalars) = outer
+    (vectors, scalars, partials) = outer
   }
 
   private func checkFresh(_ name: String) throws(LoopError) {
@@ -93,6 +93,7 @@ public struct LoopVerifier {
     case .scratch(let pointer, let count):
       extents[pointer.name] = (nil, 0, count)
     case .partials(let name, let reduction):
+      guard partials[name] == nil else { throw error("the partials '\(name)' are defined twice") }
       partials[name] = reduction
     case .define(let name, let expression):
       try check(expression)
