@@ -108,6 +108,18 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "NormGenEmulationTests", dependencies: ["NormGenEmulation"], swiftSettings: settings),
+    .target(
+      name: "NormGenTestSupport", dependencies: ["NormGenCheck", "NormGenEmulation"],
+      path: "Tests/NormGenTestSupport", swiftSettings: settings),
+    .testTarget(
+      name: "NormGenDSLTests", dependencies: ["NormGenTestSupport"], exclude: ["Goldens"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "NormGenCTests", dependencies: ["NormGenTestSupport"], exclude: ["Goldens"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "NormGenTests", dependencies: ["NormGenTestSupport"], swiftSettings: settings),
+    .testTarget(name: "ExtensionTests", dependencies: ["NormGen"], swiftSettings: settings),
   ],
   cxxLanguageStandard: .cxx17
 )

@@ -53,12 +53,34 @@ public enum TargetMachine: Hashable, Sendable {
   ) throws -> [[String: HostTensor]] {
     switch try of(target) {
     case .native:
+      var compiled: [String: CompiledKernel] = [:]
       return try calls.map { call in
-        try compiler.compile(call.lowering)(call.inputs)
+        let text = call.lowering.source.source
+        let kernel = try compiled[text] ?? compiler.compile(call.lowering)
+        compiled[text] = kernel
+        return try kernel(call.inputs)
       }
     case .emulated:
-      return try emulated(calls, by: try emulator(of: target), compiler)
+      let emulator = try emulator(of: target)
+      return try runs(of: calls).flatMap { try emulated(Array($0), by: emulator, compiler) }
     }
+  }
+
+  /// The calls cut where a kernel has the name of another one: a program links a name once.
+  private static func runs(of calls: [KernelCall]) -> [ArraySlice<KernelCall>] {
+    var runs: [ArraySlice<KernelCall>] = []
+    var texts: [String: String] = [:]
+    var start = 0
+    for (position, call) in calls.enumerated() {
+      let source = call.lowering.source
+      if let known = texts[source.name], known != source.source {
+        runs.append(calls[start..<position])
+        start = position
+        texts = [:]
+      }
+      texts[source.name] = source.source
+    }
+    return runs + [calls[start...]]
   }
 
   private static func emulated(

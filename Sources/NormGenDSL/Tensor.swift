@@ -114,6 +114,10 @@ extension Tensor {
     if let error = operands.lazy.compactMap(\.node.error).first {
       return Tensor(failed: error)
     }
+    if operands.contains(where: { $0.node.depth >= TensorNode.deepest }) {
+      let place = location ?? operands.lazy.compactMap(\.node.location).first
+      return Tensor(failed: GraphError(.tooDeep(limit: TensorNode.deepest), at: place))
+    }
     do {
       let shape = try op.resultShape(of: operands.map(\.shape), requested: requested)
       let node = TensorNode(
@@ -139,11 +143,15 @@ extension DType {
 final class TensorNode: Sendable {
   @TaskLocal static var scope: ScopePath?
   private static let counter = Atomic<UInt64>(0)
+  /// A limit far above any model, so that nothing that follows operands exhausts the stack.
+  static let deepest = 1000
 
   /// Grows with creation, so that sorting by it gives the order in which the code was written.
   let sequence: UInt64
   let op: Op
   let operands: [TensorNode]
+  /// The number of values on the longest way to an input, this one included.
+  let depth: Int
   let shape: Shape
   let name: String?
   let scope: ScopePath?
@@ -157,6 +165,7 @@ final class TensorNode: Sendable {
     self.sequence = TensorNode.counter.wrappingAdd(1, ordering: .relaxed).newValue
     self.op = op
     self.operands = operands
+    self.depth = 1 + (operands.lazy.map(\.depth).max() ?? 0)
     self.shape = shape
     self.name = name
     self.scope = TensorNode.scope
@@ -168,6 +177,7 @@ final class TensorNode: Sendable {
     self.sequence = other.sequence
     self.op = other.op
     self.operands = other.operands
+    self.depth = other.depth
     self.shape = other.shape
     self.name = name
     self.scope = other.scope

@@ -74,6 +74,12 @@ public struct Node: Hashable, Sendable {
     self.name = name
     self.scope = scope
   }
+
+  /// The parameter's name, if the node is an input.
+  public var inputName: String? {
+    guard case .input(let name, _) = op else { return nil }
+    return name
+  }
 }
 
 /// A tensor that a kernel writes.

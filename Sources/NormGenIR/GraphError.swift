@@ -34,6 +34,8 @@ public struct GraphError: Error, Hashable, Sendable, CustomStringConvertible {
     case notANumber
     /// An output whose shape has no dynamic rows.
     case outputWithoutRows(String, Shape)
+    /// A chain of more values than this, one computed from the other.
+    case tooDeep(limit: Int)
     /// An internal invariant of the graph does not hold.
     case malformed(String)
   }
@@ -75,6 +77,8 @@ extension GraphError.Reason: CustomStringConvertible {
     case .notANumber: "a constant must not be NaN"
     case .outputWithoutRows(let name, let shape):
       "the output '\(name)' has shape \(shape); an output must begin with 'rows'"
+    case .tooDeep(let limit):
+      "a value must depend on an input through at most \(limit) others; store one in between"
     case .malformed(let what): what
     }
   }

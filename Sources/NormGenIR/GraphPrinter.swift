@@ -162,7 +162,6 @@ public struct GraphPrinter {
   }
 
   private func elementwise(_ op: ElementwiseOp, _ operands: [ValueID]) -> String {
-    let whole = operands.map { operand($0, atLeast: .sum) }
     switch op {
     case .add: return infix("+", operands, .sum)
     case .subtract: return infix("-", operands, .sum)
@@ -171,11 +170,15 @@ public struct GraphPrinter {
     case .negate:
       // `-0.5` is a constant; the negation of a constant keeps its parentheses.
       let isConstant = graph.constant(operands[0]) != nil
-      return isConstant ? "-(\(whole[0]))" : "-" + operand(operands[0], atLeast: .atom)
-    case .selectGreater: return "select(\(whole[0]) > \(whole[1]), \(whole[2]), \(whole[3]))"
+      return isConstant
+        ? "-(\(reference(operands[0])))" : "-" + operand(operands[0], atLeast: .atom)
+    case .selectGreater:
+      let parts = operands.map { reference($0) }
+      return "select(\(parts[0]) > \(parts[1]), \(parts[2]), \(parts[3]))"
     case .absolute, .squareRoot, .maximum, .minimum, .multiplyAdd, .exp, .log, .tanh, .erf,
       .sigmoid:
-      return "\(op.functionName ?? op.rawValue)(\(whole.joined(separator: ", ")))"
+      let parts = operands.map { reference($0) }
+      return "\(op.functionName ?? op.rawValue)(\(parts.joined(separator: ", ")))"
     }
   }
 

@@ -4,6 +4,7 @@ public enum GraphVerifier {
   ///
   /// - Throws: ``GraphError`` naming the first rule that does not hold.
   public static func verify(_ graph: Graph) throws(GraphError) {
+    try verifyIdentifiers(graph)
     try verifyNames(graph)
     var seen: Set<Key> = []
     for id in graph.values {
@@ -35,11 +36,31 @@ public enum GraphVerifier {
     GraphError(.malformed(what), kernel: graph.name)
   }
 
+  /// Nothing is looked up before it is known to exist.
+  private static func verifyIdentifiers(_ graph: Graph) throws(GraphError) {
+    for id in graph.values {
+      let node = graph[id]
+      for operand in node.operands where operand >= id || operand.index < 0 {
+        throw malformed("value \(id.index) uses value \(operand.index) before it exists", graph)
+      }
+      if let scope = node.scope, !graph.scopes.indices.contains(scope.index) {
+        throw malformed("value \(id.index) is in composition \(scope.index), which is none", graph)
+      }
+    }
+    for (index, scope) in graph.scopes.enumerated() {
+      guard let parent = scope.parent else { continue }
+      guard (0..<index).contains(parent.index) else {
+        throw malformed("composition \(index) is in \(parent.index), which is not before it", graph)
+      }
+    }
+    for id in graph.inputs + graph.outputs.map(\.value)
+    where !graph.nodes.indices.contains(id.index) {
+      throw malformed("the parameters name value \(id.index), which is none", graph)
+    }
+  }
+
   private static func verifyOperands(of id: ValueID, in graph: Graph) throws(GraphError) {
     let node = graph[id]
-    for operand in node.operands where operand >= id || operand.index < 0 {
-      throw malformed("value \(id.index) uses value \(operand.index) before it exists", graph)
-    }
     let allowed: ClosedRange<Int>
     switch node.op {
     case .input, .constant: allowed = 0...0

@@ -71,11 +71,11 @@ public struct LoopVerifier {
 
   /// Runs statements whose names end with them.
   private mutating func runScope(_ statements: [Stmt]) throws(LoopError) {
-    let outer = (vectors, scalars)
+    let outer = (vectors, scalars, partials)
     try run(statements)
     // A tile's scalars outlive the row that sets them.
     let kept = scalars.intersection(kernel.tileScalars)
-    (vectors, scalars) = outer
+    (vectors, scalars, partials) = outer
     scalars.formUnion(kept)
   }
 
@@ -98,6 +98,7 @@ public struct LoopVerifier {
     case .scratch(let pointer, let count):
       extents[pointer.name] = (nil, 0, count)
     case .partials(let name, let reduction):
+      guard partials[name] == nil else { throw error("the partials '\(name)' are defined twice") }
       partials[name] = reduction
     case .define(let name, let expression):
       try check(expression)

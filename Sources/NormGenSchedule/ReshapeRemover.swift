@@ -42,9 +42,13 @@ enum ReshapeRemover {
       var views: Set<[Int]> = []
       for id in graph.values {
         guard case .statistic = graph[id].op else { continue }
-        for operand in graph[id].operands where graph[operand].shape.hasRows {
-          views.insert(graph[operand].shape.extents)
-        }
+        // The terms have the common shape of the factors, one of which may be narrower.
+        let factors = graph[id].operands.map { graph[$0].shape }
+        guard
+          let term = try? Op.elementwise(.multiply).resultShape(of: factors, requested: .scalar),
+          term.hasRows
+        else { continue }
+        views.insert(term.extents)
       }
       if views.count > 1 {
         let list = views.map { "\($0)" }.sorted().joined(separator: " and ")
@@ -53,8 +57,11 @@ enum ReshapeRemover {
           message: "statistics run over rows seen as \(list); one kernel sees a row one way")
       }
       if let view = views.first { return view }
-      return graph.nodes.map(\.shape).filter(\.hasRows).map(\.extents)
-        .max { $0.count < $1.count } ?? [1]
+      // One number a row has as many axes as the row, but fewer elements.
+      let widest = graph.nodes.map(\.shape).filter(\.hasRows).max { left, right in
+        (left.extents.count, left.elementsPerRow) < (right.extents.count, right.elementsPerRow)
+      }
+      return widest?.extents ?? [1]
     }
 
     mutating func add(_ id: ValueID, view: [Int]) throws(PlanError) {

@@ -68,10 +68,12 @@ extension RowLowering {
     while start < end {
       let stop = min(start + SumOrder.block, end)
       let active = items.filter { $0.extent > start }
-      statements += block(active, base: .constant(0), from: start, to: stop, pass: pass)
+      // Every block has partials of its own.
+      var body = block(active, base: .constant(0), from: start, to: stop, pass: pass)
       for reduction in reductions where reduction.extent > start {
-        statements.append(added(reduction.id, reduction.name, totals))
+        body.append(added(reduction.id, reduction.name, totals))
       }
+      statements.append(.block("Elements \(start) to \(stop - 1).", body))
       start = stop
     }
     for reduction in reductions {

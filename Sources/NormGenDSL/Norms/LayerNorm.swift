@@ -101,7 +101,6 @@ extension Tensor {
       case .none: divisor = variance.squareRoot()
       }
       let inverse = (1 / divisor).named("inv_deviation")
-      let promoted = DType.promoted([storage, gain?.storage])
       var value: Tensor
       if semantics.affine == .gainFirst, let gain {
         value = (gain * inverse) * centred
@@ -118,31 +117,25 @@ extension Tensor {
         case .halfGain:
           if let type = gain?.storage, type != .f32 { value = value.rounded(to: type) }
         }
-        value = value.applying(
-          gain: gain, shift: shift, semantics, input: storage, promoted: promoted)
+        value = value.applying(gain: gain, shift: shift, semantics, input: storage)
       }
-      value = value.rounded(semantics.resultRounding, input: storage, promoted: promoted)
-      let kept: DType?
-      switch semantics.resultRounding {
-      case .none, .input: kept = storage
-      case .promoted: kept = promoted
-      }
+      let result = semantics.resultRounding.type(input: storage, gain: gain?.storage)
+      value = value.rounded(toStorage: result)
       return Normalization(
-        output: value.stored(as: kept), mean: mean, inverseDeviation: inverse)
+        output: value.stored(as: result ?? storage), mean: mean, inverseDeviation: inverse)
     }
   }
 
   private func applying(
-    gain: Tensor?, shift: Tensor?, _ semantics: LayerNormSemantics, input: DType?,
-    promoted: DType?
+    gain: Tensor?, shift: Tensor?, _ semantics: LayerNormSemantics, input: DType?
   ) -> Tensor {
     if let gain, let shift, semantics.affine == .fused, semantics.gainRounding == .none {
       return multiplyAdd(gain, shift)
     }
     var value = self
     if let gain {
-      value = (value * gain)
-        .rounded(semantics.gainRounding, input: input, promoted: promoted)
+      let rounding = semantics.gainRounding.type(input: input, gain: gain.storage)
+      value = (value * gain).rounded(toStorage: rounding)
     }
     if let shift { value = value + shift }
     return value

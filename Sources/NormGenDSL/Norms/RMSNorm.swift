@@ -42,8 +42,20 @@ public struct RMSNormSemantics: Hashable, Sendable {
     case none
     /// To the input's storage type.
     case input
+    /// To the gain's storage type.
+    case gain
     /// To the promotion of the input's and the gain's types.
     case promoted
+
+    /// The type that is rounded to; nil for none.
+    func type(input: DType?, gain: DType?) -> DType? {
+      switch self {
+      case .none: nil
+      case .input: input
+      case .gain: gain
+      case .promoted: DType.promoted([input, gain])
+      }
+    }
   }
 
   /// Where epsilon stands.
@@ -90,9 +102,9 @@ public struct RMSNormSemantics: Hashable, Sendable {
     epsilonPlacement: .outside, scaling: .division)
   /// The paper's TensorFlow code: x · rsqrt(ms + ε) · g.
   public static let paperTensorFlow = RMSNormSemantics()
-  /// T5, Idefics and Baichuan: rounded to the gain's type before the gain, if that is a half type.
-  public static let t5 = RMSNormSemantics(
-    normalizedRounding: .halfGain, resultRounding: .promoted)
+  /// T5, Idefics and Baichuan: rounded to the gain's type before the gain, if that is a half type;
+  /// the result has the gain's type.
+  public static let t5 = RMSNormSemantics(normalizedRounding: .halfGain, resultRounding: .gain)
   /// ggml: Float32, x · (1/√(ms + ε)) · g; its own Float64 sum is unspecified in order.
   public static let ggml = RMSNormSemantics()
 
@@ -164,21 +176,16 @@ extension Tensor {
       case .halfGain:
         if let type = gain?.storage, type != .f32 { value = value.rounded(to: type) }
       }
-      let promoted = DType.promoted([storage, gain?.storage])
       if let gain {
         let factor = semantics.gainOffset == 0 ? gain : gain + semantics.gainOffset
-        value = value * factor
-        value = value.rounded(semantics.gainRounding, input: storage, promoted: promoted)
+        let rounding = semantics.gainRounding.type(input: storage, gain: gain.storage)
+        value = (value * factor).rounded(toStorage: rounding)
       }
       if let shift { value = value + shift }
-      value = value.rounded(semantics.resultRounding, input: storage, promoted: promoted)
-      let kept: DType?
-      switch semantics.resultRounding {
-      case .none, .input: kept = storage
-      case .promoted: kept = promoted
-      }
+      let result = semantics.resultRounding.type(input: storage, gain: gain?.storage)
+      value = value.rounded(toStorage: result)
       return Normalization(
-        output: value.stored(as: kept), mean: nil, inverseDeviation: inverse)
+        output: value.stored(as: result ?? storage), mean: nil, inverseDeviation: inverse)
     }
   }
 
@@ -186,15 +193,5 @@ extension Tensor {
   func rounded(toStorage type: DType?) -> Tensor {
     guard let type, type != .f32 else { return self }
     return rounded(to: type)
-  }
-
-  func rounded(
-    _ rounding: RMSNormSemantics.ResultRounding, input: DType?, promoted: DType?
-  ) -> Tensor {
-    switch rounding {
-    case .none: self
-    case .input: rounded(toStorage: input)
-    case .promoted: rounded(toStorage: promoted)
-    }
   }
 }

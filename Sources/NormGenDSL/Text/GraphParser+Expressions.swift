@@ -120,7 +120,10 @@ extension GraphParser {
         labelTokens[label] = token
         arguments.labelled.append((label, try argument()))
       } else {
-        arguments.positional.append(try argument())
+        let value = try argument()
+        // Only labelled arguments may be words.
+        if case .word(let name) = value { _ = try self.value(name, at: token) }
+        arguments.positional.append(value)
       }
       if !isSymbol(")") { try expect(",", "or ')' after an argument") }
     }

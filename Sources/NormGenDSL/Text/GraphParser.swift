@@ -134,16 +134,22 @@ extension GraphParser {
     try statements()
     try expect("->", "and the kernel's outputs")
     let outputs = try outputList()
-    let kernel = Kernel(name, outputs: outputs, parameterOrder: inputs)
+    let kernel = Kernel(name, outputs: outputs, parameterOrder: inputs.map(\.name))
+    let graph: Graph
     do {
-      return try kernel.graph()
+      graph = try kernel.graph()
     } catch {
       throw source.error(error.reason.description, at: nameToken)
     }
+    // The graph holds what its outputs reach, so it can't miss an input itself.
+    for (name, token) in inputs where graph.inputs.allSatisfy({ graph[$0].inputName != name }) {
+      throw source.error(GraphError.Reason.unusedInput(name).description, at: token)
+    }
+    return graph
   }
 
-  mutating func parameters() throws(TextError) -> [String] {
-    var names: [String] = []
+  mutating func parameters() throws(TextError) -> [(name: String, token: Token)] {
+    var names: [(name: String, token: Token)] = []
     try open("(", "before the kernel's inputs")
     while !isSymbol(")") {
       let token = current
@@ -155,7 +161,7 @@ extension GraphParser {
       let storage = try storageType()
       let axes = try shape()
       values[name] = try checked(.input(name, axes, storage), at: token)
-      names.append(name)
+      names.append((name, token))
       if !isSymbol(")") { try expect(",", "or ')' after an input") }
     }
     try close(")", "after the inputs")
