@@ -15,7 +15,7 @@ TEST_FLAGS := -c release -Xswiftc -enable-testing --scratch-path $(TEST_BUILD)
 run:
 	@$(STEP) "set-up" Support/setup.sh run
 	@$(STEP) "build" swift build -c release --product normgen
-	@.build/release/normgen list
+	@.build/release/normgen demo
 
 # Warnings are errors here, as in CI.
 test: export NORMGEN_STRICT ?= 1

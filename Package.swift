@@ -104,7 +104,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "NormGenCLITests",
-      dependencies: ["NormGen", "NormGenCLI", "NormGenFiles", "NormGenKernels"],
+      dependencies: facade + ["NormGenCheck", "NormGenCLI", "NormGenFiles", "NormGenKernels"],
       swiftSettings: settings),
     .testTarget(
       name: "NormGenEmulationTests", dependencies: ["NormGenEmulation"], swiftSettings: settings),

@@ -48,11 +48,6 @@ static inline void store_f32(float *p, vec v) {
   *(vec_in_memory *)p = v;
 }
 
-// Four floats; a plain store, for this target has none that passes the caches.
-static inline void stream_f32(float *p, vec v) {
-  store_f32(p, v);
-}
-
 // a · b + c with one rounding.
 static inline vec multiply_add(vec a, vec b, vec c) {
 #if __has_builtin(__builtin_elementwise_fma)
@@ -89,17 +84,11 @@ static inline float sum_partials(const vec p[16]) {
   return v[0];
 }
 
-// Stores a vector, past the caches if `stream` is set; the bits are the same.
-static inline void put_f32(float *p, vec v, int stream) {
-  if (stream) stream_f32(p, v);
-  else store_f32(p, v);
-}
-
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// Asks for 64 floats to come closer; the address need not be readable.
+static inline void prefetch_f32_group(const float *p) {
+  for (int k = 0; k < 64; k += 16) {
+    __builtin_prefetch(p + k, 0, 2);
+  }
 }
 
 /*
@@ -114,46 +103,35 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void add_rms_norm_4096_f32_neon_rows(int64_t rows,
-    const float *restrict x, int64_t x_stride, const float *restrict residual,
-    int64_t residual_stride, const float *restrict gain, float *restrict hidden,
-    int64_t hidden_stride, float *restrict normed, int64_t normed_stride, const int stream) {
+void add_rms_norm_4096_f32_neon(int64_t rows, const float *restrict x, int64_t x_stride,
+    const float *restrict residual, int64_t residual_stride, const float *restrict gain,
+    float *restrict hidden, int64_t hidden_stride, float *restrict normed, int64_t normed_stride) {
   for (int64_t row = 0; row < rows; ++row) {
     const float *x_row = x + row * x_stride;
     const float *residual_row = residual + row * residual_stride;
     float *hidden_row = hidden + row * hidden_stride;
     float *normed_row = normed + row * normed_stride;
+    const int64_t next = row + 1 < rows ? row + 1 : row;
     // Pass 1: mean_square = mean(hidden * hidden), over all 4096; output hidden.
     vec mean_square_partials[16] = {{0}};
     for (int64_t i = 0; i < 4096; i += 64) {
       for (int64_t p = 0; p < 16; ++p) {
         const vec hidden_i = load_f32(x_row + i + p * 4) + load_f32(residual_row + i + p * 4);
         mean_square_partials[p] = multiply_add(hidden_i, hidden_i, mean_square_partials[p]);
-        put_f32(hidden_row + i + p * 4, hidden_i, stream);
+        store_f32(hidden_row + i + p * 4, hidden_i);
       }
     }
     const float mean_square = sum_partials(mean_square_partials) / 4096.0f;
     const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
     // Pass 2: output normed.
-    for (int64_t i = 0; i < 4096; i += 4) {
-      put_f32(normed_row + i, (load_f32(x_row + i) + load_f32(residual_row + i)) * inv_rms
-          * load_f32(gain + i), stream);
+    for (int64_t i = 0; i < 4096; i += 64) {
+      prefetch_f32_group(x + next * x_stride + i);
+      prefetch_f32_group(residual + next * residual_stride + i);
+      for (int64_t p = 0; p < 16; ++p) {
+        store_f32(normed_row + i + p * 4, (load_f32(x_row + i + p * 4)
+            + load_f32(residual_row + i + p * 4)) * inv_rms * load_f32(gain + i + p * 4));
+      }
     }
-  }
-}
-
-void add_rms_norm_4096_f32_neon(int64_t rows, const float *restrict x, int64_t x_stride,
-    const float *restrict residual, int64_t residual_stride, const float *restrict gain,
-    float *restrict hidden, int64_t hidden_stride, float *restrict normed, int64_t normed_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 128 && ((uintptr_t)hidden | (uintptr_t)(hidden_stride * 4)) % 16 == 0 &&
-      ((uintptr_t)normed | (uintptr_t)(normed_stride * 4)) % 16 == 0) {
-    add_rms_norm_4096_f32_neon_rows(rows, x, x_stride, residual, residual_stride, gain, hidden,
-        hidden_stride, normed, normed_stride, 1);
-    stream_end();
-  } else {
-    add_rms_norm_4096_f32_neon_rows(rows, x, x_stride, residual, residual_stride, gain, hidden,
-        hidden_stride, normed, normed_stride, 0);
   }
 }
 

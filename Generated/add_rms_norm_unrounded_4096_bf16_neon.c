@@ -17,6 +17,7 @@
  *   } -> hidden: bf16, normed: bf16
  *
  * Schedule row_streaming: 2 passes over a row: each pass reads the row from memory or cache.
+ *   the last pass handles 4 rows together
  *   pass 1: mean_square over 4096; store hidden
  *   pass 2: store normed
  *
@@ -66,9 +67,16 @@ static inline void store_u16(uint16_t *p, hvec h) {
   *(hvec_in_memory *)p = h;
 }
 
-// Four 16-bit values; a plain store, for this target has none that passes the caches.
-static inline void stream_u16(uint16_t *p, hvec h) {
-  store_u16(p, h);
+// bf16 to Float32: the upper half of its bits.
+static inline vec widen_bf16(hvec h) {
+  return (vec)(__builtin_convertvector(h, uvec) << 16u);
+}
+
+// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
+static inline uvec rounded_bf16_bits(vec v) {
+  uvec bits = (uvec)v;
+  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
+  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
 }
 
 // a · b + c with one rounding.
@@ -107,18 +115,6 @@ static inline float sum_partials(const vec p[16]) {
   return v[0];
 }
 
-// bf16 to Float32: the upper half of its bits.
-static inline vec widen_bf16(hvec h) {
-  return (vec)(__builtin_convertvector(h, uvec) << 16u);
-}
-
-// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
-static inline uvec rounded_bf16_bits(vec v) {
-  uvec bits = (uvec)v;
-  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
-  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
-}
-
 // Float32 to bf16, to nearest, ties to even.
 static inline hvec narrow_bf16(vec v) {
   return __builtin_convertvector(rounded_bf16_bits(v) >> 16u, hvec);
@@ -134,22 +130,48 @@ static inline void store_bf16(uint16_t *p, vec v) {
   store_u16(p, narrow_bf16(v));
 }
 
-// One vector, each lane rounded to bf16, past the caches; p is aligned to that size.
-static inline void stream_bf16(uint16_t *p, vec v) {
-  stream_u16(p, narrow_bf16(v));
+// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+static inline void prefetch_u16_group(const uint16_t *p) {
+  __builtin_prefetch(p, 0, 2);
+  __builtin_prefetch(p + 32, 0, 2);
 }
 
-// Stores a vector as bf16, past the caches if `stream` is set.
-static inline void put_bf16(uint16_t *p, vec v, int stream) {
-  if (stream) stream_bf16(p, v);
-  else store_bf16(p, v);
-}
-
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// The rows from `first` on, as many as a tile has.
+static inline __attribute__((always_inline)) void add_rms_norm_unrounded_4096_bf16_neon_tile(int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict residual, int64_t residual_stride, const uint16_t *restrict gain, uint16_t *restrict hidden, int64_t hidden_stride, uint16_t *restrict normed, int64_t normed_stride, int64_t first, const int tile) {
+  float inv_rms[4];
+  for (int64_t row = first; row < first + tile; ++row) {
+    const uint16_t *x_row = x + row * x_stride;
+    const uint16_t *residual_row = residual + row * residual_stride;
+    uint16_t *hidden_row = hidden + row * hidden_stride;
+    // Pass 1: mean_square = mean(hidden * hidden), over all 4096; output hidden.
+    vec mean_square_partials[16] = {{0}};
+    for (int64_t i = 0; i < 4096; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        const vec hidden_i = load_bf16(x_row + i + p * 4) + load_bf16(residual_row + i + p * 4);
+        mean_square_partials[p] = multiply_add(hidden_i, hidden_i, mean_square_partials[p]);
+        store_bf16(hidden_row + i + p * 4, hidden_i);
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 4096.0f;
+    inv_rms[row - first] = 1.0f / square_root_scalar(mean_square + 1e-06f);
+  }
+  // Pass 2: output normed.
+  for (int64_t i = 0; i < 4096; i += 64) {
+    for (int64_t row = first; row < first + tile; ++row) {
+      const int64_t next = row + tile < rows ? row + tile : row;
+      prefetch_u16_group(x + next * x_stride + i);
+      prefetch_u16_group(residual + next * residual_stride + i);
+    }
+    for (int64_t p = 0; p < 16; ++p) {
+      const vec gain_i = load_bf16(gain + i + p * 4);
+      for (int64_t row = first; row < first + tile; ++row) {
+        store_bf16(normed + row * normed_stride + i + p * 4,
+            (load_bf16(x + row * x_stride + i + p * 4)
+            + load_bf16(residual + row * residual_stride + i + p * 4)) * inv_rms[row - first]
+            * gain_i);
+      }
+    }
+  }
 }
 
 /*
@@ -164,44 +186,18 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void add_rms_norm_unrounded_4096_bf16_neon_rows(int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict residual, int64_t residual_stride, const uint16_t *restrict gain, uint16_t *restrict hidden, int64_t hidden_stride, uint16_t *restrict normed, int64_t normed_stride, const int stream) {
-  for (int64_t row = 0; row < rows; ++row) {
-    const uint16_t *x_row = x + row * x_stride;
-    const uint16_t *residual_row = residual + row * residual_stride;
-    uint16_t *hidden_row = hidden + row * hidden_stride;
-    uint16_t *normed_row = normed + row * normed_stride;
-    // Pass 1: mean_square = mean(hidden * hidden), over all 4096; output hidden.
-    vec mean_square_partials[16] = {{0}};
-    for (int64_t i = 0; i < 4096; i += 64) {
-      for (int64_t p = 0; p < 16; ++p) {
-        const vec hidden_i = load_bf16(x_row + i + p * 4) + load_bf16(residual_row + i + p * 4);
-        mean_square_partials[p] = multiply_add(hidden_i, hidden_i, mean_square_partials[p]);
-        put_bf16(hidden_row + i + p * 4, hidden_i, stream);
-      }
-    }
-    const float mean_square = sum_partials(mean_square_partials) / 4096.0f;
-    const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
-    // Pass 2: output normed.
-    for (int64_t i = 0; i < 4096; i += 4) {
-      put_bf16(normed_row + i, (load_bf16(x_row + i) + load_bf16(residual_row + i)) * inv_rms
-          * load_bf16(gain + i), stream);
-    }
-  }
-}
-
 void add_rms_norm_unrounded_4096_bf16_neon(int64_t rows, const uint16_t *restrict x,
     int64_t x_stride, const uint16_t *restrict residual, int64_t residual_stride,
     const uint16_t *restrict gain, uint16_t *restrict hidden, int64_t hidden_stride,
     uint16_t *restrict normed, int64_t normed_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 256 && ((uintptr_t)hidden | (uintptr_t)(hidden_stride * 2)) % 8 == 0 &&
-      ((uintptr_t)normed | (uintptr_t)(normed_stride * 2)) % 8 == 0) {
-    add_rms_norm_unrounded_4096_bf16_neon_rows(rows, x, x_stride, residual, residual_stride, gain,
-        hidden, hidden_stride, normed, normed_stride, 1);
-    stream_end();
-  } else {
-    add_rms_norm_unrounded_4096_bf16_neon_rows(rows, x, x_stride, residual, residual_stride, gain,
-        hidden, hidden_stride, normed, normed_stride, 0);
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    add_rms_norm_unrounded_4096_bf16_neon_tile(rows, x, x_stride, residual, residual_stride, gain,
+        hidden, hidden_stride, normed, normed_stride, row, 4);
+  }
+  for (; row < rows; ++row) {
+    add_rms_norm_unrounded_4096_bf16_neon_tile(rows, x, x_stride, residual, residual_stride, gain,
+        hidden, hidden_stride, normed, normed_stride, row, 1);
   }
 }
 

@@ -12,6 +12,7 @@
  *   } -> y: f16
  *
  * Schedule row_streaming: 2 passes over a row: each pass reads the row from memory or cache.
+ *   the last pass handles 4 rows together
  *   pass 1: mean_square over 4096
  *   pass 2: store y
  *
@@ -64,6 +65,11 @@ static inline void stream_u16(uint16_t *p, hvec h) {
   typedef long long quads __attribute__((vector_size(32)));
   __builtin_ia32_movntdq256((quads *)p, (quads)h);
 #endif
+}
+
+// Makes streamed stores visible to other threads before any later store.
+static inline void finish_streams(void) {
+  __builtin_ia32_sfence();
 }
 
 // Half precision to Float32, exactly (4 stands for the current rounding, which nothing needs).
@@ -135,11 +141,54 @@ static inline void put_f16(uint16_t *p, vec v, int stream) {
   else store_f16(p, v);
 }
 
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+static inline void prefetch_u16_group(const uint16_t *p) {
+  __builtin_prefetch(p, 0, 2);
+  __builtin_prefetch(p + 32, 0, 2);
+}
+
+// The rows from `first` on, as many as a tile has.
+static inline __attribute__((always_inline)) void baichuan_rms_norm_4096_f16_avx512_tile(int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride, int64_t first, const int stream, const int tile) {
+  float inv_rms[4];
+  for (int64_t row = first; row < first + tile; ++row) {
+    const uint16_t *x_row = x + row * x_stride;
+    // Pass 1: mean_square = mean(x * x), over all 4096.
+    vec mean_square_partials[4] = {{0}};
+    for (int64_t i = 0; i < 4096; i += 64) {
+      for (int64_t p = 0; p < 4; ++p) {
+        const vec x_i = load_f16(x_row + i + p * 16);
+        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 4096.0f;
+    inv_rms[row - first] = 1.0f / square_root_scalar(mean_square + 1e-06f);
+  }
+  // Pass 2: output y.
+  for (int64_t i = 0; i < 4096; i += 64) {
+    for (int64_t row = first; row < first + tile; ++row) {
+      const int64_t next = row + tile < rows ? row + tile : row;
+      prefetch_u16_group(x + next * x_stride + i);
+    }
+    for (int64_t p = 0; p < 4; ++p) {
+      const vec gain_i = load_f16(gain + i + p * 16);
+      for (int64_t row = first; row < first + tile; ++row) {
+        put_f16(y + row * y_stride + i + p * 16,
+            round_f16(load_f16(x + row * x_stride + i + p * 16) * inv_rms[row - first]) * gain_i,
+            stream);
+      }
+    }
+  }
+}
+
+// All rows, stored past the caches if `stream` is set.
+static inline __attribute__((always_inline)) void baichuan_rms_norm_4096_f16_avx512_rows(int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride, const int stream) {
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    baichuan_rms_norm_4096_f16_avx512_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 4);
+  }
+  for (; row < rows; ++row) {
+    baichuan_rms_norm_4096_f16_avx512_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 1);
+  }
 }
 
 /*
@@ -152,33 +201,12 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void baichuan_rms_norm_4096_f16_avx512_rows(int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride, const int stream) {
-  for (int64_t row = 0; row < rows; ++row) {
-    const uint16_t *x_row = x + row * x_stride;
-    uint16_t *y_row = y + row * y_stride;
-    // Pass 1: mean_square = mean(x * x), over all 4096.
-    vec mean_square_partials[4] = {{0}};
-    for (int64_t i = 0; i < 4096; i += 64) {
-      for (int64_t p = 0; p < 4; ++p) {
-        const vec x_i = load_f16(x_row + i + p * 16);
-        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
-      }
-    }
-    const float mean_square = sum_partials(mean_square_partials) / 4096.0f;
-    const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
-    // Pass 2: output y.
-    for (int64_t i = 0; i < 4096; i += 16) {
-      put_f16(y_row + i, round_f16(load_f16(x_row + i) * inv_rms) * load_f16(gain + i), stream);
-    }
-  }
-}
-
 void baichuan_rms_norm_4096_f16_avx512(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
     const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride) {
   // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 512 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 32 == 0) {
+  if (rows >= 512 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 64 == 0) {
     baichuan_rms_norm_4096_f16_avx512_rows(rows, x, x_stride, gain, y, y_stride, 1);
-    stream_end();
+    finish_streams();
   } else {
     baichuan_rms_norm_4096_f16_avx512_rows(rows, x, x_stride, gain, y, y_stride, 0);
   }

@@ -77,11 +77,6 @@ static inline void store_f32(float *p, vec v) {
   *(vec_in_memory *)p = v;
 }
 
-// Four floats; a plain store, for this target has none that passes the caches.
-static inline void stream_f32(float *p, vec v) {
-  store_f32(p, v);
-}
-
 // a · b + c with one rounding.
 static inline vec multiply_add(vec a, vec b, vec c) {
 #if __has_builtin(__builtin_elementwise_fma)
@@ -180,17 +175,11 @@ static inline vec vec_erf(vec x) {
   return (vec)((uvec)magnitude | ((uvec)x & 0x80000000u));
 }
 
-// Stores a vector, past the caches if `stream` is set; the bits are the same.
-static inline void put_f32(float *p, vec v, int stream) {
-  if (stream) stream_f32(p, v);
-  else store_f32(p, v);
-}
-
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// Asks for 64 floats to come closer; the address need not be readable.
+static inline void prefetch_f32_group(const float *p) {
+  for (int k = 0; k < 64; k += 16) {
+    __builtin_prefetch(p + k, 0, 2);
+  }
 }
 
 /*
@@ -205,12 +194,15 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void bias_gelu_layer_norm_768_f32_neon_rows(int64_t rows, const float *restrict x, int64_t x_stride, const float *restrict bias, const float *restrict gain, const float *restrict shift, float *restrict y, int64_t y_stride, const int stream) {
+void bias_gelu_layer_norm_768_f32_neon(int64_t rows, const float *restrict x, int64_t x_stride,
+    const float *restrict bias, const float *restrict gain, const float *restrict shift,
+    float *restrict y, int64_t y_stride) {
   for (int64_t row = 0; row < rows; ++row) {
     const float *x_row = x + row * x_stride;
     float *y_row = y + row * y_stride;
     float sum_kept[768];
     float centred_kept[768];
+    const int64_t next = row + 1 < rows ? row + 1 : row;
     // Pass 1: mean_x = mean(%3 * %2), over all 768; keeps sum.
     vec mean_x_partials[16] = {{0}};
     for (int64_t i = 0; i < 768; i += 64) {
@@ -235,23 +227,14 @@ static inline __attribute__((always_inline)) void bias_gelu_layer_norm_768_f32_n
     const float variance = sum_partials(variance_partials) / 768.0f;
     const float inv_deviation = 1.0f / square_root_scalar(variance + 1e-05f);
     // Pass 3: output y.
-    for (int64_t i = 0; i < 768; i += 4) {
-      const vec centred_i = load_f32(centred_kept + i);
-      put_f32(y_row + i, multiply_add(centred_i * inv_deviation, load_f32(gain + i),
-          load_f32(shift + i)), stream);
+    for (int64_t i = 0; i < 768; i += 64) {
+      prefetch_f32_group(x + next * x_stride + i);
+      for (int64_t p = 0; p < 16; ++p) {
+        const vec centred_i = load_f32(centred_kept + i + p * 4);
+        store_f32(y_row + i + p * 4, multiply_add(centred_i * inv_deviation,
+            load_f32(gain + i + p * 4), load_f32(shift + i + p * 4)));
+      }
     }
-  }
-}
-
-void bias_gelu_layer_norm_768_f32_neon(int64_t rows, const float *restrict x, int64_t x_stride,
-    const float *restrict bias, const float *restrict gain, const float *restrict shift,
-    float *restrict y, int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 1366 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 16 == 0) {
-    bias_gelu_layer_norm_768_f32_neon_rows(rows, x, x_stride, bias, gain, shift, y, y_stride, 1);
-    stream_end();
-  } else {
-    bias_gelu_layer_norm_768_f32_neon_rows(rows, x, x_stride, bias, gain, shift, y, y_stride, 0);
   }
 }
 

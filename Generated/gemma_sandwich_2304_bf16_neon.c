@@ -23,6 +23,7 @@
  *   } -> hidden: bf16, normed: bf16
  *
  * Schedule row_streaming: 3 passes over a row: each pass reads the row from memory or cache.
+ *   the last pass handles 4 rows together
  *   pass 1: mean_square over 2304
  *   pass 2: mean_square_2 over 2304; store hidden
  *   pass 3: store normed
@@ -73,9 +74,16 @@ static inline void store_u16(uint16_t *p, hvec h) {
   *(hvec_in_memory *)p = h;
 }
 
-// Four 16-bit values; a plain store, for this target has none that passes the caches.
-static inline void stream_u16(uint16_t *p, hvec h) {
-  store_u16(p, h);
+// bf16 to Float32: the upper half of its bits.
+static inline vec widen_bf16(hvec h) {
+  return (vec)(__builtin_convertvector(h, uvec) << 16u);
+}
+
+// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
+static inline uvec rounded_bf16_bits(vec v) {
+  uvec bits = (uvec)v;
+  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
+  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
 }
 
 // a · b + c with one rounding.
@@ -114,18 +122,6 @@ static inline float sum_partials(const vec p[16]) {
   return v[0];
 }
 
-// bf16 to Float32: the upper half of its bits.
-static inline vec widen_bf16(hvec h) {
-  return (vec)(__builtin_convertvector(h, uvec) << 16u);
-}
-
-// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
-static inline uvec rounded_bf16_bits(vec v) {
-  uvec bits = (uvec)v;
-  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
-  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
-}
-
 // Float32 to bf16, to nearest, ties to even.
 static inline hvec narrow_bf16(vec v) {
   return __builtin_convertvector(rounded_bf16_bits(v) >> 16u, hvec);
@@ -146,47 +142,23 @@ static inline void store_bf16(uint16_t *p, vec v) {
   store_u16(p, narrow_bf16(v));
 }
 
-// One vector, each lane rounded to bf16, past the caches; p is aligned to that size.
-static inline void stream_bf16(uint16_t *p, vec v) {
-  stream_u16(p, narrow_bf16(v));
+// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+static inline void prefetch_u16_group(const uint16_t *p) {
+  __builtin_prefetch(p, 0, 2);
+  __builtin_prefetch(p + 32, 0, 2);
 }
 
-// Stores a vector as bf16, past the caches if `stream` is set.
-static inline void put_bf16(uint16_t *p, vec v, int stream) {
-  if (stream) stream_bf16(p, v);
-  else store_bf16(p, v);
-}
-
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
-}
-
-/*
- * gemma_sandwich_2304_bf16_neon of `rows` rows; with none, nothing is read or written.
- *
- *   o          bf16 [rows, 2304]; o_stride elements from row to row
- *   residual   bf16 [rows, 2304]; residual_stride elements from row to row
- *   post_gain  bf16 [2304]
- *   pre_gain   bf16 [2304]
- *   hidden     bf16 [rows, 2304], written; hidden_stride elements from row to row
- *   normed     bf16 [rows, 2304], written; normed_stride elements from row to row
- *
- * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
- * another parameter. bf16 and f16 elements are passed as their bits.
- */
-static inline __attribute__((always_inline)) void gemma_sandwich_2304_bf16_neon_rows(int64_t rows,
+// The rows from `first` on, as many as a tile has.
+static inline __attribute__((always_inline)) void gemma_sandwich_2304_bf16_neon_tile(int64_t rows,
     const uint16_t *restrict o, int64_t o_stride, const uint16_t *restrict residual,
     int64_t residual_stride, const uint16_t *restrict post_gain, const uint16_t *restrict pre_gain,
     uint16_t *restrict hidden, int64_t hidden_stride, uint16_t *restrict normed,
-    int64_t normed_stride, const int stream) {
-  for (int64_t row = 0; row < rows; ++row) {
+    int64_t normed_stride, int64_t first, const int tile) {
+  float inv_rms_2[4];
+  for (int64_t row = first; row < first + tile; ++row) {
     const uint16_t *o_row = o + row * o_stride;
     const uint16_t *residual_row = residual + row * residual_stride;
     uint16_t *hidden_row = hidden + row * hidden_stride;
-    uint16_t *normed_row = normed + row * normed_stride;
     // Pass 1: mean_square = mean(o * o), over all 2304.
     vec mean_square_partials[16] = {{0}};
     for (int64_t i = 0; i < 2304; i += 64) {
@@ -209,27 +181,51 @@ static inline __attribute__((always_inline)) void gemma_sandwich_2304_bf16_neon_
       }
     }
     const float mean_square_2 = sum_partials(mean_square_2_partials) / 2304.0f;
-    const float inv_rms_2 = 1.0f / square_root_scalar(mean_square_2 + 1e-06f);
-    // Pass 3: output normed.
-    for (int64_t i = 0; i < 2304; i += 4) {
-      put_bf16(normed_row + i, load_bf16(hidden_row + i) * inv_rms_2
-          * (load_bf16(pre_gain + i) + 1.0f), stream);
+    inv_rms_2[row - first] = 1.0f / square_root_scalar(mean_square_2 + 1e-06f);
+  }
+  // Pass 3: output normed.
+  for (int64_t i = 0; i < 2304; i += 64) {
+    for (int64_t row = first; row < first + tile; ++row) {
+      const int64_t next = row + tile < rows ? row + tile : row;
+      prefetch_u16_group(o + next * o_stride + i);
+      prefetch_u16_group(residual + next * residual_stride + i);
+    }
+    for (int64_t p = 0; p < 16; ++p) {
+      const vec pre_gain_i = load_bf16(pre_gain + i + p * 4);
+      const vec sum_i = pre_gain_i + 1.0f;
+      for (int64_t row = first; row < first + tile; ++row) {
+        store_bf16(normed + row * normed_stride + i + p * 4,
+            load_bf16(hidden + row * hidden_stride + i + p * 4) * inv_rms_2[row - first] * sum_i);
+      }
     }
   }
 }
 
+/*
+ * gemma_sandwich_2304_bf16_neon of `rows` rows; with none, nothing is read or written.
+ *
+ *   o          bf16 [rows, 2304]; o_stride elements from row to row
+ *   residual   bf16 [rows, 2304]; residual_stride elements from row to row
+ *   post_gain  bf16 [2304]
+ *   pre_gain   bf16 [2304]
+ *   hidden     bf16 [rows, 2304], written; hidden_stride elements from row to row
+ *   normed     bf16 [rows, 2304], written; normed_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
 void gemma_sandwich_2304_bf16_neon(int64_t rows, const uint16_t *restrict o, int64_t o_stride,
     const uint16_t *restrict residual, int64_t residual_stride, const uint16_t *restrict post_gain,
     const uint16_t *restrict pre_gain, uint16_t *restrict hidden, int64_t hidden_stride,
     uint16_t *restrict normed, int64_t normed_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 911 && ((uintptr_t)normed | (uintptr_t)(normed_stride * 2)) % 8 == 0) {
-    gemma_sandwich_2304_bf16_neon_rows(rows, o, o_stride, residual, residual_stride, post_gain,
-        pre_gain, hidden, hidden_stride, normed, normed_stride, 1);
-    stream_end();
-  } else {
-    gemma_sandwich_2304_bf16_neon_rows(rows, o, o_stride, residual, residual_stride, post_gain,
-        pre_gain, hidden, hidden_stride, normed, normed_stride, 0);
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    gemma_sandwich_2304_bf16_neon_tile(rows, o, o_stride, residual, residual_stride, post_gain,
+        pre_gain, hidden, hidden_stride, normed, normed_stride, row, 4);
+  }
+  for (; row < rows; ++row) {
+    gemma_sandwich_2304_bf16_neon_tile(rows, o, o_stride, residual, residual_stride, post_gain,
+        pre_gain, hidden, hidden_stride, normed, normed_stride, row, 1);
   }
 }
 

@@ -61,9 +61,16 @@ static inline void store_u16(uint16_t *p, hvec h) {
   *(hvec_in_memory *)p = h;
 }
 
-// Four 16-bit values; a plain store, for this target has none that passes the caches.
-static inline void stream_u16(uint16_t *p, hvec h) {
-  store_u16(p, h);
+// bf16 to Float32: the upper half of its bits.
+static inline vec widen_bf16(hvec h) {
+  return (vec)(__builtin_convertvector(h, uvec) << 16u);
+}
+
+// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
+static inline uvec rounded_bf16_bits(vec v) {
+  uvec bits = (uvec)v;
+  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
+  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
 }
 
 // a · b + c with one rounding.
@@ -102,18 +109,6 @@ static inline float sum_partials(const vec p[16]) {
   return v[0];
 }
 
-// bf16 to Float32: the upper half of its bits.
-static inline vec widen_bf16(hvec h) {
-  return (vec)(__builtin_convertvector(h, uvec) << 16u);
-}
-
-// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
-static inline uvec rounded_bf16_bits(vec v) {
-  uvec bits = (uvec)v;
-  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
-  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
-}
-
 // Float32 to bf16, to nearest, ties to even.
 static inline hvec narrow_bf16(vec v) {
   return __builtin_convertvector(rounded_bf16_bits(v) >> 16u, hvec);
@@ -129,22 +124,10 @@ static inline void store_bf16(uint16_t *p, vec v) {
   store_u16(p, narrow_bf16(v));
 }
 
-// One vector, each lane rounded to bf16, past the caches; p is aligned to that size.
-static inline void stream_bf16(uint16_t *p, vec v) {
-  stream_u16(p, narrow_bf16(v));
-}
-
-// Stores a vector as bf16, past the caches if `stream` is set.
-static inline void put_bf16(uint16_t *p, vec v, int stream) {
-  if (stream) stream_bf16(p, v);
-  else store_bf16(p, v);
-}
-
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+static inline void prefetch_u16_group(const uint16_t *p) {
+  __builtin_prefetch(p, 0, 2);
+  __builtin_prefetch(p + 32, 0, 2);
 }
 
 /*
@@ -156,10 +139,12 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void gemma_scope_norm_2304_bf16_neon_rows(int64_t rows, const uint16_t *restrict z, int64_t z_stride, uint16_t *restrict y, int64_t y_stride, const int stream) {
+void gemma_scope_norm_2304_bf16_neon(int64_t rows, const uint16_t *restrict z, int64_t z_stride,
+    uint16_t *restrict y, int64_t y_stride) {
   for (int64_t row = 0; row < rows; ++row) {
     const uint16_t *z_row = z + row * z_stride;
     uint16_t *y_row = y + row * y_stride;
+    const int64_t next = row + 1 < rows ? row + 1 : row;
     // Pass 1: mean_square = mean(z * z), over all 2304.
     vec mean_square_partials[16] = {{0}};
     for (int64_t i = 0; i < 2304; i += 64) {
@@ -171,20 +156,12 @@ static inline __attribute__((always_inline)) void gemma_scope_norm_2304_bf16_neo
     const float mean_square = sum_partials(mean_square_partials) / 2304.0f;
     const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
     // Pass 2: output y.
-    for (int64_t i = 0; i < 2304; i += 4) {
-      put_bf16(y_row + i, load_bf16(z_row + i) * inv_rms, stream);
+    for (int64_t i = 0; i < 2304; i += 64) {
+      prefetch_u16_group(z + next * z_stride + i);
+      for (int64_t p = 0; p < 16; ++p) {
+        store_bf16(y_row + i + p * 4, load_bf16(z_row + i + p * 4) * inv_rms);
+      }
     }
-  }
-}
-
-void gemma_scope_norm_2304_bf16_neon(int64_t rows, const uint16_t *restrict z, int64_t z_stride,
-    uint16_t *restrict y, int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 911 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 8 == 0) {
-    gemma_scope_norm_2304_bf16_neon_rows(rows, z, z_stride, y, y_stride, 1);
-    stream_end();
-  } else {
-    gemma_scope_norm_2304_bf16_neon_rows(rows, z, z_stride, y, y_stride, 0);
   }
 }
 

@@ -14,6 +14,7 @@
  *   } -> y: f16
  *
  * Schedule row_streaming: 3 passes over a row: each pass reads the row from memory or cache.
+ *   the last pass handles 4 rows together
  *   pass 1: mean_x over 1280
  *   pass 2: variance over 1280
  *   pass 3: store y
@@ -67,6 +68,11 @@ static inline void stream_u16(uint16_t *p, hvec h) {
   typedef long long quads __attribute__((vector_size(16)));
   __builtin_ia32_movntdq((quads *)p, (quads)h);
 #endif
+}
+
+// Makes streamed stores visible to other threads before any later store.
+static inline void finish_streams(void) {
+  __builtin_ia32_sfence();
 }
 
 // Half precision to Float32, exactly.
@@ -140,11 +146,69 @@ static inline void put_f16(uint16_t *p, vec v, int stream) {
   else store_f16(p, v);
 }
 
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+static inline void prefetch_u16_group(const uint16_t *p) {
+  __builtin_prefetch(p, 0, 2);
+  __builtin_prefetch(p + 32, 0, 2);
+}
+
+// The rows from `first` on, as many as a tile has.
+static inline __attribute__((always_inline)) void layer_norm_1280_f16_avx2_tile(int64_t rows,
+    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
+    const uint16_t *restrict shift, uint16_t *restrict y, int64_t y_stride, int64_t first,
+    const int stream, const int tile) {
+  float mean_x[4];
+  float inv_deviation[4];
+  for (int64_t row = first; row < first + tile; ++row) {
+    const uint16_t *x_row = x + row * x_stride;
+    // Pass 1: mean_x = mean(x), over all 1280.
+    vec mean_x_partials[8] = {{0}};
+    for (int64_t i = 0; i < 1280; i += 64) {
+      for (int64_t p = 0; p < 8; ++p) {
+        mean_x_partials[p] = mean_x_partials[p] + load_f16(x_row + i + p * 8);
+      }
+    }
+    mean_x[row - first] = sum_partials(mean_x_partials) / 1280.0f;
+    // Pass 2: variance = mean(centred * centred), over all 1280.
+    vec variance_partials[8] = {{0}};
+    for (int64_t i = 0; i < 1280; i += 64) {
+      for (int64_t p = 0; p < 8; ++p) {
+        const vec centred_i = load_f16(x_row + i + p * 8) - mean_x[row - first];
+        variance_partials[p] = multiply_add(centred_i, centred_i, variance_partials[p]);
+      }
+    }
+    const float variance = sum_partials(variance_partials) / 1280.0f;
+    inv_deviation[row - first] = 1.0f / square_root_scalar(variance + 1e-05f);
+  }
+  // Pass 3: output y.
+  for (int64_t i = 0; i < 1280; i += 64) {
+    for (int64_t row = first; row < first + tile; ++row) {
+      const int64_t next = row + tile < rows ? row + tile : row;
+      prefetch_u16_group(x + next * x_stride + i);
+    }
+    for (int64_t p = 0; p < 8; ++p) {
+      const vec gain_i = load_f16(gain + i + p * 8);
+      const vec shift_i = load_f16(shift + i + p * 8);
+      for (int64_t row = first; row < first + tile; ++row) {
+        const vec centred_i = load_f16(x + row * x_stride + i + p * 8) - mean_x[row - first];
+        put_f16(y + row * y_stride + i + p * 8,
+            multiply_add(centred_i * inv_deviation[row - first], gain_i, shift_i), stream);
+      }
+    }
+  }
+}
+
+// All rows, stored past the caches if `stream` is set.
+static inline __attribute__((always_inline)) void layer_norm_1280_f16_avx2_rows(int64_t rows,
+    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
+    const uint16_t *restrict shift, uint16_t *restrict y, int64_t y_stride, const int stream) {
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    layer_norm_1280_f16_avx2_tile(rows, x, x_stride, gain, shift, y, y_stride, row, stream, 4);
+  }
+  for (; row < rows; ++row) {
+    layer_norm_1280_f16_avx2_tile(rows, x, x_stride, gain, shift, y, y_stride, row, stream, 1);
+  }
 }
 
 /*
@@ -158,46 +222,13 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void layer_norm_1280_f16_avx2_rows(int64_t rows,
-    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
-    const uint16_t *restrict shift, uint16_t *restrict y, int64_t y_stride, const int stream) {
-  for (int64_t row = 0; row < rows; ++row) {
-    const uint16_t *x_row = x + row * x_stride;
-    uint16_t *y_row = y + row * y_stride;
-    // Pass 1: mean_x = mean(x), over all 1280.
-    vec mean_x_partials[8] = {{0}};
-    for (int64_t i = 0; i < 1280; i += 64) {
-      for (int64_t p = 0; p < 8; ++p) {
-        mean_x_partials[p] = mean_x_partials[p] + load_f16(x_row + i + p * 8);
-      }
-    }
-    const float mean_x = sum_partials(mean_x_partials) / 1280.0f;
-    // Pass 2: variance = mean(centred * centred), over all 1280.
-    vec variance_partials[8] = {{0}};
-    for (int64_t i = 0; i < 1280; i += 64) {
-      for (int64_t p = 0; p < 8; ++p) {
-        const vec centred_i = load_f16(x_row + i + p * 8) - mean_x;
-        variance_partials[p] = multiply_add(centred_i, centred_i, variance_partials[p]);
-      }
-    }
-    const float variance = sum_partials(variance_partials) / 1280.0f;
-    const float inv_deviation = 1.0f / square_root_scalar(variance + 1e-05f);
-    // Pass 3: output y.
-    for (int64_t i = 0; i < 1280; i += 8) {
-      const vec centred_i = load_f16(x_row + i) - mean_x;
-      put_f16(y_row + i, multiply_add(centred_i * inv_deviation, load_f16(gain + i),
-          load_f16(shift + i)), stream);
-    }
-  }
-}
-
 void layer_norm_1280_f16_avx2(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
     const uint16_t *restrict gain, const uint16_t *restrict shift, uint16_t *restrict y,
     int64_t y_stride) {
   // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 1639 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 16 == 0) {
+  if (rows >= 1639 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 32 == 0) {
     layer_norm_1280_f16_avx2_rows(rows, x, x_stride, gain, shift, y, y_stride, 1);
-    stream_end();
+    finish_streams();
   } else {
     layer_norm_1280_f16_avx2_rows(rows, x, x_stride, gain, shift, y, y_stride, 0);
   }

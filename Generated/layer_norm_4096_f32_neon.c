@@ -14,6 +14,7 @@
  *   } -> y: f32
  *
  * Schedule row_streaming: 3 passes over a row: each pass reads the row from memory or cache.
+ *   the last pass handles 2 rows together
  *   pass 1: mean_x over 4096
  *   pass 2: variance over 4096
  *   pass 3: store y
@@ -48,11 +49,6 @@ static inline vec load_f32(const float *p) {
 // Four consecutive floats.
 static inline void store_f32(float *p, vec v) {
   *(vec_in_memory *)p = v;
-}
-
-// Four floats; a plain store, for this target has none that passes the caches.
-static inline void stream_f32(float *p, vec v) {
-  store_f32(p, v);
 }
 
 // a · b + c with one rounding.
@@ -91,17 +87,56 @@ static inline float sum_partials(const vec p[16]) {
   return v[0];
 }
 
-// Stores a vector, past the caches if `stream` is set; the bits are the same.
-static inline void put_f32(float *p, vec v, int stream) {
-  if (stream) stream_f32(p, v);
-  else store_f32(p, v);
+// Asks for 64 floats to come closer; the address need not be readable.
+static inline void prefetch_f32_group(const float *p) {
+  for (int k = 0; k < 64; k += 16) {
+    __builtin_prefetch(p + k, 0, 2);
+  }
 }
 
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// The rows from `first` on, as many as a tile has.
+static inline __attribute__((always_inline)) void layer_norm_4096_f32_neon_tile(int64_t rows,
+    const float *restrict x, int64_t x_stride, const float *restrict gain,
+    const float *restrict shift, float *restrict y, int64_t y_stride, int64_t first, const int tile) {
+  float mean_x[2];
+  float inv_deviation[2];
+  for (int64_t row = first; row < first + tile; ++row) {
+    const float *x_row = x + row * x_stride;
+    // Pass 1: mean_x = mean(x), over all 4096.
+    vec mean_x_partials[16] = {{0}};
+    for (int64_t i = 0; i < 4096; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        mean_x_partials[p] = mean_x_partials[p] + load_f32(x_row + i + p * 4);
+      }
+    }
+    mean_x[row - first] = sum_partials(mean_x_partials) / 4096.0f;
+    // Pass 2: variance = mean(centred * centred), over all 4096.
+    vec variance_partials[16] = {{0}};
+    for (int64_t i = 0; i < 4096; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        const vec centred_i = load_f32(x_row + i + p * 4) - mean_x[row - first];
+        variance_partials[p] = multiply_add(centred_i, centred_i, variance_partials[p]);
+      }
+    }
+    const float variance = sum_partials(variance_partials) / 4096.0f;
+    inv_deviation[row - first] = 1.0f / square_root_scalar(variance + 1e-05f);
+  }
+  // Pass 3: output y.
+  for (int64_t i = 0; i < 4096; i += 64) {
+    for (int64_t row = first; row < first + tile; ++row) {
+      const int64_t next = row + tile < rows ? row + tile : row;
+      prefetch_f32_group(x + next * x_stride + i);
+    }
+    for (int64_t p = 0; p < 16; ++p) {
+      const vec gain_i = load_f32(gain + i + p * 4);
+      const vec shift_i = load_f32(shift + i + p * 4);
+      for (int64_t row = first; row < first + tile; ++row) {
+        const vec centred_i = load_f32(x + row * x_stride + i + p * 4) - mean_x[row - first];
+        store_f32(y + row * y_stride + i + p * 4,
+            multiply_add(centred_i * inv_deviation[row - first], gain_i, shift_i));
+      }
+    }
+  }
 }
 
 /*
@@ -115,47 +150,14 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void layer_norm_4096_f32_neon_rows(int64_t rows,
-    const float *restrict x, int64_t x_stride, const float *restrict gain,
-    const float *restrict shift, float *restrict y, int64_t y_stride, const int stream) {
-  for (int64_t row = 0; row < rows; ++row) {
-    const float *x_row = x + row * x_stride;
-    float *y_row = y + row * y_stride;
-    // Pass 1: mean_x = mean(x), over all 4096.
-    vec mean_x_partials[16] = {{0}};
-    for (int64_t i = 0; i < 4096; i += 64) {
-      for (int64_t p = 0; p < 16; ++p) {
-        mean_x_partials[p] = mean_x_partials[p] + load_f32(x_row + i + p * 4);
-      }
-    }
-    const float mean_x = sum_partials(mean_x_partials) / 4096.0f;
-    // Pass 2: variance = mean(centred * centred), over all 4096.
-    vec variance_partials[16] = {{0}};
-    for (int64_t i = 0; i < 4096; i += 64) {
-      for (int64_t p = 0; p < 16; ++p) {
-        const vec centred_i = load_f32(x_row + i + p * 4) - mean_x;
-        variance_partials[p] = multiply_add(centred_i, centred_i, variance_partials[p]);
-      }
-    }
-    const float variance = sum_partials(variance_partials) / 4096.0f;
-    const float inv_deviation = 1.0f / square_root_scalar(variance + 1e-05f);
-    // Pass 3: output y.
-    for (int64_t i = 0; i < 4096; i += 4) {
-      const vec centred_i = load_f32(x_row + i) - mean_x;
-      put_f32(y_row + i, multiply_add(centred_i * inv_deviation, load_f32(gain + i),
-          load_f32(shift + i)), stream);
-    }
-  }
-}
-
 void layer_norm_4096_f32_neon(int64_t rows, const float *restrict x, int64_t x_stride,
     const float *restrict gain, const float *restrict shift, float *restrict y, int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 256 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 16 == 0) {
-    layer_norm_4096_f32_neon_rows(rows, x, x_stride, gain, shift, y, y_stride, 1);
-    stream_end();
-  } else {
-    layer_norm_4096_f32_neon_rows(rows, x, x_stride, gain, shift, y, y_stride, 0);
+  int64_t row = 0;
+  for (; row + 2 <= rows; row += 2) {
+    layer_norm_4096_f32_neon_tile(rows, x, x_stride, gain, shift, y, y_stride, row, 2);
+  }
+  for (; row < rows; ++row) {
+    layer_norm_4096_f32_neon_tile(rows, x, x_stride, gain, shift, y, y_stride, row, 1);
   }
 }
 

@@ -69,6 +69,11 @@ static inline void stream_f32(float *p, vec v) {
 #endif
 }
 
+// Makes streamed stores visible to other threads before any later store.
+static inline void finish_streams(void) {
+  __builtin_ia32_sfence();
+}
+
 // a · b + c with one rounding.
 static inline vec multiply_add(vec a, vec b, vec c) {
 #if __has_builtin(__builtin_elementwise_fma)
@@ -114,24 +119,14 @@ static inline void put_f32(float *p, vec v, int stream) {
   else store_f32(p, v);
 }
 
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// Asks for 64 floats to come closer; the address need not be readable.
+static inline void prefetch_f32_group(const float *p) {
+  for (int k = 0; k < 64; k += 16) {
+    __builtin_prefetch(p + k, 0, 2);
+  }
 }
 
-/*
- * ngpt_update_1024_f32_avx2 of `rows` rows; with none, nothing is read or written.
- *
- *   h       f32 [rows, 1024]; h_stride elements from row to row
- *   block_  f32 [rows, 1024]; block__stride elements from row to row
- *   alpha   f32 [1024]
- *   y       f32 [rows, 1024], written; y_stride elements from row to row
- *
- * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
- * another parameter. bf16 and f16 elements are passed as their bits.
- */
+// All rows, stored past the caches if `stream` is set.
 static inline __attribute__((always_inline)) void ngpt_update_1024_f32_avx2_rows(int64_t rows,
     const float *restrict h, int64_t h_stride, const float *restrict block_, int64_t block__stride,
     const float *restrict alpha, float *restrict y, int64_t y_stride, const int stream) {
@@ -139,6 +134,7 @@ static inline __attribute__((always_inline)) void ngpt_update_1024_f32_avx2_rows
     const float *h_row = h + row * h_stride;
     const float *block_row = block_ + row * block__stride;
     float *y_row = y + row * y_stride;
+    const int64_t next = row + 1 < rows ? row + 1 : row;
     // Pass 1: sum_square = sum(block * block), over all 1024.
     vec sum_square_partials[8] = {{0}};
     for (int64_t i = 0; i < 1024; i += 64) {
@@ -162,21 +158,36 @@ static inline __attribute__((always_inline)) void ngpt_update_1024_f32_avx2_rows
     const float sum_square_2 = sum_partials(sum_square_2_partials);
     const float inv_length_2 = 1.0f / maximum_scalar(square_root_scalar(sum_square_2), 1e-12f);
     // Pass 3: output y.
-    for (int64_t i = 0; i < 1024; i += 8) {
-      const vec h_i = load_f32(h_row + i);
-      put_f32(y_row + i, (h_i + load_f32(alpha + i)
-          * (load_f32(block_row + i) * inv_length - h_i)) * inv_length_2, stream);
+    for (int64_t i = 0; i < 1024; i += 64) {
+      prefetch_f32_group(h + next * h_stride + i);
+      prefetch_f32_group(block_ + next * block__stride + i);
+      for (int64_t p = 0; p < 8; ++p) {
+        const vec h_i = load_f32(h_row + i + p * 8);
+        put_f32(y_row + i + p * 8, (h_i + load_f32(alpha + i + p * 8)
+            * (load_f32(block_row + i + p * 8) * inv_length - h_i)) * inv_length_2, stream);
+      }
     }
   }
 }
 
+/*
+ * ngpt_update_1024_f32_avx2 of `rows` rows; with none, nothing is read or written.
+ *
+ *   h       f32 [rows, 1024]; h_stride elements from row to row
+ *   block_  f32 [rows, 1024]; block__stride elements from row to row
+ *   alpha   f32 [1024]
+ *   y       f32 [rows, 1024], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
 void ngpt_update_1024_f32_avx2(int64_t rows, const float *restrict h, int64_t h_stride,
     const float *restrict block_, int64_t block__stride, const float *restrict alpha,
     float *restrict y, int64_t y_stride) {
   // Outputs larger than the caches bypass them where their rows are aligned.
   if (rows >= 1024 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 32 == 0) {
     ngpt_update_1024_f32_avx2_rows(rows, h, h_stride, block_, block__stride, alpha, y, y_stride, 1);
-    stream_end();
+    finish_streams();
   } else {
     ngpt_update_1024_f32_avx2_rows(rows, h, h_stride, block_, block__stride, alpha, y, y_stride, 0);
   }

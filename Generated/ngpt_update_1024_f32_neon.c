@@ -54,11 +54,6 @@ static inline void store_f32(float *p, vec v) {
   *(vec_in_memory *)p = v;
 }
 
-// Four floats; a plain store, for this target has none that passes the caches.
-static inline void stream_f32(float *p, vec v) {
-  store_f32(p, v);
-}
-
 // a · b + c with one rounding.
 static inline vec multiply_add(vec a, vec b, vec c) {
 #if __has_builtin(__builtin_elementwise_fma)
@@ -100,17 +95,11 @@ static inline float maximum_scalar(float a, float b) {
   return a > b || a != a ? a : b;
 }
 
-// Stores a vector, past the caches if `stream` is set; the bits are the same.
-static inline void put_f32(float *p, vec v, int stream) {
-  if (stream) stream_f32(p, v);
-  else store_f32(p, v);
-}
-
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// Asks for 64 floats to come closer; the address need not be readable.
+static inline void prefetch_f32_group(const float *p) {
+  for (int k = 0; k < 64; k += 16) {
+    __builtin_prefetch(p + k, 0, 2);
+  }
 }
 
 /*
@@ -124,13 +113,14 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void ngpt_update_1024_f32_neon_rows(int64_t rows,
-    const float *restrict h, int64_t h_stride, const float *restrict block_, int64_t block__stride,
-    const float *restrict alpha, float *restrict y, int64_t y_stride, const int stream) {
+void ngpt_update_1024_f32_neon(int64_t rows, const float *restrict h, int64_t h_stride,
+    const float *restrict block_, int64_t block__stride, const float *restrict alpha,
+    float *restrict y, int64_t y_stride) {
   for (int64_t row = 0; row < rows; ++row) {
     const float *h_row = h + row * h_stride;
     const float *block_row = block_ + row * block__stride;
     float *y_row = y + row * y_stride;
+    const int64_t next = row + 1 < rows ? row + 1 : row;
     // Pass 1: sum_square = sum(block * block), over all 1024.
     vec sum_square_partials[16] = {{0}};
     for (int64_t i = 0; i < 1024; i += 64) {
@@ -154,23 +144,15 @@ static inline __attribute__((always_inline)) void ngpt_update_1024_f32_neon_rows
     const float sum_square_2 = sum_partials(sum_square_2_partials);
     const float inv_length_2 = 1.0f / maximum_scalar(square_root_scalar(sum_square_2), 1e-12f);
     // Pass 3: output y.
-    for (int64_t i = 0; i < 1024; i += 4) {
-      const vec h_i = load_f32(h_row + i);
-      put_f32(y_row + i, (h_i + load_f32(alpha + i)
-          * (load_f32(block_row + i) * inv_length - h_i)) * inv_length_2, stream);
+    for (int64_t i = 0; i < 1024; i += 64) {
+      prefetch_f32_group(h + next * h_stride + i);
+      prefetch_f32_group(block_ + next * block__stride + i);
+      for (int64_t p = 0; p < 16; ++p) {
+        const vec h_i = load_f32(h_row + i + p * 4);
+        store_f32(y_row + i + p * 4, (h_i + load_f32(alpha + i + p * 4)
+            * (load_f32(block_row + i + p * 4) * inv_length - h_i)) * inv_length_2);
+      }
     }
-  }
-}
-
-void ngpt_update_1024_f32_neon(int64_t rows, const float *restrict h, int64_t h_stride,
-    const float *restrict block_, int64_t block__stride, const float *restrict alpha,
-    float *restrict y, int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 1024 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 16 == 0) {
-    ngpt_update_1024_f32_neon_rows(rows, h, h_stride, block_, block__stride, alpha, y, y_stride, 1);
-    stream_end();
-  } else {
-    ngpt_update_1024_f32_neon_rows(rows, h, h_stride, block_, block__stride, alpha, y, y_stride, 0);
   }
 }
 

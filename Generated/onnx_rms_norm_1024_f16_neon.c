@@ -12,6 +12,7 @@
  *   } -> y: f16
  *
  * Schedule row_streaming: 2 passes over a row: each pass reads the row from memory or cache.
+ *   the last pass handles 4 rows together
  *   pass 1: mean_square over 1024
  *   pass 2: store y
  *
@@ -48,11 +49,6 @@ static inline hvec load_u16(const uint16_t *p) {
 // Four consecutive 16-bit values.
 static inline void store_u16(uint16_t *p, hvec h) {
   *(hvec_in_memory *)p = h;
-}
-
-// Four 16-bit values; a plain store, for this target has none that passes the caches.
-static inline void stream_u16(uint16_t *p, hvec h) {
-  store_u16(p, h);
 }
 
 // Half precision to Float32, exactly.
@@ -126,22 +122,44 @@ static inline void store_f16(uint16_t *p, vec v) {
   store_u16(p, narrow_f16(v));
 }
 
-// One vector, each lane rounded to half precision, past the caches; p is aligned to that size.
-static inline void stream_f16(uint16_t *p, vec v) {
-  stream_u16(p, narrow_f16(v));
+// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+static inline void prefetch_u16_group(const uint16_t *p) {
+  __builtin_prefetch(p, 0, 2);
+  __builtin_prefetch(p + 32, 0, 2);
 }
 
-// Stores a vector as f16, past the caches if `stream` is set.
-static inline void put_f16(uint16_t *p, vec v, int stream) {
-  if (stream) stream_f16(p, v);
-  else store_f16(p, v);
-}
-
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// The rows from `first` on, as many as a tile has.
+static inline __attribute__((always_inline)) void onnx_rms_norm_1024_f16_neon_tile(int64_t rows,
+    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
+    uint16_t *restrict y, int64_t y_stride, int64_t first, const int tile) {
+  float rms[4];
+  for (int64_t row = first; row < first + tile; ++row) {
+    const uint16_t *x_row = x + row * x_stride;
+    // Pass 1: mean_square = mean(x * x), over all 1024.
+    vec mean_square_partials[16] = {{0}};
+    for (int64_t i = 0; i < 1024; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        const vec x_i = load_f16(x_row + i + p * 4);
+        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 1024.0f;
+    rms[row - first] = square_root_scalar(mean_square + 1e-05f);
+  }
+  // Pass 2: output y.
+  for (int64_t i = 0; i < 1024; i += 64) {
+    for (int64_t row = first; row < first + tile; ++row) {
+      const int64_t next = row + tile < rows ? row + tile : row;
+      prefetch_u16_group(x + next * x_stride + i);
+    }
+    for (int64_t p = 0; p < 16; ++p) {
+      const vec gain_i = load_f16(gain + i + p * 4);
+      for (int64_t row = first; row < first + tile; ++row) {
+        store_f16(y + row * y_stride + i + p * 4,
+            round_f16(load_f16(x + row * x_stride + i + p * 4) / rms[row - first]) * gain_i);
+      }
+    }
+  }
 }
 
 /*
@@ -154,37 +172,14 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void onnx_rms_norm_1024_f16_neon_rows(int64_t rows,
-    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
-    uint16_t *restrict y, int64_t y_stride, const int stream) {
-  for (int64_t row = 0; row < rows; ++row) {
-    const uint16_t *x_row = x + row * x_stride;
-    uint16_t *y_row = y + row * y_stride;
-    // Pass 1: mean_square = mean(x * x), over all 1024.
-    vec mean_square_partials[16] = {{0}};
-    for (int64_t i = 0; i < 1024; i += 64) {
-      for (int64_t p = 0; p < 16; ++p) {
-        const vec x_i = load_f16(x_row + i + p * 4);
-        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
-      }
-    }
-    const float mean_square = sum_partials(mean_square_partials) / 1024.0f;
-    const float rms = square_root_scalar(mean_square + 1e-05f);
-    // Pass 2: output y.
-    for (int64_t i = 0; i < 1024; i += 4) {
-      put_f16(y_row + i, round_f16(load_f16(x_row + i) / rms) * load_f16(gain + i), stream);
-    }
-  }
-}
-
 void onnx_rms_norm_1024_f16_neon(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
     const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 2048 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 8 == 0) {
-    onnx_rms_norm_1024_f16_neon_rows(rows, x, x_stride, gain, y, y_stride, 1);
-    stream_end();
-  } else {
-    onnx_rms_norm_1024_f16_neon_rows(rows, x, x_stride, gain, y, y_stride, 0);
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    onnx_rms_norm_1024_f16_neon_tile(rows, x, x_stride, gain, y, y_stride, row, 4);
+  }
+  for (; row < rows; ++row) {
+    onnx_rms_norm_1024_f16_neon_tile(rows, x, x_stride, gain, y, y_stride, row, 1);
   }
 }
 

@@ -11,7 +11,7 @@
  *     }
  *   } -> y: bf16
  *
- * Schedule row_resident: 2 passes over a row: the row is read once and stays in registers.
+ * Schedule row_streaming: 2 passes over a row: each pass reads the row from memory or cache.
  *   pass 1: mean_square over 256
  *   pass 2: store y
  *
@@ -49,25 +49,18 @@ typedef uint32_t uvec __attribute__((vector_size(64)));
 // Sixteen 16-bit lanes: the stored form of a vector of bf16 or f16.
 typedef uint16_t hvec __attribute__((vector_size(32)));
 
-// A vec in memory with the alignment of one element.
-typedef float vec_in_memory __attribute__((vector_size(64), aligned(4), may_alias));
+// Thirty-two 16-bit lanes: two hvecs side by side.
+typedef uint16_t hpair __attribute__((vector_size(64)));
 
 // An hvec in memory with the alignment of one element.
 typedef uint16_t hvec_in_memory __attribute__((vector_size(32), aligned(2), may_alias));
 
+// An hpair in memory with the alignment of one element.
+typedef uint16_t hpair_in_memory __attribute__((vector_size(64), aligned(2), may_alias));
+
 // Lanes of a where the mask is set, of b elsewhere.
 static inline vec select(ivec mask, vec a, vec b) {
   return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
-}
-
-// Sixteen consecutive floats.
-static inline vec load_f32(const float *p) {
-  return *(const vec_in_memory *)p;
-}
-
-// Sixteen consecutive floats.
-static inline void store_f32(float *p, vec v) {
-  *(vec_in_memory *)p = v;
 }
 
 // Sixteen consecutive 16-bit values.
@@ -75,19 +68,57 @@ static inline hvec load_u16(const uint16_t *p) {
   return *(const hvec_in_memory *)p;
 }
 
-// Sixteen consecutive 16-bit values.
-static inline void store_u16(uint16_t *p, hvec h) {
-  *(hvec_in_memory *)p = h;
+// Thirty-two consecutive 16-bit values.
+static inline void store_u16_pair(uint16_t *p, hpair h) {
+  *(hpair_in_memory *)p = h;
 }
 
-// Sixteen 16-bit values past the caches; p is aligned to 32 bytes.
-static inline void stream_u16(uint16_t *p, hvec h) {
+// Thirty-two 16-bit values past the caches; p is aligned to 64 bytes.
+static inline void stream_u16_pair(uint16_t *p, hpair h) {
 #if defined(__clang__)
-  __builtin_nontemporal_store(h, (hvec *)p);
+  __builtin_nontemporal_store(h, (hpair *)p);
 #else
-  typedef long long quads __attribute__((vector_size(32)));
-  __builtin_ia32_movntdq256((quads *)p, (quads)h);
+  typedef long long quads __attribute__((vector_size(64)));
+  __builtin_ia32_movntdq512((quads *)p, (quads)h);
 #endif
+}
+
+// Makes streamed stores visible to other threads before any later store.
+static inline void finish_streams(void) {
+  __builtin_ia32_sfence();
+}
+
+// bf16 to Float32: each value becomes the upper half of a lane, in one permutation with zeros.
+static inline vec widen_bf16(hvec h) {
+  return (vec)__builtin_shufflevector(h, (hvec){0}, 16, 0, 16, 1, 16, 2, 16, 3, 16, 4, 16, 5, 16,
+      6, 16, 7, 16, 8, 16, 9, 16, 10, 16, 11, 16, 12, 16, 13, 16, 14, 16, 15);
+}
+
+// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
+static inline uvec rounded_bf16_bits(vec v) {
+  uvec bits = (uvec)v;
+  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
+  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
+}
+
+// Two vectors of Float32 to bf16, to nearest, ties to even.
+static inline hpair narrow_bf16_pair(vec low, vec high) {
+#if defined(__AVX512BF16__)
+  // The instruction rounds alike but flushes denormals, which take the long way.
+  uint16_t flushed = (uint16_t)__builtin_ia32_fpclassps512_mask(low, 0x20, (uint16_t)-1)
+      | (uint16_t)__builtin_ia32_fpclassps512_mask(high, 0x20, (uint16_t)-1);
+  if (__builtin_expect(flushed == 0, 1)) {
+#if defined(__clang__)
+    return (hpair)__builtin_ia32_cvtne2ps2bf16_512(high, low);
+#else
+    return (hpair)__builtin_ia32_cvtne2ps2bf16_v32hi(high, low);
+#endif
+  }
+#endif
+  uvec a = rounded_bf16_bits(low);
+  uvec b = rounded_bf16_bits(high);
+  return __builtin_shufflevector((hpair)a, (hpair)b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23,
+      25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
 }
 
 // a · b + c with one rounding (4 stands for the current one: to nearest).
@@ -121,49 +152,62 @@ static inline float sum_partials(const vec p[4]) {
   return a[0];
 }
 
-// bf16 to Float32: the upper half of its bits.
-static inline vec widen_bf16(hvec h) {
-  return (vec)(__builtin_convertvector(h, uvec) << 16u);
-}
-
-// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
-static inline uvec rounded_bf16_bits(vec v) {
-  uvec bits = (uvec)v;
-  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
-  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
-}
-
-// Float32 to bf16, to nearest, ties to even.
-static inline hvec narrow_bf16(vec v) {
-  return __builtin_convertvector(rounded_bf16_bits(v) >> 16u, hvec);
-}
-
 // One vector of consecutive bf16 values, as Float32.
 static inline vec load_bf16(const uint16_t *p) {
   return widen_bf16(load_u16(p));
 }
 
-// One vector, each lane rounded to bf16.
-static inline void store_bf16(uint16_t *p, vec v) {
-  store_u16(p, narrow_bf16(v));
+// 64 lanes, each rounded to bf16.
+static inline void store_bf16_group(uint16_t *p, const vec *v) {
+  enum { lanes = sizeof(vec) / sizeof(float) };
+  for (int k = 0; k < 64 / lanes; k += 2) {
+    store_u16_pair(p + k * lanes, narrow_bf16_pair(v[k], v[k + 1]));
+  }
 }
 
-// One vector, each lane rounded to bf16, past the caches; p is aligned to that size.
-static inline void stream_bf16(uint16_t *p, vec v) {
-  stream_u16(p, narrow_bf16(v));
+// 64 lanes, each rounded to bf16, past the caches; p is aligned to the size of a vec.
+static inline void stream_bf16_group(uint16_t *p, const vec *v) {
+  enum { lanes = sizeof(vec) / sizeof(float) };
+  for (int k = 0; k < 64 / lanes; k += 2) {
+    stream_u16_pair(p + k * lanes, narrow_bf16_pair(v[k], v[k + 1]));
+  }
 }
 
-// Stores a vector as bf16, past the caches if `stream` is set.
-static inline void put_bf16(uint16_t *p, vec v, int stream) {
-  if (stream) stream_bf16(p, v);
-  else store_bf16(p, v);
+// Stores 64 lanes as bf16, past the caches if `stream` is set.
+static inline void put_bf16_group(uint16_t *p, const vec *v, int stream) {
+  if (stream) stream_bf16_group(p, v);
+  else store_bf16_group(p, v);
 }
 
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// All rows, stored past the caches if `stream` is set.
+static inline __attribute__((always_inline)) void qk_norm_8x256_bf16_avx512_rows(int64_t rows,
+    const uint16_t *restrict q, int64_t q_stride, const uint16_t *restrict gain,
+    uint16_t *restrict y, int64_t y_stride, const int stream) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t outer0 = 0; outer0 < 8; ++outer0) {
+      const uint16_t *q_row = q + row * q_stride + outer0 * 256;
+      uint16_t *y_row = y + row * y_stride + outer0 * 256;
+      // Pass 1: mean_square = mean(q * q), over all 256.
+      vec mean_square_partials[4] = {{0}};
+      for (int64_t i = 0; i < 256; i += 64) {
+        for (int64_t p = 0; p < 4; ++p) {
+          const vec q_i = load_bf16(q_row + i + p * 16);
+          mean_square_partials[p] = multiply_add(q_i, q_i, mean_square_partials[p]);
+        }
+      }
+      const float mean_square = sum_partials(mean_square_partials) / 256.0f;
+      const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
+      // Pass 2: output y.
+      for (int64_t i = 0; i < 256; i += 64) {
+        vec y_group[4];
+        for (int64_t p = 0; p < 4; ++p) {
+          y_group[p] = load_bf16(q_row + i + p * 16) * inv_rms
+              * (load_bf16(gain + i + p * 16) + 1.0f);
+        }
+        put_bf16_group(y_row + i, y_group, stream);
+      }
+    }
+  }
 }
 
 /*
@@ -176,39 +220,12 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void qk_norm_8x256_bf16_avx512_rows(int64_t rows,
-    const uint16_t *restrict q, int64_t q_stride, const uint16_t *restrict gain,
-    uint16_t *restrict y, int64_t y_stride, const int stream) {
-  for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t outer0 = 0; outer0 < 8; ++outer0) {
-      const uint16_t *q_row = q + row * q_stride + outer0 * 256;
-      uint16_t *y_row = y + row * y_stride + outer0 * 256;
-      float q_kept[256];
-      // Pass 1: mean_square = mean(q * q), over all 256; keeps q.
-      vec mean_square_partials[4] = {{0}};
-      for (int64_t i = 0; i < 256; i += 64) {
-        for (int64_t p = 0; p < 4; ++p) {
-          const vec q_i = load_bf16(q_row + i + p * 16);
-          mean_square_partials[p] = multiply_add(q_i, q_i, mean_square_partials[p]);
-          store_f32(q_kept + i + p * 16, q_i);
-        }
-      }
-      const float mean_square = sum_partials(mean_square_partials) / 256.0f;
-      const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
-      // Pass 2: output y.
-      for (int64_t i = 0; i < 256; i += 16) {
-        put_bf16(y_row + i, load_f32(q_kept + i) * inv_rms * (load_bf16(gain + i) + 1.0f), stream);
-      }
-    }
-  }
-}
-
 void qk_norm_8x256_bf16_avx512(int64_t rows, const uint16_t *restrict q, int64_t q_stride,
     const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride) {
   // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 1024 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 32 == 0) {
+  if (rows >= 4096 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 64 == 0) {
     qk_norm_8x256_bf16_avx512_rows(rows, q, q_stride, gain, y, y_stride, 1);
-    stream_end();
+    finish_streams();
   } else {
     qk_norm_8x256_bf16_avx512_rows(rows, q, q_stride, gain, y, y_stride, 0);
   }

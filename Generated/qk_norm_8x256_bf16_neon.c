@@ -61,9 +61,16 @@ static inline void store_u16(uint16_t *p, hvec h) {
   *(hvec_in_memory *)p = h;
 }
 
-// Four 16-bit values; a plain store, for this target has none that passes the caches.
-static inline void stream_u16(uint16_t *p, hvec h) {
-  store_u16(p, h);
+// bf16 to Float32: the upper half of its bits.
+static inline vec widen_bf16(hvec h) {
+  return (vec)(__builtin_convertvector(h, uvec) << 16u);
+}
+
+// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
+static inline uvec rounded_bf16_bits(vec v) {
+  uvec bits = (uvec)v;
+  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
+  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
 }
 
 // a · b + c with one rounding.
@@ -102,18 +109,6 @@ static inline float sum_partials(const vec p[16]) {
   return v[0];
 }
 
-// bf16 to Float32: the upper half of its bits.
-static inline vec widen_bf16(hvec h) {
-  return (vec)(__builtin_convertvector(h, uvec) << 16u);
-}
-
-// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
-static inline uvec rounded_bf16_bits(vec v) {
-  uvec bits = (uvec)v;
-  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
-  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
-}
-
 // Float32 to bf16, to nearest, ties to even.
 static inline hvec narrow_bf16(vec v) {
   return __builtin_convertvector(rounded_bf16_bits(v) >> 16u, hvec);
@@ -129,24 +124,6 @@ static inline void store_bf16(uint16_t *p, vec v) {
   store_u16(p, narrow_bf16(v));
 }
 
-// One vector, each lane rounded to bf16, past the caches; p is aligned to that size.
-static inline void stream_bf16(uint16_t *p, vec v) {
-  stream_u16(p, narrow_bf16(v));
-}
-
-// Stores a vector as bf16, past the caches if `stream` is set.
-static inline void put_bf16(uint16_t *p, vec v, int stream) {
-  if (stream) stream_bf16(p, v);
-  else store_bf16(p, v);
-}
-
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
-}
-
 /*
  * qk_norm_8x256_bf16_neon of `rows` rows; with none, nothing is read or written.
  *
@@ -157,9 +134,8 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void qk_norm_8x256_bf16_neon_rows(int64_t rows,
-    const uint16_t *restrict q, int64_t q_stride, const uint16_t *restrict gain,
-    uint16_t *restrict y, int64_t y_stride, const int stream) {
+void qk_norm_8x256_bf16_neon(int64_t rows, const uint16_t *restrict q, int64_t q_stride,
+    const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t outer0 = 0; outer0 < 8; ++outer0) {
       const uint16_t *q_row = q + row * q_stride + outer0 * 256;
@@ -175,21 +151,13 @@ static inline __attribute__((always_inline)) void qk_norm_8x256_bf16_neon_rows(i
       const float mean_square = sum_partials(mean_square_partials) / 256.0f;
       const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
       // Pass 2: output y.
-      for (int64_t i = 0; i < 256; i += 4) {
-        put_bf16(y_row + i, load_bf16(q_row + i) * inv_rms * (load_bf16(gain + i) + 1.0f), stream);
+      for (int64_t i = 0; i < 256; i += 64) {
+        for (int64_t p = 0; p < 16; ++p) {
+          store_bf16(y_row + i + p * 4, load_bf16(q_row + i + p * 4) * inv_rms
+              * (load_bf16(gain + i + p * 4) + 1.0f));
+        }
       }
     }
-  }
-}
-
-void qk_norm_8x256_bf16_neon(int64_t rows, const uint16_t *restrict q, int64_t q_stride,
-    const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 1024 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 8 == 0) {
-    qk_norm_8x256_bf16_neon_rows(rows, q, q_stride, gain, y, y_stride, 1);
-    stream_end();
-  } else {
-    qk_norm_8x256_bf16_neon_rows(rows, q, q_stride, gain, y, y_stride, 0);
   }
 }
 

@@ -12,6 +12,7 @@
  *   } -> y: bf16
  *
  * Schedule row_streaming: 2 passes over a row: each pass reads the row from memory or cache.
+ *   the last pass handles 4 rows together
  *   pass 1: mean_square over 1024
  *   pass 2: store y
  *
@@ -49,8 +50,14 @@ typedef uint32_t uvec __attribute__((vector_size(64)));
 // Sixteen 16-bit lanes: the stored form of a vector of bf16 or f16.
 typedef uint16_t hvec __attribute__((vector_size(32)));
 
+// Thirty-two 16-bit lanes: two hvecs side by side.
+typedef uint16_t hpair __attribute__((vector_size(64)));
+
 // An hvec in memory with the alignment of one element.
 typedef uint16_t hvec_in_memory __attribute__((vector_size(32), aligned(2), may_alias));
+
+// An hpair in memory with the alignment of one element.
+typedef uint16_t hpair_in_memory __attribute__((vector_size(64), aligned(2), may_alias));
 
 // Lanes of a where the mask is set, of b elsewhere.
 static inline vec select(ivec mask, vec a, vec b) {
@@ -62,19 +69,57 @@ static inline hvec load_u16(const uint16_t *p) {
   return *(const hvec_in_memory *)p;
 }
 
-// Sixteen consecutive 16-bit values.
-static inline void store_u16(uint16_t *p, hvec h) {
-  *(hvec_in_memory *)p = h;
+// Thirty-two consecutive 16-bit values.
+static inline void store_u16_pair(uint16_t *p, hpair h) {
+  *(hpair_in_memory *)p = h;
 }
 
-// Sixteen 16-bit values past the caches; p is aligned to 32 bytes.
-static inline void stream_u16(uint16_t *p, hvec h) {
+// Thirty-two 16-bit values past the caches; p is aligned to 64 bytes.
+static inline void stream_u16_pair(uint16_t *p, hpair h) {
 #if defined(__clang__)
-  __builtin_nontemporal_store(h, (hvec *)p);
+  __builtin_nontemporal_store(h, (hpair *)p);
 #else
-  typedef long long quads __attribute__((vector_size(32)));
-  __builtin_ia32_movntdq256((quads *)p, (quads)h);
+  typedef long long quads __attribute__((vector_size(64)));
+  __builtin_ia32_movntdq512((quads *)p, (quads)h);
 #endif
+}
+
+// Makes streamed stores visible to other threads before any later store.
+static inline void finish_streams(void) {
+  __builtin_ia32_sfence();
+}
+
+// bf16 to Float32: each value becomes the upper half of a lane, in one permutation with zeros.
+static inline vec widen_bf16(hvec h) {
+  return (vec)__builtin_shufflevector(h, (hvec){0}, 16, 0, 16, 1, 16, 2, 16, 3, 16, 4, 16, 5, 16,
+      6, 16, 7, 16, 8, 16, 9, 16, 10, 16, 11, 16, 12, 16, 13, 16, 14, 16, 15);
+}
+
+// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
+static inline uvec rounded_bf16_bits(vec v) {
+  uvec bits = (uvec)v;
+  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
+  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
+}
+
+// Two vectors of Float32 to bf16, to nearest, ties to even.
+static inline hpair narrow_bf16_pair(vec low, vec high) {
+#if defined(__AVX512BF16__)
+  // The instruction rounds alike but flushes denormals, which take the long way.
+  uint16_t flushed = (uint16_t)__builtin_ia32_fpclassps512_mask(low, 0x20, (uint16_t)-1)
+      | (uint16_t)__builtin_ia32_fpclassps512_mask(high, 0x20, (uint16_t)-1);
+  if (__builtin_expect(flushed == 0, 1)) {
+#if defined(__clang__)
+    return (hpair)__builtin_ia32_cvtne2ps2bf16_512(high, low);
+#else
+    return (hpair)__builtin_ia32_cvtne2ps2bf16_v32hi(high, low);
+#endif
+  }
+#endif
+  uvec a = rounded_bf16_bits(low);
+  uvec b = rounded_bf16_bits(high);
+  return __builtin_shufflevector((hpair)a, (hpair)b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23,
+      25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
 }
 
 // a · b + c with one rounding (4 stands for the current one: to nearest).
@@ -108,49 +153,88 @@ static inline float sum_partials(const vec p[4]) {
   return a[0];
 }
 
-// bf16 to Float32: the upper half of its bits.
-static inline vec widen_bf16(hvec h) {
-  return (vec)(__builtin_convertvector(h, uvec) << 16u);
-}
-
-// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
-static inline uvec rounded_bf16_bits(vec v) {
-  uvec bits = (uvec)v;
-  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
-  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
-}
-
-// Float32 to bf16, to nearest, ties to even.
-static inline hvec narrow_bf16(vec v) {
-  return __builtin_convertvector(rounded_bf16_bits(v) >> 16u, hvec);
-}
-
 // One vector of consecutive bf16 values, as Float32.
 static inline vec load_bf16(const uint16_t *p) {
   return widen_bf16(load_u16(p));
 }
 
-// One vector, each lane rounded to bf16.
-static inline void store_bf16(uint16_t *p, vec v) {
-  store_u16(p, narrow_bf16(v));
+// 64 lanes, each rounded to bf16.
+static inline void store_bf16_group(uint16_t *p, const vec *v) {
+  enum { lanes = sizeof(vec) / sizeof(float) };
+  for (int k = 0; k < 64 / lanes; k += 2) {
+    store_u16_pair(p + k * lanes, narrow_bf16_pair(v[k], v[k + 1]));
+  }
 }
 
-// One vector, each lane rounded to bf16, past the caches; p is aligned to that size.
-static inline void stream_bf16(uint16_t *p, vec v) {
-  stream_u16(p, narrow_bf16(v));
+// 64 lanes, each rounded to bf16, past the caches; p is aligned to the size of a vec.
+static inline void stream_bf16_group(uint16_t *p, const vec *v) {
+  enum { lanes = sizeof(vec) / sizeof(float) };
+  for (int k = 0; k < 64 / lanes; k += 2) {
+    stream_u16_pair(p + k * lanes, narrow_bf16_pair(v[k], v[k + 1]));
+  }
 }
 
-// Stores a vector as bf16, past the caches if `stream` is set.
-static inline void put_bf16(uint16_t *p, vec v, int stream) {
-  if (stream) stream_bf16(p, v);
-  else store_bf16(p, v);
+// Stores 64 lanes as bf16, past the caches if `stream` is set.
+static inline void put_bf16_group(uint16_t *p, const vec *v, int stream) {
+  if (stream) stream_bf16_group(p, v);
+  else store_bf16_group(p, v);
 }
 
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+static inline void prefetch_u16_group(const uint16_t *p) {
+  __builtin_prefetch(p, 0, 2);
+  __builtin_prefetch(p + 32, 0, 2);
+}
+
+// The rows from `first` on, as many as a tile has.
+static inline __attribute__((always_inline)) void rms_norm_1024_bf16_avx512_tile(int64_t rows,
+    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
+    uint16_t *restrict y, int64_t y_stride, int64_t first, const int stream, const int tile) {
+  float inv_rms[4];
+  for (int64_t row = first; row < first + tile; ++row) {
+    const uint16_t *x_row = x + row * x_stride;
+    // Pass 1: mean_square = mean(x * x), over all 1024.
+    vec mean_square_partials[4] = {{0}};
+    for (int64_t i = 0; i < 1024; i += 64) {
+      for (int64_t p = 0; p < 4; ++p) {
+        const vec x_i = load_bf16(x_row + i + p * 16);
+        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 1024.0f;
+    inv_rms[row - first] = 1.0f / square_root_scalar(mean_square + 1e-06f);
+  }
+  // Pass 2: output y.
+  for (int64_t i = 0; i < 1024; i += 64) {
+    for (int64_t row = first; row < first + tile; ++row) {
+      const int64_t next = row + tile < rows ? row + tile : row;
+      prefetch_u16_group(x + next * x_stride + i);
+    }
+    vec y_group[4][4];
+    for (int64_t p = 0; p < 4; ++p) {
+      const vec gain_i = load_bf16(gain + i + p * 16);
+      for (int64_t row = first; row < first + tile; ++row) {
+        y_group[row - first][p] = load_bf16(x + row * x_stride + i + p * 16) * inv_rms[row
+            - first] * gain_i;
+      }
+    }
+    for (int64_t row = first; row < first + tile; ++row) {
+      put_bf16_group(y + row * y_stride + i, y_group[row - first], stream);
+    }
+  }
+}
+
+// All rows, stored past the caches if `stream` is set.
+static inline __attribute__((always_inline)) void rms_norm_1024_bf16_avx512_rows(int64_t rows,
+    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
+    uint16_t *restrict y, int64_t y_stride, const int stream) {
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    rms_norm_1024_bf16_avx512_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 4);
+  }
+  for (; row < rows; ++row) {
+    rms_norm_1024_bf16_avx512_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 1);
+  }
 }
 
 /*
@@ -163,35 +247,12 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void rms_norm_1024_bf16_avx512_rows(int64_t rows,
-    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
-    uint16_t *restrict y, int64_t y_stride, const int stream) {
-  for (int64_t row = 0; row < rows; ++row) {
-    const uint16_t *x_row = x + row * x_stride;
-    uint16_t *y_row = y + row * y_stride;
-    // Pass 1: mean_square = mean(x * x), over all 1024.
-    vec mean_square_partials[4] = {{0}};
-    for (int64_t i = 0; i < 1024; i += 64) {
-      for (int64_t p = 0; p < 4; ++p) {
-        const vec x_i = load_bf16(x_row + i + p * 16);
-        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
-      }
-    }
-    const float mean_square = sum_partials(mean_square_partials) / 1024.0f;
-    const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
-    // Pass 2: output y.
-    for (int64_t i = 0; i < 1024; i += 16) {
-      put_bf16(y_row + i, load_bf16(x_row + i) * inv_rms * load_bf16(gain + i), stream);
-    }
-  }
-}
-
 void rms_norm_1024_bf16_avx512(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
     const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride) {
   // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 2048 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 32 == 0) {
+  if (rows >= 2048 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 64 == 0) {
     rms_norm_1024_bf16_avx512_rows(rows, x, x_stride, gain, y, y_stride, 1);
-    stream_end();
+    finish_streams();
   } else {
     rms_norm_1024_bf16_avx512_rows(rows, x, x_stride, gain, y, y_stride, 0);
   }

@@ -11,7 +11,7 @@
  *     }
  *   } -> y: f32
  *
- * Schedule row_resident: 2 passes over a row: the row is read once and stays in registers.
+ * Schedule row_streaming: 2 passes over a row: each pass reads the row from memory or cache.
  *   pass 1: mean_square over 128
  *   pass 2: store y
  *
@@ -62,6 +62,11 @@ static inline void stream_f32(float *p, vec v) {
 #endif
 }
 
+// Makes streamed stores visible to other threads before any later store.
+static inline void finish_streams(void) {
+  __builtin_ia32_sfence();
+}
+
 // a · b + c with one rounding (4 stands for the current one: to nearest).
 static inline vec multiply_add(vec a, vec b, vec c) {
 #if __has_builtin(__builtin_elementwise_fma)
@@ -99,11 +104,31 @@ static inline void put_f32(float *p, vec v, int stream) {
   else store_f32(p, v);
 }
 
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// All rows, stored past the caches if `stream` is set.
+static inline __attribute__((always_inline)) void rms_norm_128_f32_avx512_rows(int64_t rows,
+    const float *restrict x, int64_t x_stride, const float *restrict gain, float *restrict y,
+    int64_t y_stride, const int stream) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *x_row = x + row * x_stride;
+    float *y_row = y + row * y_stride;
+    // Pass 1: mean_square = mean(x * x), over all 128.
+    vec mean_square_partials[4] = {{0}};
+    for (int64_t i = 0; i < 128; i += 64) {
+      for (int64_t p = 0; p < 4; ++p) {
+        const vec x_i = load_f32(x_row + i + p * 16);
+        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 128.0f;
+    const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
+    // Pass 2: output y.
+    for (int64_t i = 0; i < 128; i += 64) {
+      for (int64_t p = 0; p < 4; ++p) {
+        put_f32(y_row + i + p * 16, load_f32(x_row + i + p * 16) * inv_rms
+            * load_f32(gain + i + p * 16), stream);
+      }
+    }
+  }
 }
 
 /*
@@ -116,37 +141,12 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void rms_norm_128_f32_avx512_rows(int64_t rows,
-    const float *restrict x, int64_t x_stride, const float *restrict gain, float *restrict y,
-    int64_t y_stride, const int stream) {
-  for (int64_t row = 0; row < rows; ++row) {
-    const float *x_row = x + row * x_stride;
-    float *y_row = y + row * y_stride;
-    float x_kept[128];
-    // Pass 1: mean_square = mean(x * x), over all 128; keeps x.
-    vec mean_square_partials[4] = {{0}};
-    for (int64_t i = 0; i < 128; i += 64) {
-      for (int64_t p = 0; p < 4; ++p) {
-        const vec x_i = load_f32(x_row + i + p * 16);
-        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
-        store_f32(x_kept + i + p * 16, x_i);
-      }
-    }
-    const float mean_square = sum_partials(mean_square_partials) / 128.0f;
-    const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
-    // Pass 2: output y.
-    for (int64_t i = 0; i < 128; i += 16) {
-      put_f32(y_row + i, load_f32(x_kept + i) * inv_rms * load_f32(gain + i), stream);
-    }
-  }
-}
-
 void rms_norm_128_f32_avx512(int64_t rows, const float *restrict x, int64_t x_stride,
     const float *restrict gain, float *restrict y, int64_t y_stride) {
   // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 8192 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 64 == 0) {
+  if (rows >= 32768 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 64 == 0) {
     rms_norm_128_f32_avx512_rows(rows, x, x_stride, gain, y, y_stride, 1);
-    stream_end();
+    finish_streams();
   } else {
     rms_norm_128_f32_avx512_rows(rows, x, x_stride, gain, y, y_stride, 0);
   }

@@ -62,6 +62,11 @@ static inline void stream_f32(float *p, vec v) {
 #endif
 }
 
+// Makes streamed stores visible to other threads before any later store.
+static inline void finish_streams(void) {
+  __builtin_ia32_sfence();
+}
+
 // a · b + c with one rounding (4 stands for the current one: to nearest).
 static inline vec multiply_add(vec a, vec b, vec c) {
 #if __has_builtin(__builtin_elementwise_fma)
@@ -99,11 +104,40 @@ static inline void put_f32(float *p, vec v, int stream) {
   else store_f32(p, v);
 }
 
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// Asks for 64 floats to come closer; the address need not be readable.
+static inline void prefetch_f32_group(const float *p) {
+  for (int k = 0; k < 64; k += 16) {
+    __builtin_prefetch(p + k, 0, 2);
+  }
+}
+
+// All rows, stored past the caches if `stream` is set.
+static inline __attribute__((always_inline)) void rms_norm_768_f32_avx512_rows(int64_t rows,
+    const float *restrict x, int64_t x_stride, const float *restrict gain, float *restrict y,
+    int64_t y_stride, const int stream) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *x_row = x + row * x_stride;
+    float *y_row = y + row * y_stride;
+    const int64_t next = row + 1 < rows ? row + 1 : row;
+    // Pass 1: mean_square = mean(x * x), over all 768.
+    vec mean_square_partials[4] = {{0}};
+    for (int64_t i = 0; i < 768; i += 64) {
+      for (int64_t p = 0; p < 4; ++p) {
+        const vec x_i = load_f32(x_row + i + p * 16);
+        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 768.0f;
+    const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
+    // Pass 2: output y.
+    for (int64_t i = 0; i < 768; i += 64) {
+      prefetch_f32_group(x + next * x_stride + i);
+      for (int64_t p = 0; p < 4; ++p) {
+        put_f32(y_row + i + p * 16, load_f32(x_row + i + p * 16) * inv_rms
+            * load_f32(gain + i + p * 16), stream);
+      }
+    }
+  }
 }
 
 /*
@@ -116,35 +150,12 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void rms_norm_768_f32_avx512_rows(int64_t rows,
-    const float *restrict x, int64_t x_stride, const float *restrict gain, float *restrict y,
-    int64_t y_stride, const int stream) {
-  for (int64_t row = 0; row < rows; ++row) {
-    const float *x_row = x + row * x_stride;
-    float *y_row = y + row * y_stride;
-    // Pass 1: mean_square = mean(x * x), over all 768.
-    vec mean_square_partials[4] = {{0}};
-    for (int64_t i = 0; i < 768; i += 64) {
-      for (int64_t p = 0; p < 4; ++p) {
-        const vec x_i = load_f32(x_row + i + p * 16);
-        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
-      }
-    }
-    const float mean_square = sum_partials(mean_square_partials) / 768.0f;
-    const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
-    // Pass 2: output y.
-    for (int64_t i = 0; i < 768; i += 16) {
-      put_f32(y_row + i, load_f32(x_row + i) * inv_rms * load_f32(gain + i), stream);
-    }
-  }
-}
-
 void rms_norm_768_f32_avx512(int64_t rows, const float *restrict x, int64_t x_stride,
     const float *restrict gain, float *restrict y, int64_t y_stride) {
   // Outputs larger than the caches bypass them where their rows are aligned.
   if (rows >= 1366 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 64 == 0) {
     rms_norm_768_f32_avx512_rows(rows, x, x_stride, gain, y, y_stride, 1);
-    stream_end();
+    finish_streams();
   } else {
     rms_norm_768_f32_avx512_rows(rows, x, x_stride, gain, y, y_stride, 0);
   }

@@ -47,11 +47,6 @@ static inline void store_f32(float *p, vec v) {
   *(vec_in_memory *)p = v;
 }
 
-// Four floats; a plain store, for this target has none that passes the caches.
-static inline void stream_f32(float *p, vec v) {
-  store_f32(p, v);
-}
-
 // a · b + c with one rounding.
 static inline vec multiply_add(vec a, vec b, vec c) {
 #if __has_builtin(__builtin_elementwise_fma)
@@ -88,17 +83,11 @@ static inline float sum_partials(const vec p[16]) {
   return v[0];
 }
 
-// Stores a vector, past the caches if `stream` is set; the bits are the same.
-static inline void put_f32(float *p, vec v, int stream) {
-  if (stream) stream_f32(p, v);
-  else store_f32(p, v);
-}
-
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// Asks for 64 floats to come closer; the address need not be readable.
+static inline void prefetch_f32_group(const float *p) {
+  for (int k = 0; k < 64; k += 16) {
+    __builtin_prefetch(p + k, 0, 2);
+  }
 }
 
 /*
@@ -112,11 +101,14 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void rms_norm_with_rstd_4096_f32_neon_rows(int64_t rows, const float *restrict x, int64_t x_stride, const float *restrict gain, float *restrict y, int64_t y_stride, float *restrict rstd, int64_t rstd_stride, const int stream) {
+void rms_norm_with_rstd_4096_f32_neon(int64_t rows, const float *restrict x, int64_t x_stride,
+    const float *restrict gain, float *restrict y, int64_t y_stride, float *restrict rstd,
+    int64_t rstd_stride) {
   for (int64_t row = 0; row < rows; ++row) {
     const float *x_row = x + row * x_stride;
     float *y_row = y + row * y_stride;
     float *rstd_row = rstd + row * rstd_stride;
+    const int64_t next = row + 1 < rows ? row + 1 : row;
     // Pass 1: mean_square = mean(x * x), over all 4096.
     vec mean_square_partials[16] = {{0}};
     for (int64_t i = 0; i < 4096; i += 64) {
@@ -129,23 +121,13 @@ static inline __attribute__((always_inline)) void rms_norm_with_rstd_4096_f32_ne
     const float rstd2 = 1.0f / square_root_scalar(mean_square + 1e-06f);
     rstd_row[0] = rstd2;
     // Pass 2: output y.
-    for (int64_t i = 0; i < 4096; i += 4) {
-      put_f32(y_row + i, load_f32(x_row + i) * rstd2 * load_f32(gain + i), stream);
+    for (int64_t i = 0; i < 4096; i += 64) {
+      prefetch_f32_group(x + next * x_stride + i);
+      for (int64_t p = 0; p < 16; ++p) {
+        store_f32(y_row + i + p * 4, load_f32(x_row + i + p * 4) * rstd2
+            * load_f32(gain + i + p * 4));
+      }
     }
-  }
-}
-
-void rms_norm_with_rstd_4096_f32_neon(int64_t rows, const float *restrict x, int64_t x_stride,
-    const float *restrict gain, float *restrict y, int64_t y_stride, float *restrict rstd,
-    int64_t rstd_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 256 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 16 == 0) {
-    rms_norm_with_rstd_4096_f32_neon_rows(rows, x, x_stride, gain, y, y_stride, rstd, rstd_stride,
-        1);
-    stream_end();
-  } else {
-    rms_norm_with_rstd_4096_f32_neon_rows(rows, x, x_stride, gain, y, y_stride, rstd, rstd_stride,
-        0);
   }
 }
 

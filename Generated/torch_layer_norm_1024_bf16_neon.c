@@ -14,6 +14,7 @@
  *   } -> y: bf16
  *
  * Schedule row_streaming: 3 passes over a row: each pass reads the row from memory or cache.
+ *   the last pass handles 4 rows together
  *   pass 1: mean_x over 1024
  *   pass 2: variance over 1024
  *   pass 3: store y
@@ -64,9 +65,16 @@ static inline void store_u16(uint16_t *p, hvec h) {
   *(hvec_in_memory *)p = h;
 }
 
-// Four 16-bit values; a plain store, for this target has none that passes the caches.
-static inline void stream_u16(uint16_t *p, hvec h) {
-  store_u16(p, h);
+// bf16 to Float32: the upper half of its bits.
+static inline vec widen_bf16(hvec h) {
+  return (vec)(__builtin_convertvector(h, uvec) << 16u);
+}
+
+// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
+static inline uvec rounded_bf16_bits(vec v) {
+  uvec bits = (uvec)v;
+  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
+  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
 }
 
 // a · b + c with one rounding.
@@ -105,18 +113,6 @@ static inline float sum_partials(const vec p[16]) {
   return v[0];
 }
 
-// bf16 to Float32: the upper half of its bits.
-static inline vec widen_bf16(hvec h) {
-  return (vec)(__builtin_convertvector(h, uvec) << 16u);
-}
-
-// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
-static inline uvec rounded_bf16_bits(vec v) {
-  uvec bits = (uvec)v;
-  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
-  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
-}
-
 // Float32 to bf16, to nearest, ties to even.
 static inline hvec narrow_bf16(vec v) {
   return __builtin_convertvector(rounded_bf16_bits(v) >> 16u, hvec);
@@ -132,22 +128,53 @@ static inline void store_bf16(uint16_t *p, vec v) {
   store_u16(p, narrow_bf16(v));
 }
 
-// One vector, each lane rounded to bf16, past the caches; p is aligned to that size.
-static inline void stream_bf16(uint16_t *p, vec v) {
-  stream_u16(p, narrow_bf16(v));
+// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+static inline void prefetch_u16_group(const uint16_t *p) {
+  __builtin_prefetch(p, 0, 2);
+  __builtin_prefetch(p + 32, 0, 2);
 }
 
-// Stores a vector as bf16, past the caches if `stream` is set.
-static inline void put_bf16(uint16_t *p, vec v, int stream) {
-  if (stream) stream_bf16(p, v);
-  else store_bf16(p, v);
-}
-
-// Orders streamed stores before whatever the caller does next.
-static inline void stream_end(void) {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
+// The rows from `first` on, as many as a tile has.
+static inline __attribute__((always_inline)) void torch_layer_norm_1024_bf16_neon_tile(int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain, const uint16_t *restrict shift, uint16_t *restrict y, int64_t y_stride, int64_t first, const int tile) {
+  float mean_x[4];
+  float inv_deviation[4];
+  for (int64_t row = first; row < first + tile; ++row) {
+    const uint16_t *x_row = x + row * x_stride;
+    // Pass 1: mean_x = mean(x), over all 1024.
+    vec mean_x_partials[16] = {{0}};
+    for (int64_t i = 0; i < 1024; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        mean_x_partials[p] = mean_x_partials[p] + load_bf16(x_row + i + p * 4);
+      }
+    }
+    mean_x[row - first] = sum_partials(mean_x_partials) / 1024.0f;
+    // Pass 2: variance = mean(centred * centred), over all 1024.
+    vec variance_partials[16] = {{0}};
+    for (int64_t i = 0; i < 1024; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        const vec centred_i = load_bf16(x_row + i + p * 4) - mean_x[row - first];
+        variance_partials[p] = multiply_add(centred_i, centred_i, variance_partials[p]);
+      }
+    }
+    const float variance = sum_partials(variance_partials) / 1024.0f;
+    inv_deviation[row - first] = 1.0f / square_root_scalar(variance + 1e-05f);
+  }
+  // Pass 3: output y.
+  for (int64_t i = 0; i < 1024; i += 64) {
+    for (int64_t row = first; row < first + tile; ++row) {
+      const int64_t next = row + tile < rows ? row + tile : row;
+      prefetch_u16_group(x + next * x_stride + i);
+    }
+    for (int64_t p = 0; p < 16; ++p) {
+      const vec gain_i = load_bf16(gain + i + p * 4);
+      const vec shift_i = load_bf16(shift + i + p * 4);
+      for (int64_t row = first; row < first + tile; ++row) {
+        const vec centred_i = load_bf16(x + row * x_stride + i + p * 4) - mean_x[row - first];
+        store_bf16(y + row * y_stride + i + p * 4, centred_i * inv_deviation[row - first]
+            * gain_i + shift_i);
+      }
+    }
+  }
 }
 
 /*
@@ -161,46 +188,15 @@ static inline void stream_end(void) {
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-static inline __attribute__((always_inline)) void torch_layer_norm_1024_bf16_neon_rows(int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain, const uint16_t *restrict shift, uint16_t *restrict y, int64_t y_stride, const int stream) {
-  for (int64_t row = 0; row < rows; ++row) {
-    const uint16_t *x_row = x + row * x_stride;
-    uint16_t *y_row = y + row * y_stride;
-    // Pass 1: mean_x = mean(x), over all 1024.
-    vec mean_x_partials[16] = {{0}};
-    for (int64_t i = 0; i < 1024; i += 64) {
-      for (int64_t p = 0; p < 16; ++p) {
-        mean_x_partials[p] = mean_x_partials[p] + load_bf16(x_row + i + p * 4);
-      }
-    }
-    const float mean_x = sum_partials(mean_x_partials) / 1024.0f;
-    // Pass 2: variance = mean(centred * centred), over all 1024.
-    vec variance_partials[16] = {{0}};
-    for (int64_t i = 0; i < 1024; i += 64) {
-      for (int64_t p = 0; p < 16; ++p) {
-        const vec centred_i = load_bf16(x_row + i + p * 4) - mean_x;
-        variance_partials[p] = multiply_add(centred_i, centred_i, variance_partials[p]);
-      }
-    }
-    const float variance = sum_partials(variance_partials) / 1024.0f;
-    const float inv_deviation = 1.0f / square_root_scalar(variance + 1e-05f);
-    // Pass 3: output y.
-    for (int64_t i = 0; i < 1024; i += 4) {
-      const vec centred_i = load_bf16(x_row + i) - mean_x;
-      put_bf16(y_row + i, centred_i * inv_deviation * load_bf16(gain + i) + load_bf16(shift + i),
-          stream);
-    }
-  }
-}
-
 void torch_layer_norm_1024_bf16_neon(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
     const uint16_t *restrict gain, const uint16_t *restrict shift, uint16_t *restrict y,
     int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 2048 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 8 == 0) {
-    torch_layer_norm_1024_bf16_neon_rows(rows, x, x_stride, gain, shift, y, y_stride, 1);
-    stream_end();
-  } else {
-    torch_layer_norm_1024_bf16_neon_rows(rows, x, x_stride, gain, shift, y, y_stride, 0);
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    torch_layer_norm_1024_bf16_neon_tile(rows, x, x_stride, gain, shift, y, y_stride, row, 4);
+  }
+  for (; row < rows; ++row) {
+    torch_layer_norm_1024_bf16_neon_tile(rows, x, x_stride, gain, shift, y, y_stride, row, 1);
   }
 }
 

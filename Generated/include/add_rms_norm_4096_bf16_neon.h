@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#if defined(__aarch64__)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -36,6 +37,7 @@ void add_rms_norm_4096_bf16_neon_entry(int64_t rows, void *const *buffers, const
 
 #ifdef __cplusplus
 }
+#endif
 #endif
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#if defined(__aarch64__)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -37,6 +38,7 @@ void add_rms_norm_unrounded_4096_bf16_neon_entry(int64_t rows, void *const *buff
 
 #ifdef __cplusplus
 }
+#endif
 #endif
 
 #endif

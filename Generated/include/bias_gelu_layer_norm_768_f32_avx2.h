@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#if defined(__x86_64__)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -36,6 +37,7 @@ void bias_gelu_layer_norm_768_f32_avx2_entry(int64_t rows, void *const *buffers,
 
 #ifdef __cplusplus
 }
+#endif
 #endif
 
 #endif

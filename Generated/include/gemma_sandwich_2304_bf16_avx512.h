@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#if defined(__x86_64__)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -39,6 +40,7 @@ void gemma_sandwich_2304_bf16_avx512_entry(int64_t rows, void *const *buffers,
 
 #ifdef __cplusplus
 }
+#endif
 #endif
 
 #endif

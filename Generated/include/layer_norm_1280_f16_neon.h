@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#if defined(__aarch64__)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -34,6 +35,7 @@ void layer_norm_1280_f16_neon_entry(int64_t rows, void *const *buffers, const in
 
 #ifdef __cplusplus
 }
+#endif
 #endif
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#if defined(__aarch64__)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -34,6 +35,7 @@ void layer_norm_768_f32_neon_entry(int64_t rows, void *const *buffers, const int
 
 #ifdef __cplusplus
 }
+#endif
 #endif
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#if defined(__x86_64__)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -34,6 +35,7 @@ void partial_rms_norm_4096_bf16_avx512_entry(int64_t rows, void *const *buffers,
 
 #ifdef __cplusplus
 }
+#endif
 #endif
 
 #endif

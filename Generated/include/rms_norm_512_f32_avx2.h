@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#if defined(__x86_64__)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -33,6 +34,7 @@ void rms_norm_512_f32_avx2_entry(int64_t rows, void *const *buffers, const int64
 
 #ifdef __cplusplus
 }
+#endif
 #endif
 
 #endif

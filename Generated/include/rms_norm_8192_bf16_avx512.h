@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#if defined(__x86_64__)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -33,6 +34,7 @@ void rms_norm_8192_bf16_avx512_entry(int64_t rows, void *const *buffers, const i
 
 #ifdef __cplusplus
 }
+#endif
 #endif
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#if defined(__aarch64__)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -35,6 +36,7 @@ void rms_norm_with_rstd_4096_f32_neon_entry(int64_t rows, void *const *buffers,
 
 #ifdef __cplusplus
 }
+#endif
 #endif
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#if defined(__x86_64__)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -35,6 +36,7 @@ void torch_layer_norm_1024_bf16_avx512_entry(int64_t rows, void *const *buffers,
 
 #ifdef __cplusplus
 }
+#endif
 #endif
 
 #endif

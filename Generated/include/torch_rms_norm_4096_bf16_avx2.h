@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#if defined(__x86_64__)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -33,6 +34,7 @@ void torch_rms_norm_4096_bf16_avx2_entry(int64_t rows, void *const *buffers, con
 
 #ifdef __cplusplus
 }
+#endif
 #endif
 
 #endif

@@ -39,10 +39,17 @@ public struct Compiler: Sendable {
   /// Debugging switches.
   public var trace: CompilerTrace
 
-  /// A compiler for this machine.
+  /// A compiler for this machine with the switches of the environment.
   ///
-  /// - Throws: ``CompilerError`` when `NORMGEN_TARGET` names no target.
-  public init(trace: CompilerTrace = .fromEnvironment()) throws(CompilerError) {
+  /// - Throws: ``CompilerError`` when an environment variable means nothing.
+  public init() throws(CompilerError) {
+    try self.init(trace: try CompilerTrace.fromEnvironment())
+  }
+
+  /// A compiler for the target that `trace` names, or for this machine.
+  ///
+  /// - Throws: ``CompilerError`` when `trace` names an unknown target.
+  public init(trace: CompilerTrace) throws(CompilerError) {
     self.init(target: try Compiler.target(named: trace.target ?? "host"), trace: trace)
   }
 

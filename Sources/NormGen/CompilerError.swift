@@ -18,6 +18,8 @@ public enum CompilerError: Error, Sendable, CustomStringConvertible {
   case template(TemplateError)
   /// The in-process compiler failed or is missing.
   case jit(JITError)
+  /// An environment variable has a value that means nothing.
+  case environment(variable: String, expected: String, found: String)
   /// No target has this name.
   case unknownTarget(String)
   /// The target's code does not run on this processor.
@@ -31,6 +33,8 @@ public enum CompilerError: Error, Sendable, CustomStringConvertible {
     case .loops(let error): error.description
     case .template(let error): error.description
     case .jit(let error): String(describing: error)
+    case .environment(let variable, let expected, let found):
+      "the environment variable \(variable): expected \(expected), found '\(found)'"
     case .unknownTarget(let name):
       "no target is named '\(name)'; known: host, "
         + Target.all.map(\.name).joined(separator: ", ")

@@ -19,21 +19,38 @@ public struct CompilerTrace: Sendable {
   }
 
   /// The switches of this process's environment.
-  public static func fromEnvironment() -> CompilerTrace {
-    fromEnvironment(ProcessInfo.processInfo.environment)
+  ///
+  /// - Throws: ``CompilerError/environment(variable:expected:found:)``.
+  public static func fromEnvironment() throws(CompilerError) -> CompilerTrace {
+    try fromEnvironment(ProcessInfo.processInfo.environment)
   }
 
   /// The switches of an environment.
-  public static func fromEnvironment(_ environment: [String: String]) -> CompilerTrace {
+  ///
+  /// - Throws: ``CompilerError/environment(variable:expected:found:)``.
+  public static func fromEnvironment(
+    _ environment: [String: String]
+  ) throws(CompilerError) -> CompilerTrace {
     func value(_ name: String) -> String? {
       environment[name].flatMap { $0.isEmpty ? nil : $0 }
     }
     var trace = CompilerTrace()
     trace.target = value("NORMGEN_TARGET")
     trace.keepDirectory = value("NORMGEN_KEEP")
-    trace.seed = value("NORMGEN_SEED").flatMap { UInt64($0) }
+    if let seed = value("NORMGEN_SEED") {
+      guard let number = UInt64(seed) else {
+        throw .environment(
+          variable: "NORMGEN_SEED", expected: "a whole number below 2^64", found: seed)
+      }
+      trace.seed = number
+    }
     trace.strategy = value("NORMGEN_STRATEGY")
-    trace.verifies = value("NORMGEN_VERIFY") != "0"
+    switch value("NORMGEN_VERIFY") {
+    case nil, "1": trace.verifies = true
+    case "0": trace.verifies = false
+    case let other?:
+      throw .environment(variable: "NORMGEN_VERIFY", expected: "0 or 1", found: other)
+    }
     return trace
   }
 }

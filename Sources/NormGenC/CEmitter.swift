@@ -45,28 +45,32 @@ public struct CEmitter {
   }
 
   private mutating func source(command: String) throws(TemplateError) -> CSource {
-    let function = self.function()
     let contract = self.contract()
+    let function = self.function(contract: contract)
     let text = GraphPrinter.text(of: graph).split(separator: "\n").map { " *   " + $0 }
     let scheduleLines = scheduleLines()
     let source = try TemplateRenderer.rendered(
       .kernelSource,
       [
-        "name": symbol, "machine": target.guardMacro.map { "defined(\($0))" } ?? "1",
+        "name": symbol, "machine": machine,
         "target": target.name, "command": command,
         "text": text.joined(separator: "\n"), "schedule": scheduleLines.joined(separator: "\n"),
-        "support": library.definitions(reachedFrom: function), "contract": contract,
+        "support": library.definitions(reachedFrom: function),
         "function": function, "enable": enable, "disable": disable,
       ])
     let header = try TemplateRenderer.rendered(
       .kernelHeader,
       [
-        "name": symbol, "command": command, "guard": "NORMGEN_\(symbol.uppercased())_H",
+        "name": symbol, "machine": machine, "command": command,
+        "guard": "NORMGEN_\(symbol.uppercased())_H",
         "contract": contract, "prototype": prototype(name: symbol, isRestricted: false),
         "entry": entryPrototype,
       ])
     return CSource(name: symbol, target: target.name, source: source, header: header)
   }
+
+  /// What must hold for the file to be more than empty.
+  private var machine: String { target.guardMacro.map { "defined(\($0))" } ?? "1" }
 
   /// Lines that let the compiler use the target's instructions whatever its flags say.
   private var enable: String {
@@ -102,7 +106,7 @@ public struct CEmitter {
 
   // MARK: The function
 
-  private mutating func function() -> String {
+  private mutating func function(contract: String) -> String {
     var statements = CStatements(
       kernel: kernel, names: names, streamed: Set(streamed.map(\.pointer.name)))
     let body = statements.lines(kernel.row, depth: kernel.tile > 1 ? 1 : 2)
@@ -113,6 +117,7 @@ public struct CEmitter {
     let loop: [String]
     if kernel.tile > 1 {
       let tile = ["int64_t first"] + stream + ["const int tile"]
+      lines += ["// The rows from `first` on, as many as a tile has."]
       lines += [
         prototype(name: "\(symbol)_tile", isRestricted: true, prefix: inline, last: tile) + " {"
       ]
@@ -122,13 +127,14 @@ public struct CEmitter {
     } else {
       loop = ["  for (int64_t row = 0; row < rows; ++row) {"] + body + ["  }", "}"]
     }
+    let whole = [contract, prototype(name: symbol, isRestricted: true) + " {"]
     if streamed.isEmpty {
-      lines += [prototype(name: symbol, isRestricted: true) + " {"] + loop
+      lines += whole + loop
     } else {
       let inner = prototype(
         name: "\(symbol)_rows", isRestricted: true, prefix: inline, last: stream)
-      lines += [inner + " {"] + loop + [""]
-      lines += [prototype(name: symbol, isRestricted: true) + " {"] + dispatch() + ["}"]
+      lines += ["// All rows, stored past the caches if `stream` is set.", inner + " {"] + loop
+      lines += [""] + whole + dispatch() + ["}"]
     }
     lines += ["", entryPrototype + " {"] + entryBody() + ["}"]
     return lines.joined(separator: "\n")

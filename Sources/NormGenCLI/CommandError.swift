@@ -33,7 +33,7 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
     case .duplicateKernel(let name, let place): "\(place) holds two kernels named '\(name)'"
     case .file(let path, let reason): "\(path): \(reason)"
     case .memory(let action, let kernel, let rows):
-      "\(action) '\(kernel)' on \(rows) rows takes more than half of this machine's memory"
+      "\(action) '\(kernel)' on \(rows) rows takes more memory than this machine can spare"
     }
   }
 

@@ -8,7 +8,7 @@ struct NormGenCommand: ParsableCommand {
       abstract: "Normalization kernels: from Swift or text to C, checked against an oracle.",
       subcommands: [
         ListCommand.self, EmitCommand.self, VerifyGeneratedCommand.self, CheckCommand.self,
-        RunCommand.self, ExplainCommand.self, BenchCommand.self,
+        RunCommand.self, ExplainCommand.self, BenchCommand.self, DemoCommand.self,
       ])
   }
 

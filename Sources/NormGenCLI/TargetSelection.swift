@@ -37,7 +37,7 @@ struct ScheduleOption: ParsableArguments {
 
   /// A compiler for `NORMGEN_TARGET` or the host.
   func compiler() throws -> Compiler {
-    var trace = CompilerTrace.fromEnvironment()
+    var trace = try CompilerTrace.fromEnvironment()
     if let schedule { trace.strategy = schedule }
     var compiler = try Compiler(trace: trace)
     compiler.strategies = Registry.current.strategies

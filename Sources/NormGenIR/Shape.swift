@@ -56,8 +56,9 @@ public struct Shape: Hashable, Sendable {
     self.init(hasRows: hasRows, extents: extents)
   }
 
-  /// Byte offsets inside one row of rows stay far from the limits of 64-bit arithmetic.
-  public static let largestElementCount = 1 << 40
+  /// The elements that belong to one index of `rows`: beyond any model's, and few enough for the
+  /// verifiers to follow every access.
+  public static let largestElementCount = 1 << 24
 
   /// The extent of the last fixed axis, the row; 1 for a shape without fixed axes.
   public var rowExtent: Int { extents.last ?? 1 }

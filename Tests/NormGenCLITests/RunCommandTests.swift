@@ -1,5 +1,6 @@
 import Foundation
 import NormGen
+import NormGenCheck
 import NormGenFiles
 import Testing
 

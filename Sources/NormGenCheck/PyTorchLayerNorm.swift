@@ -1,17 +1,18 @@
-import NormGenTensors
+public import NormGen
 
 /// LayerNorm as PyTorch evaluates it in Float32, with a bound on what that evaluation may lose.
 ///
 /// The order of PyTorch's sums is unspecified, so the bound holds for every order. It is first-order
 /// rounding analysis with u = 2⁻²⁴ and γₖ = ku / (1 − ku) (Higham, Accuracy and Stability of
 /// Numerical Algorithms, chapters 1 and 3), and a factor that covers the products of errors.
-struct PyTorchLayerNorm {
+public struct PyTorchLayerNorm: Sendable {
   /// The real value of an element.
-  let value: Double
+  public let value: Double
   /// A bound on |PyTorch − value|.
-  let bound: Double
+  public let bound: Double
 
-  static func elements(
+  /// Every element of the LayerNorm of `x`, whose rows are as long as the gain.
+  public static func elements(
     x: HostTensor, gain: HostTensor, shift: HostTensor, epsilon: Double
   ) -> [PyTorchLayerNorm] {
     let extent = gain.count

@@ -1,0 +1,134 @@
+internal import ArgumentParser
+internal import Foundation
+internal import NormGen
+internal import NormGenCheck
+internal import NormGenFiles
+internal import NormGenMeasure
+
+/// Shows the whole way of one kernel on real tensors.
+struct DemoCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "demo",
+    abstract: "Show a kernel from its text to checked results on real tensors.",
+    discussion: """
+      Loads the LayerNorm of all-MiniLM-L6-v2 from its text file, prints its plan and its C, \
+      compiles it in process, compares its output with the oracle and with what PyTorch computed, \
+      and times it beside memcpy of the same bytes.
+      """)
+
+  @Option(
+    help: ArgumentHelp("The folder with the kernel and the tensors.", valueName: "directory"))
+  var examples = "Examples"
+
+  /// The epsilon of the model and of the text file.
+  private static let epsilon: Float = 1e-12
+
+  func run() throws {
+    let path = examples + "/minilm_layer_norm.ng"
+    let kernels = try TextFile.graphs(at: path)
+    guard let graph = kernels.first, kernels.count == 1 else {
+      throw CommandError.severalKernels(file: path, names: kernels.map(\.name))
+    }
+    let file = try SafetensorsFile(examples + "/Data/minilm_embedding_norm.safetensors")
+    var inputs: [String: HostTensor] = [:]
+    for name in ["x", "gain", "shift"] { inputs[name] = try file.load(name, as: .f32) }
+    let expected = try file.load("expected", as: .f32)
+
+    let compiler = try Compiler()
+    let lowering = try compiler.lower(graph)
+    try Terminal.print(
+      """
+      The kernel, from \(path):
+
+      \(DemoCommand.indented(graph.description))
+      The plan for \(lowering.target):
+
+      \(DemoCommand.indented(lowering.loops.summary.joined(separator: "\n") + "\n"))
+      Its C, without the head and the SIMD functions:
+
+      \(DemoCommand.indented(DemoCommand.functionText(of: lowering)))
+      """)
+
+    let clock = ContinuousClock()
+    let start = clock.now
+    let kernel = try compiler.compile(lowering)
+    let compileSeconds = start.duration(to: clock.now) / .seconds(1)
+    let outputs = try kernel(inputs)
+    guard let y = outputs["y"] else { throw CallError.missing(parameter: "y") }
+    let oracle = try GraphInterpreter.outputs(of: graph, rows: expected.shape[0], inputs: inputs)
+    let agreement = Agreement(kernel: y, oracle: oracle[0])
+    let pyTorch = PyTorchComparison(
+      kernel: y, expected: expected, oracle: oracle[0],
+      evaluation: PyTorchLayerNorm.elements(
+        x: inputs["x"] ?? y, gain: inputs["gain"] ?? y, shift: inputs["shift"] ?? y,
+        epsilon: Double(DemoCommand.epsilon)))
+    let speed = try KernelBenchmark(kernel, rows: expected.shape[0])
+
+    let ratio = Quantity.decimal(agreement.worst?.ratio ?? 0, 2)
+    let table = TextTable(
+      header: ["what", "result", "details"],
+      [
+        [
+          "compiled in process", Quantity.time(compileSeconds),
+          kernel.cacheStatus == .hit ? "found in the disk cache" : "by Clang and LLVM",
+        ],
+        [
+          "against the oracle", agreement.passes ? "within the bound" : "BEYOND THE BOUND",
+          "\(agreement.count) elements; error at most \(ratio) of its derived bound",
+        ],
+        [
+          "against PyTorch", pyTorch.passes ? "within the bounds" : "BEYOND THE BOUNDS",
+          "\(pyTorch.count) elements; differences up to "
+            + String(format: "%.1e", pyTorch.greatestDifference) + ", at most "
+            + Quantity.decimal(pyTorch.greatestRatio, 3) + " of both roundings' bound",
+        ],
+        [
+          "beside memcpy", "\(Quantity.decimal(speed.speedOfCopy.median, 2)) of its speed",
+          "\(Quantity.time(speed.seconds)) for \(speed.rows) rows, "
+            + "\(Quantity.decimal(speed.bandwidth / 1e9, 0)) GB/s; memcpy of the same bytes "
+            + "\(Quantity.time(speed.copySeconds))",
+        ],
+      ])
+    try Terminal.print(table.text)
+    guard agreement.passes, pyTorch.passes else { throw ExitCode.failure }
+  }
+
+  private static func indented(_ text: String) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false)
+      .map { $0.isEmpty ? "" : "  " + $0 }.joined(separator: "\n")
+  }
+
+  /// The kernel's own functions, up to the entry for arrays of parameters.
+  private static func functionText(of lowering: Lowering) -> String {
+    let name = lowering.source.name
+    let lines = lowering.source.source.split(separator: "\n", omittingEmptySubsequences: false)
+    let first = lines.firstIndex { $0.contains("\(name)_") && $0.contains("(int64_t rows") }
+    let end = lines.firstIndex { $0.hasPrefix("void \(lowering.source.entryName)(") }
+    return lines[(first ?? 0)..<(end ?? lines.endIndex)].joined(separator: "\n")
+  }
+}
+
+/// A kernel's output beside what PyTorch computed: two Float32 evaluations of one real value.
+private struct PyTorchComparison {
+  let count: Int
+  private(set) var greatestDifference = 0.0
+  /// The largest difference as a part of its bound: the kernel's and PyTorch's own rounding.
+  private(set) var greatestRatio = 0.0
+  private(set) var failures = 0
+
+  var passes: Bool { failures == 0 && count > 0 }
+
+  init(
+    kernel: HostTensor, expected: HostTensor, oracle: [Bounded], evaluation: [PyTorchLayerNorm]
+  ) {
+    count = min(kernel.count, expected.count, oracle.count, evaluation.count)
+    if kernel.shape != expected.shape { failures += 1 }
+    for index in 0..<count {
+      let difference = abs(kernel[index] - expected[index])
+      let bound = oracle[index].error + evaluation[index].bound
+      greatestDifference = max(greatestDifference, difference)
+      greatestRatio = max(greatestRatio, difference / bound)
+      if !(difference <= bound) { failures += 1 }
+    }
+  }
+}
