@@ -191,7 +191,7 @@ static inline __attribute__((always_inline)) void add_rms_norm_4096_bf16_avx2_ti
     const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict residual,
     int64_t residual_stride, const uint16_t *restrict gain, uint16_t *restrict hidden,
     int64_t hidden_stride, uint16_t *restrict normed, int64_t normed_stride, int64_t first,
-    const int stream, const int tile) {
+    int stream, const int tile) {
   float inv_rms[4];
   for (int64_t row = first; row < first + tile; ++row) {
     const uint16_t *x_row = x + row * x_stride;
@@ -233,22 +233,6 @@ static inline __attribute__((always_inline)) void add_rms_norm_4096_bf16_avx2_ti
   }
 }
 
-// All rows, stored past the caches if `stream` is set.
-static inline __attribute__((always_inline)) void add_rms_norm_4096_bf16_avx2_rows(int64_t rows,
-    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict residual,
-    int64_t residual_stride, const uint16_t *restrict gain, uint16_t *restrict hidden,
-    int64_t hidden_stride, uint16_t *restrict normed, int64_t normed_stride, const int stream) {
-  int64_t row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    add_rms_norm_4096_bf16_avx2_tile(rows, x, x_stride, residual, residual_stride, gain, hidden,
-        hidden_stride, normed, normed_stride, row, stream, 4);
-  }
-  for (; row < rows; ++row) {
-    add_rms_norm_4096_bf16_avx2_tile(rows, x, x_stride, residual, residual_stride, gain, hidden,
-        hidden_stride, normed, normed_stride, row, stream, 1);
-  }
-}
-
 /*
  * add_rms_norm_4096_bf16_avx2 of `rows` rows; with none, nothing is read or written.
  *
@@ -266,14 +250,17 @@ void add_rms_norm_4096_bf16_avx2(int64_t rows, const uint16_t *restrict x, int64
     uint16_t *restrict hidden, int64_t hidden_stride, uint16_t *restrict normed,
     int64_t normed_stride) {
   // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 512 && ((uintptr_t)normed | (uintptr_t)(normed_stride * 2)) % 32 == 0) {
-    add_rms_norm_4096_bf16_avx2_rows(rows, x, x_stride, residual, residual_stride, gain, hidden,
-        hidden_stride, normed, normed_stride, 1);
-    finish_streams();
-  } else {
-    add_rms_norm_4096_bf16_avx2_rows(rows, x, x_stride, residual, residual_stride, gain, hidden,
-        hidden_stride, normed, normed_stride, 0);
+  const int stream = rows >= 512 && ((uintptr_t)normed | (uintptr_t)(normed_stride * 2)) % 32 == 0;
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    add_rms_norm_4096_bf16_avx2_tile(rows, x, x_stride, residual, residual_stride, gain, hidden,
+        hidden_stride, normed, normed_stride, row, stream, 4);
   }
+  for (; row < rows; ++row) {
+    add_rms_norm_4096_bf16_avx2_tile(rows, x, x_stride, residual, residual_stride, gain, hidden,
+        hidden_stride, normed, normed_stride, row, stream, 1);
+  }
+  if (stream) finish_streams();
 }
 
 void add_rms_norm_4096_bf16_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {

@@ -112,11 +112,24 @@ static inline void prefetch_f32_group(const float *p) {
   }
 }
 
-// All rows, stored past the caches if `stream` is set.
-static inline __attribute__((always_inline)) void add_rms_norm_4096_f32_avx512_rows(int64_t rows,
-    const float *restrict x, int64_t x_stride, const float *restrict residual,
-    int64_t residual_stride, const float *restrict gain, float *restrict hidden,
-    int64_t hidden_stride, float *restrict normed, int64_t normed_stride, const int stream) {
+/*
+ * add_rms_norm_4096_f32_avx512 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x         f32 [rows, 4096]; x_stride elements from row to row
+ *   residual  f32 [rows, 4096]; residual_stride elements from row to row
+ *   gain      f32 [4096]
+ *   hidden    f32 [rows, 4096], written; hidden_stride elements from row to row
+ *   normed    f32 [rows, 4096], written; normed_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void add_rms_norm_4096_f32_avx512(int64_t rows, const float *restrict x, int64_t x_stride,
+    const float *restrict residual, int64_t residual_stride, const float *restrict gain,
+    float *restrict hidden, int64_t hidden_stride, float *restrict normed, int64_t normed_stride) {
+  // Outputs larger than the caches bypass them where their rows are aligned.
+  const int stream = rows >= 128 && ((uintptr_t)hidden | (uintptr_t)(hidden_stride
+      * 4)) % 64 == 0 && ((uintptr_t)normed | (uintptr_t)(normed_stride * 4)) % 64 == 0;
   for (int64_t row = 0; row < rows; ++row) {
     const float *x_row = x + row * x_stride;
     const float *residual_row = residual + row * residual_stride;
@@ -144,33 +157,7 @@ static inline __attribute__((always_inline)) void add_rms_norm_4096_f32_avx512_r
       }
     }
   }
-}
-
-/*
- * add_rms_norm_4096_f32_avx512 of `rows` rows; with none, nothing is read or written.
- *
- *   x         f32 [rows, 4096]; x_stride elements from row to row
- *   residual  f32 [rows, 4096]; residual_stride elements from row to row
- *   gain      f32 [4096]
- *   hidden    f32 [rows, 4096], written; hidden_stride elements from row to row
- *   normed    f32 [rows, 4096], written; normed_stride elements from row to row
- *
- * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
- * another parameter. bf16 and f16 elements are passed as their bits.
- */
-void add_rms_norm_4096_f32_avx512(int64_t rows, const float *restrict x, int64_t x_stride,
-    const float *restrict residual, int64_t residual_stride, const float *restrict gain,
-    float *restrict hidden, int64_t hidden_stride, float *restrict normed, int64_t normed_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 128 && ((uintptr_t)hidden | (uintptr_t)(hidden_stride * 4)) % 64 == 0 &&
-      ((uintptr_t)normed | (uintptr_t)(normed_stride * 4)) % 64 == 0) {
-    add_rms_norm_4096_f32_avx512_rows(rows, x, x_stride, residual, residual_stride, gain, hidden,
-        hidden_stride, normed, normed_stride, 1);
-    finish_streams();
-  } else {
-    add_rms_norm_4096_f32_avx512_rows(rows, x, x_stride, residual, residual_stride, gain, hidden,
-        hidden_stride, normed, normed_stride, 0);
-  }
+  if (stream) finish_streams();
 }
 
 void add_rms_norm_4096_f32_avx512_entry(int64_t rows, void *const *buffers, const int64_t *strides) {

@@ -198,7 +198,7 @@ static inline __attribute__((always_inline)) void gemma_sandwich_2304_bf16_avx2_
     const uint16_t *restrict o, int64_t o_stride, const uint16_t *restrict residual,
     int64_t residual_stride, const uint16_t *restrict post_gain, const uint16_t *restrict pre_gain,
     uint16_t *restrict hidden, int64_t hidden_stride, uint16_t *restrict normed,
-    int64_t normed_stride, int64_t first, const int stream, const int tile) {
+    int64_t normed_stride, int64_t first, int stream, const int tile) {
   float inv_rms_2[4];
   for (int64_t row = first; row < first + tile; ++row) {
     const uint16_t *o_row = o + row * o_stride;
@@ -252,23 +252,6 @@ static inline __attribute__((always_inline)) void gemma_sandwich_2304_bf16_avx2_
   }
 }
 
-// All rows, stored past the caches if `stream` is set.
-static inline __attribute__((always_inline)) void gemma_sandwich_2304_bf16_avx2_rows(int64_t rows,
-    const uint16_t *restrict o, int64_t o_stride, const uint16_t *restrict residual,
-    int64_t residual_stride, const uint16_t *restrict post_gain, const uint16_t *restrict pre_gain,
-    uint16_t *restrict hidden, int64_t hidden_stride, uint16_t *restrict normed,
-    int64_t normed_stride, const int stream) {
-  int64_t row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    gemma_sandwich_2304_bf16_avx2_tile(rows, o, o_stride, residual, residual_stride, post_gain,
-        pre_gain, hidden, hidden_stride, normed, normed_stride, row, stream, 4);
-  }
-  for (; row < rows; ++row) {
-    gemma_sandwich_2304_bf16_avx2_tile(rows, o, o_stride, residual, residual_stride, post_gain,
-        pre_gain, hidden, hidden_stride, normed, normed_stride, row, stream, 1);
-  }
-}
-
 /*
  * gemma_sandwich_2304_bf16_avx2 of `rows` rows; with none, nothing is read or written.
  *
@@ -287,14 +270,17 @@ void gemma_sandwich_2304_bf16_avx2(int64_t rows, const uint16_t *restrict o, int
     const uint16_t *restrict pre_gain, uint16_t *restrict hidden, int64_t hidden_stride,
     uint16_t *restrict normed, int64_t normed_stride) {
   // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 911 && ((uintptr_t)normed | (uintptr_t)(normed_stride * 2)) % 32 == 0) {
-    gemma_sandwich_2304_bf16_avx2_rows(rows, o, o_stride, residual, residual_stride, post_gain,
-        pre_gain, hidden, hidden_stride, normed, normed_stride, 1);
-    finish_streams();
-  } else {
-    gemma_sandwich_2304_bf16_avx2_rows(rows, o, o_stride, residual, residual_stride, post_gain,
-        pre_gain, hidden, hidden_stride, normed, normed_stride, 0);
+  const int stream = rows >= 911 && ((uintptr_t)normed | (uintptr_t)(normed_stride * 2)) % 32 == 0;
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    gemma_sandwich_2304_bf16_avx2_tile(rows, o, o_stride, residual, residual_stride, post_gain,
+        pre_gain, hidden, hidden_stride, normed, normed_stride, row, stream, 4);
   }
+  for (; row < rows; ++row) {
+    gemma_sandwich_2304_bf16_avx2_tile(rows, o, o_stride, residual, residual_stride, post_gain,
+        pre_gain, hidden, hidden_stride, normed, normed_stride, row, stream, 1);
+  }
+  if (stream) finish_streams();
 }
 
 void gemma_sandwich_2304_bf16_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {

@@ -175,8 +175,19 @@ static inline void prefetch_u16_group(const uint16_t *p) {
   __builtin_prefetch(p + 32, 0, 2);
 }
 
-// All rows, stored past the caches if `stream` is set.
-static inline __attribute__((always_inline)) void gemma_scope_norm_2304_bf16_avx2_rows(int64_t rows, const uint16_t *restrict z, int64_t z_stride, uint16_t *restrict y, int64_t y_stride, const int stream) {
+/*
+ * gemma_scope_norm_2304_bf16_avx2 of `rows` rows; with none, nothing is read or written.
+ *
+ *   z  bf16 [rows, 2304]; z_stride elements from row to row
+ *   y  bf16 [rows, 2304], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void gemma_scope_norm_2304_bf16_avx2(int64_t rows, const uint16_t *restrict z, int64_t z_stride,
+    uint16_t *restrict y, int64_t y_stride) {
+  // Outputs larger than the caches bypass them where their rows are aligned.
+  const int stream = rows >= 911 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 32 == 0;
   for (int64_t row = 0; row < rows; ++row) {
     const uint16_t *z_row = z + row * z_stride;
     uint16_t *y_row = y + row * y_stride;
@@ -201,26 +212,7 @@ static inline __attribute__((always_inline)) void gemma_scope_norm_2304_bf16_avx
       put_bf16_group(y_row + i, y_group, stream);
     }
   }
-}
-
-/*
- * gemma_scope_norm_2304_bf16_avx2 of `rows` rows; with none, nothing is read or written.
- *
- *   z  bf16 [rows, 2304]; z_stride elements from row to row
- *   y  bf16 [rows, 2304], written; y_stride elements from row to row
- *
- * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
- * another parameter. bf16 and f16 elements are passed as their bits.
- */
-void gemma_scope_norm_2304_bf16_avx2(int64_t rows, const uint16_t *restrict z, int64_t z_stride,
-    uint16_t *restrict y, int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 911 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 32 == 0) {
-    gemma_scope_norm_2304_bf16_avx2_rows(rows, z, z_stride, y, y_stride, 1);
-    finish_streams();
-  } else {
-    gemma_scope_norm_2304_bf16_avx2_rows(rows, z, z_stride, y, y_stride, 0);
-  }
+  if (stream) finish_streams();
 }
 
 void gemma_scope_norm_2304_bf16_avx2_entry(int64_t rows, void *const *buffers,

@@ -101,24 +101,35 @@ static inline uvec rounded_bf16_bits(vec v) {
   return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
 }
 
+// Two vectors of Float32 to bf16, to nearest, ties to even, by integer arithmetic.
+static inline hpair narrow_bf16_pair_bits(vec low, vec high) {
+  uvec a = rounded_bf16_bits(low);
+  uvec b = rounded_bf16_bits(high);
+  return __builtin_shufflevector((hpair)a, (hpair)b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25,
+      27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
+}
+
+// The same, kept out of the loops that hardly ever need it.
+__attribute__((noinline))
+static inline hpair narrow_bf16_pair_rarely(vec low, vec high) {
+  return narrow_bf16_pair_bits(low, high);
+}
+
 // Two vectors of Float32 to bf16, to nearest, ties to even.
 static inline hpair narrow_bf16_pair(vec low, vec high) {
 #if defined(__AVX512BF16__)
   // The instruction rounds alike but flushes denormals, which take the long way.
   uint16_t flushed = (uint16_t)__builtin_ia32_fpclassps512_mask(low, 0x20, (uint16_t)-1)
       | (uint16_t)__builtin_ia32_fpclassps512_mask(high, 0x20, (uint16_t)-1);
-  if (__builtin_expect(flushed == 0, 1)) {
+  if (__builtin_expect(flushed != 0, 0)) return narrow_bf16_pair_rarely(low, high);
 #if defined(__clang__)
-    return (hpair)__builtin_ia32_cvtne2ps2bf16_512(high, low);
+  return (hpair)__builtin_ia32_cvtne2ps2bf16_512(high, low);
 #else
-    return (hpair)__builtin_ia32_cvtne2ps2bf16_v32hi(high, low);
+  return (hpair)__builtin_ia32_cvtne2ps2bf16_v32hi(high, low);
 #endif
-  }
+#else
+  return narrow_bf16_pair_bits(low, high);
 #endif
-  uvec a = rounded_bf16_bits(low);
-  uvec b = rounded_bf16_bits(high);
-  return __builtin_shufflevector((hpair)a, (hpair)b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23,
-      25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
 }
 
 // a · b + c with one rounding (4 stands for the current one: to nearest).
@@ -185,8 +196,19 @@ static inline void prefetch_u16_group(const uint16_t *p) {
   __builtin_prefetch(p + 32, 0, 2);
 }
 
-// All rows, stored past the caches if `stream` is set.
-static inline __attribute__((always_inline)) void gemma_scope_norm_2304_bf16_avx512_rows(int64_t rows, const uint16_t *restrict z, int64_t z_stride, uint16_t *restrict y, int64_t y_stride, const int stream) {
+/*
+ * gemma_scope_norm_2304_bf16_avx512 of `rows` rows; with none, nothing is read or written.
+ *
+ *   z  bf16 [rows, 2304]; z_stride elements from row to row
+ *   y  bf16 [rows, 2304], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void gemma_scope_norm_2304_bf16_avx512(int64_t rows, const uint16_t *restrict z, int64_t z_stride,
+    uint16_t *restrict y, int64_t y_stride) {
+  // Outputs larger than the caches bypass them where their rows are aligned.
+  const int stream = rows >= 911 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 64 == 0;
   for (int64_t row = 0; row < rows; ++row) {
     const uint16_t *z_row = z + row * z_stride;
     uint16_t *y_row = y + row * y_stride;
@@ -211,26 +233,7 @@ static inline __attribute__((always_inline)) void gemma_scope_norm_2304_bf16_avx
       put_bf16_group(y_row + i, y_group, stream);
     }
   }
-}
-
-/*
- * gemma_scope_norm_2304_bf16_avx512 of `rows` rows; with none, nothing is read or written.
- *
- *   z  bf16 [rows, 2304]; z_stride elements from row to row
- *   y  bf16 [rows, 2304], written; y_stride elements from row to row
- *
- * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
- * another parameter. bf16 and f16 elements are passed as their bits.
- */
-void gemma_scope_norm_2304_bf16_avx512(int64_t rows, const uint16_t *restrict z, int64_t z_stride,
-    uint16_t *restrict y, int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 911 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 64 == 0) {
-    gemma_scope_norm_2304_bf16_avx512_rows(rows, z, z_stride, y, y_stride, 1);
-    finish_streams();
-  } else {
-    gemma_scope_norm_2304_bf16_avx512_rows(rows, z, z_stride, y, y_stride, 0);
-  }
+  if (stream) finish_streams();
 }
 
 void gemma_scope_norm_2304_bf16_avx512_entry(int64_t rows, void *const *buffers,

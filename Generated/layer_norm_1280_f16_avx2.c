@@ -156,7 +156,7 @@ static inline void prefetch_u16_group(const uint16_t *p) {
 static inline __attribute__((always_inline)) void layer_norm_1280_f16_avx2_tile(int64_t rows,
     const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
     const uint16_t *restrict shift, uint16_t *restrict y, int64_t y_stride, int64_t first,
-    const int stream, const int tile) {
+    int stream, const int tile) {
   float mean_x[4];
   float inv_deviation[4];
   for (int64_t row = first; row < first + tile; ++row) {
@@ -198,19 +198,6 @@ static inline __attribute__((always_inline)) void layer_norm_1280_f16_avx2_tile(
   }
 }
 
-// All rows, stored past the caches if `stream` is set.
-static inline __attribute__((always_inline)) void layer_norm_1280_f16_avx2_rows(int64_t rows,
-    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
-    const uint16_t *restrict shift, uint16_t *restrict y, int64_t y_stride, const int stream) {
-  int64_t row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    layer_norm_1280_f16_avx2_tile(rows, x, x_stride, gain, shift, y, y_stride, row, stream, 4);
-  }
-  for (; row < rows; ++row) {
-    layer_norm_1280_f16_avx2_tile(rows, x, x_stride, gain, shift, y, y_stride, row, stream, 1);
-  }
-}
-
 /*
  * layer_norm_1280_f16_avx2 of `rows` rows; with none, nothing is read or written.
  *
@@ -226,12 +213,15 @@ void layer_norm_1280_f16_avx2(int64_t rows, const uint16_t *restrict x, int64_t 
     const uint16_t *restrict gain, const uint16_t *restrict shift, uint16_t *restrict y,
     int64_t y_stride) {
   // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 1639 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 32 == 0) {
-    layer_norm_1280_f16_avx2_rows(rows, x, x_stride, gain, shift, y, y_stride, 1);
-    finish_streams();
-  } else {
-    layer_norm_1280_f16_avx2_rows(rows, x, x_stride, gain, shift, y, y_stride, 0);
+  const int stream = rows >= 1639 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 32 == 0;
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    layer_norm_1280_f16_avx2_tile(rows, x, x_stride, gain, shift, y, y_stride, row, stream, 4);
   }
+  for (; row < rows; ++row) {
+    layer_norm_1280_f16_avx2_tile(rows, x, x_stride, gain, shift, y, y_stride, row, stream, 1);
+  }
+  if (stream) finish_streams();
 }
 
 void layer_norm_1280_f16_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {

@@ -118,8 +118,8 @@ static inline void prefetch_f32_group(const float *p) {
 // The rows from `first` on, as many as a tile has.
 static inline __attribute__((always_inline)) void layer_norm_4096_f32_avx512_tile(int64_t rows,
     const float *restrict x, int64_t x_stride, const float *restrict gain,
-    const float *restrict shift, float *restrict y, int64_t y_stride, int64_t first,
-    const int stream, const int tile) {
+    const float *restrict shift, float *restrict y, int64_t y_stride, int64_t first, int stream,
+    const int tile) {
   float mean_x[2];
   float inv_deviation[2];
   for (int64_t row = first; row < first + tile; ++row) {
@@ -161,19 +161,6 @@ static inline __attribute__((always_inline)) void layer_norm_4096_f32_avx512_til
   }
 }
 
-// All rows, stored past the caches if `stream` is set.
-static inline __attribute__((always_inline)) void layer_norm_4096_f32_avx512_rows(int64_t rows,
-    const float *restrict x, int64_t x_stride, const float *restrict gain,
-    const float *restrict shift, float *restrict y, int64_t y_stride, const int stream) {
-  int64_t row = 0;
-  for (; row + 2 <= rows; row += 2) {
-    layer_norm_4096_f32_avx512_tile(rows, x, x_stride, gain, shift, y, y_stride, row, stream, 2);
-  }
-  for (; row < rows; ++row) {
-    layer_norm_4096_f32_avx512_tile(rows, x, x_stride, gain, shift, y, y_stride, row, stream, 1);
-  }
-}
-
 /*
  * layer_norm_4096_f32_avx512 of `rows` rows; with none, nothing is read or written.
  *
@@ -188,12 +175,15 @@ static inline __attribute__((always_inline)) void layer_norm_4096_f32_avx512_row
 void layer_norm_4096_f32_avx512(int64_t rows, const float *restrict x, int64_t x_stride,
     const float *restrict gain, const float *restrict shift, float *restrict y, int64_t y_stride) {
   // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 256 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 64 == 0) {
-    layer_norm_4096_f32_avx512_rows(rows, x, x_stride, gain, shift, y, y_stride, 1);
-    finish_streams();
-  } else {
-    layer_norm_4096_f32_avx512_rows(rows, x, x_stride, gain, shift, y, y_stride, 0);
+  const int stream = rows >= 256 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 64 == 0;
+  int64_t row = 0;
+  for (; row + 2 <= rows; row += 2) {
+    layer_norm_4096_f32_avx512_tile(rows, x, x_stride, gain, shift, y, y_stride, row, stream, 2);
   }
+  for (; row < rows; ++row) {
+    layer_norm_4096_f32_avx512_tile(rows, x, x_stride, gain, shift, y, y_stride, row, stream, 1);
+  }
+  if (stream) finish_streams();
 }
 
 void layer_norm_4096_f32_avx512_entry(int64_t rows, void *const *buffers, const int64_t *strides) {

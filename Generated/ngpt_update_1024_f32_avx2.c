@@ -126,10 +126,22 @@ static inline void prefetch_f32_group(const float *p) {
   }
 }
 
-// All rows, stored past the caches if `stream` is set.
-static inline __attribute__((always_inline)) void ngpt_update_1024_f32_avx2_rows(int64_t rows,
-    const float *restrict h, int64_t h_stride, const float *restrict block_, int64_t block__stride,
-    const float *restrict alpha, float *restrict y, int64_t y_stride, const int stream) {
+/*
+ * ngpt_update_1024_f32_avx2 of `rows` rows; with none, nothing is read or written.
+ *
+ *   h       f32 [rows, 1024]; h_stride elements from row to row
+ *   block_  f32 [rows, 1024]; block__stride elements from row to row
+ *   alpha   f32 [1024]
+ *   y       f32 [rows, 1024], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void ngpt_update_1024_f32_avx2(int64_t rows, const float *restrict h, int64_t h_stride,
+    const float *restrict block_, int64_t block__stride, const float *restrict alpha,
+    float *restrict y, int64_t y_stride) {
+  // Outputs larger than the caches bypass them where their rows are aligned.
+  const int stream = rows >= 1024 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 32 == 0;
   for (int64_t row = 0; row < rows; ++row) {
     const float *h_row = h + row * h_stride;
     const float *block_row = block_ + row * block__stride;
@@ -168,29 +180,7 @@ static inline __attribute__((always_inline)) void ngpt_update_1024_f32_avx2_rows
       }
     }
   }
-}
-
-/*
- * ngpt_update_1024_f32_avx2 of `rows` rows; with none, nothing is read or written.
- *
- *   h       f32 [rows, 1024]; h_stride elements from row to row
- *   block_  f32 [rows, 1024]; block__stride elements from row to row
- *   alpha   f32 [1024]
- *   y       f32 [rows, 1024], written; y_stride elements from row to row
- *
- * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
- * another parameter. bf16 and f16 elements are passed as their bits.
- */
-void ngpt_update_1024_f32_avx2(int64_t rows, const float *restrict h, int64_t h_stride,
-    const float *restrict block_, int64_t block__stride, const float *restrict alpha,
-    float *restrict y, int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 1024 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 32 == 0) {
-    ngpt_update_1024_f32_avx2_rows(rows, h, h_stride, block_, block__stride, alpha, y, y_stride, 1);
-    finish_streams();
-  } else {
-    ngpt_update_1024_f32_avx2_rows(rows, h, h_stride, block_, block__stride, alpha, y, y_stride, 0);
-  }
+  if (stream) finish_streams();
 }
 
 void ngpt_update_1024_f32_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {

@@ -150,7 +150,7 @@ static inline void prefetch_u16_group(const uint16_t *p) {
 // The rows from `first` on, as many as a tile has.
 static inline __attribute__((always_inline)) void onnx_rms_norm_1024_f16_avx512_tile(int64_t rows,
     const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
-    uint16_t *restrict y, int64_t y_stride, int64_t first, const int stream, const int tile) {
+    uint16_t *restrict y, int64_t y_stride, int64_t first, int stream, const int tile) {
   float rms[4];
   for (int64_t row = first; row < first + tile; ++row) {
     const uint16_t *x_row = x + row * x_stride;
@@ -182,19 +182,6 @@ static inline __attribute__((always_inline)) void onnx_rms_norm_1024_f16_avx512_
   }
 }
 
-// All rows, stored past the caches if `stream` is set.
-static inline __attribute__((always_inline)) void onnx_rms_norm_1024_f16_avx512_rows(int64_t rows,
-    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
-    uint16_t *restrict y, int64_t y_stride, const int stream) {
-  int64_t row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    onnx_rms_norm_1024_f16_avx512_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 4);
-  }
-  for (; row < rows; ++row) {
-    onnx_rms_norm_1024_f16_avx512_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 1);
-  }
-}
-
 /*
  * onnx_rms_norm_1024_f16_avx512 of `rows` rows; with none, nothing is read or written.
  *
@@ -208,12 +195,15 @@ static inline __attribute__((always_inline)) void onnx_rms_norm_1024_f16_avx512_
 void onnx_rms_norm_1024_f16_avx512(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
     const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride) {
   // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 2048 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 64 == 0) {
-    onnx_rms_norm_1024_f16_avx512_rows(rows, x, x_stride, gain, y, y_stride, 1);
-    finish_streams();
-  } else {
-    onnx_rms_norm_1024_f16_avx512_rows(rows, x, x_stride, gain, y, y_stride, 0);
+  const int stream = rows >= 2048 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 64 == 0;
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    onnx_rms_norm_1024_f16_avx512_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 4);
   }
+  for (; row < rows; ++row) {
+    onnx_rms_norm_1024_f16_avx512_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 1);
+  }
+  if (stream) finish_streams();
 }
 
 void onnx_rms_norm_1024_f16_avx512_entry(int64_t rows, void *const *buffers, const int64_t *strides) {

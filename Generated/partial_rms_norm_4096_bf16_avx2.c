@@ -177,7 +177,7 @@ static inline void prefetch_u16_group(const uint16_t *p) {
 }
 
 // The rows from `first` on, as many as a tile has.
-static inline __attribute__((always_inline)) void partial_rms_norm_4096_bf16_avx2_tile(int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride, int64_t first, const int stream, const int tile) {
+static inline __attribute__((always_inline)) void partial_rms_norm_4096_bf16_avx2_tile(int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride, int64_t first, int stream, const int tile) {
   float inv_rms[4];
   for (int64_t row = first; row < first + tile; ++row) {
     const uint16_t *x_row = x + row * x_stride;
@@ -212,17 +212,6 @@ static inline __attribute__((always_inline)) void partial_rms_norm_4096_bf16_avx
   }
 }
 
-// All rows, stored past the caches if `stream` is set.
-static inline __attribute__((always_inline)) void partial_rms_norm_4096_bf16_avx2_rows(int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride, const int stream) {
-  int64_t row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    partial_rms_norm_4096_bf16_avx2_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 4);
-  }
-  for (; row < rows; ++row) {
-    partial_rms_norm_4096_bf16_avx2_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 1);
-  }
-}
-
 /*
  * partial_rms_norm_4096_bf16_avx2 of `rows` rows; with none, nothing is read or written.
  *
@@ -236,12 +225,15 @@ static inline __attribute__((always_inline)) void partial_rms_norm_4096_bf16_avx
 void partial_rms_norm_4096_bf16_avx2(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
     const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride) {
   // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 512 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 32 == 0) {
-    partial_rms_norm_4096_bf16_avx2_rows(rows, x, x_stride, gain, y, y_stride, 1);
-    finish_streams();
-  } else {
-    partial_rms_norm_4096_bf16_avx2_rows(rows, x, x_stride, gain, y, y_stride, 0);
+  const int stream = rows >= 512 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 32 == 0;
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    partial_rms_norm_4096_bf16_avx2_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 4);
   }
+  for (; row < rows; ++row) {
+    partial_rms_norm_4096_bf16_avx2_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 1);
+  }
+  if (stream) finish_streams();
 }
 
 void partial_rms_norm_4096_bf16_avx2_entry(int64_t rows, void *const *buffers,

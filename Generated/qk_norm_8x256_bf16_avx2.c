@@ -169,10 +169,20 @@ static inline void put_bf16_group(uint16_t *p, const vec *v, int stream) {
   else store_bf16_group(p, v);
 }
 
-// All rows, stored past the caches if `stream` is set.
-static inline __attribute__((always_inline)) void qk_norm_8x256_bf16_avx2_rows(int64_t rows,
-    const uint16_t *restrict q, int64_t q_stride, const uint16_t *restrict gain,
-    uint16_t *restrict y, int64_t y_stride, const int stream) {
+/*
+ * qk_norm_8x256_bf16_avx2 of `rows` rows; with none, nothing is read or written.
+ *
+ *   q     bf16 [rows, 8, 256]; q_stride elements from row to row
+ *   gain  bf16 [256]
+ *   y     bf16 [rows, 8, 256], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void qk_norm_8x256_bf16_avx2(int64_t rows, const uint16_t *restrict q, int64_t q_stride,
+    const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride) {
+  // Outputs larger than the caches bypass them where their rows are aligned.
+  const int stream = rows >= 4096 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 32 == 0;
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t outer0 = 0; outer0 < 8; ++outer0) {
       const uint16_t *q_row = q + row * q_stride + outer0 * 256;
@@ -198,27 +208,7 @@ static inline __attribute__((always_inline)) void qk_norm_8x256_bf16_avx2_rows(i
       }
     }
   }
-}
-
-/*
- * qk_norm_8x256_bf16_avx2 of `rows` rows; with none, nothing is read or written.
- *
- *   q     bf16 [rows, 8, 256]; q_stride elements from row to row
- *   gain  bf16 [256]
- *   y     bf16 [rows, 8, 256], written; y_stride elements from row to row
- *
- * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
- * another parameter. bf16 and f16 elements are passed as their bits.
- */
-void qk_norm_8x256_bf16_avx2(int64_t rows, const uint16_t *restrict q, int64_t q_stride,
-    const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 4096 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 32 == 0) {
-    qk_norm_8x256_bf16_avx2_rows(rows, q, q_stride, gain, y, y_stride, 1);
-    finish_streams();
-  } else {
-    qk_norm_8x256_bf16_avx2_rows(rows, q, q_stride, gain, y, y_stride, 0);
-  }
+  if (stream) finish_streams();
 }
 
 void qk_norm_8x256_bf16_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {

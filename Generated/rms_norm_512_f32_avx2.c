@@ -114,10 +114,20 @@ static inline void prefetch_f32_group(const float *p) {
   }
 }
 
-// All rows, stored past the caches if `stream` is set.
-static inline __attribute__((always_inline)) void rms_norm_512_f32_avx2_rows(int64_t rows,
-    const float *restrict x, int64_t x_stride, const float *restrict gain, float *restrict y,
-    int64_t y_stride, const int stream) {
+/*
+ * rms_norm_512_f32_avx2 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x     f32 [rows, 512]; x_stride elements from row to row
+ *   gain  f32 [512]
+ *   y     f32 [rows, 512], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void rms_norm_512_f32_avx2(int64_t rows, const float *restrict x, int64_t x_stride,
+    const float *restrict gain, float *restrict y, int64_t y_stride) {
+  // Outputs larger than the caches bypass them where their rows are aligned.
+  const int stream = rows >= 2048 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 32 == 0;
   for (int64_t row = 0; row < rows; ++row) {
     const float *x_row = x + row * x_stride;
     float *y_row = y + row * y_stride;
@@ -141,27 +151,7 @@ static inline __attribute__((always_inline)) void rms_norm_512_f32_avx2_rows(int
       }
     }
   }
-}
-
-/*
- * rms_norm_512_f32_avx2 of `rows` rows; with none, nothing is read or written.
- *
- *   x     f32 [rows, 512]; x_stride elements from row to row
- *   gain  f32 [512]
- *   y     f32 [rows, 512], written; y_stride elements from row to row
- *
- * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
- * another parameter. bf16 and f16 elements are passed as their bits.
- */
-void rms_norm_512_f32_avx2(int64_t rows, const float *restrict x, int64_t x_stride,
-    const float *restrict gain, float *restrict y, int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 2048 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 32 == 0) {
-    rms_norm_512_f32_avx2_rows(rows, x, x_stride, gain, y, y_stride, 1);
-    finish_streams();
-  } else {
-    rms_norm_512_f32_avx2_rows(rows, x, x_stride, gain, y, y_stride, 0);
-  }
+  if (stream) finish_streams();
 }
 
 void rms_norm_512_f32_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {

@@ -111,10 +111,20 @@ static inline void prefetch_f32_group(const float *p) {
   }
 }
 
-// All rows, stored past the caches if `stream` is set.
-static inline __attribute__((always_inline)) void rms_norm_768_f32_avx512_rows(int64_t rows,
-    const float *restrict x, int64_t x_stride, const float *restrict gain, float *restrict y,
-    int64_t y_stride, const int stream) {
+/*
+ * rms_norm_768_f32_avx512 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x     f32 [rows, 768]; x_stride elements from row to row
+ *   gain  f32 [768]
+ *   y     f32 [rows, 768], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void rms_norm_768_f32_avx512(int64_t rows, const float *restrict x, int64_t x_stride,
+    const float *restrict gain, float *restrict y, int64_t y_stride) {
+  // Outputs larger than the caches bypass them where their rows are aligned.
+  const int stream = rows >= 1366 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 64 == 0;
   for (int64_t row = 0; row < rows; ++row) {
     const float *x_row = x + row * x_stride;
     float *y_row = y + row * y_stride;
@@ -138,27 +148,7 @@ static inline __attribute__((always_inline)) void rms_norm_768_f32_avx512_rows(i
       }
     }
   }
-}
-
-/*
- * rms_norm_768_f32_avx512 of `rows` rows; with none, nothing is read or written.
- *
- *   x     f32 [rows, 768]; x_stride elements from row to row
- *   gain  f32 [768]
- *   y     f32 [rows, 768], written; y_stride elements from row to row
- *
- * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
- * another parameter. bf16 and f16 elements are passed as their bits.
- */
-void rms_norm_768_f32_avx512(int64_t rows, const float *restrict x, int64_t x_stride,
-    const float *restrict gain, float *restrict y, int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 1366 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 64 == 0) {
-    rms_norm_768_f32_avx512_rows(rows, x, x_stride, gain, y, y_stride, 1);
-    finish_streams();
-  } else {
-    rms_norm_768_f32_avx512_rows(rows, x, x_stride, gain, y, y_stride, 0);
-  }
+  if (stream) finish_streams();
 }
 
 void rms_norm_768_f32_avx512_entry(int64_t rows, void *const *buffers, const int64_t *strides) {

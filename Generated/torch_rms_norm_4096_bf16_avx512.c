@@ -102,24 +102,35 @@ static inline uvec rounded_bf16_bits(vec v) {
   return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
 }
 
+// Two vectors of Float32 to bf16, to nearest, ties to even, by integer arithmetic.
+static inline hpair narrow_bf16_pair_bits(vec low, vec high) {
+  uvec a = rounded_bf16_bits(low);
+  uvec b = rounded_bf16_bits(high);
+  return __builtin_shufflevector((hpair)a, (hpair)b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25,
+      27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
+}
+
+// The same, kept out of the loops that hardly ever need it.
+__attribute__((noinline))
+static inline hpair narrow_bf16_pair_rarely(vec low, vec high) {
+  return narrow_bf16_pair_bits(low, high);
+}
+
 // Two vectors of Float32 to bf16, to nearest, ties to even.
 static inline hpair narrow_bf16_pair(vec low, vec high) {
 #if defined(__AVX512BF16__)
   // The instruction rounds alike but flushes denormals, which take the long way.
   uint16_t flushed = (uint16_t)__builtin_ia32_fpclassps512_mask(low, 0x20, (uint16_t)-1)
       | (uint16_t)__builtin_ia32_fpclassps512_mask(high, 0x20, (uint16_t)-1);
-  if (__builtin_expect(flushed == 0, 1)) {
+  if (__builtin_expect(flushed != 0, 0)) return narrow_bf16_pair_rarely(low, high);
 #if defined(__clang__)
-    return (hpair)__builtin_ia32_cvtne2ps2bf16_512(high, low);
+  return (hpair)__builtin_ia32_cvtne2ps2bf16_512(high, low);
 #else
-    return (hpair)__builtin_ia32_cvtne2ps2bf16_v32hi(high, low);
+  return (hpair)__builtin_ia32_cvtne2ps2bf16_v32hi(high, low);
 #endif
-  }
+#else
+  return narrow_bf16_pair_bits(low, high);
 #endif
-  uvec a = rounded_bf16_bits(low);
-  uvec b = rounded_bf16_bits(high);
-  return __builtin_shufflevector((hpair)a, (hpair)b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23,
-      25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
 }
 
 // a · b + c with one rounding (4 stands for the current one: to nearest).
@@ -187,7 +198,7 @@ static inline void prefetch_u16_group(const uint16_t *p) {
 }
 
 // The rows from `first` on, as many as a tile has.
-static inline __attribute__((always_inline)) void torch_rms_norm_4096_bf16_avx512_tile(int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride, int64_t first, const int stream, const int tile) {
+static inline __attribute__((always_inline)) void torch_rms_norm_4096_bf16_avx512_tile(int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride, int64_t first, int stream, const int tile) {
   float inv_rms[4];
   for (int64_t row = first; row < first + tile; ++row) {
     const uint16_t *x_row = x + row * x_stride;
@@ -222,17 +233,6 @@ static inline __attribute__((always_inline)) void torch_rms_norm_4096_bf16_avx51
   }
 }
 
-// All rows, stored past the caches if `stream` is set.
-static inline __attribute__((always_inline)) void torch_rms_norm_4096_bf16_avx512_rows(int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride, const int stream) {
-  int64_t row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    torch_rms_norm_4096_bf16_avx512_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 4);
-  }
-  for (; row < rows; ++row) {
-    torch_rms_norm_4096_bf16_avx512_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 1);
-  }
-}
-
 /*
  * torch_rms_norm_4096_bf16_avx512 of `rows` rows; with none, nothing is read or written.
  *
@@ -246,12 +246,15 @@ static inline __attribute__((always_inline)) void torch_rms_norm_4096_bf16_avx51
 void torch_rms_norm_4096_bf16_avx512(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
     const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride) {
   // Outputs larger than the caches bypass them where their rows are aligned.
-  if (rows >= 512 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 64 == 0) {
-    torch_rms_norm_4096_bf16_avx512_rows(rows, x, x_stride, gain, y, y_stride, 1);
-    finish_streams();
-  } else {
-    torch_rms_norm_4096_bf16_avx512_rows(rows, x, x_stride, gain, y, y_stride, 0);
+  const int stream = rows >= 512 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 64 == 0;
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    torch_rms_norm_4096_bf16_avx512_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 4);
   }
+  for (; row < rows; ++row) {
+    torch_rms_norm_4096_bf16_avx512_tile(rows, x, x_stride, gain, y, y_stride, row, stream, 1);
+  }
+  if (stream) finish_streams();
 }
 
 void torch_rms_norm_4096_bf16_avx512_entry(int64_t rows, void *const *buffers,

@@ -6,6 +6,10 @@ public enum CallError: Error, Hashable, Sendable, CustomStringConvertible {
   case argumentCount(kernel: String, expected: [String], found: Int)
   /// A parameter was given no tensor.
   case missing(parameter: String)
+  /// A parameter was given twice.
+  case repeated(name: String)
+  /// The number of outputs differs from the number given.
+  case outputCount(kernel: String, expected: [String], found: Int)
   /// A tensor was given that the kernel has no parameter for.
   case unknown(name: String, parameters: [String])
   /// Negative rows, or more than addresses can count.
@@ -29,6 +33,10 @@ public enum CallError: Error, Hashable, Sendable, CustomStringConvertible {
     switch self {
     case .argumentCount(let kernel, let expected, let found):
       "'\(kernel)' takes \(expected.count) tensors (\(expected.joined(separator: ", "))), "
+        + "found \(found)"
+    case .repeated(let name): "the parameter '\(name)' is given twice"
+    case .outputCount(let kernel, let expected, let found):
+      "'\(kernel)' writes \(expected.count) tensors (\(expected.joined(separator: ", "))), "
         + "found \(found)"
     case .missing(let parameter): "no tensor was given for '\(parameter)'"
     case .unknown(let name, let parameters):

@@ -111,37 +111,32 @@ public struct CEmitter {
       kernel: kernel, names: names, streamed: Set(streamed.map(\.pointer.name)))
     let body = statements.lines(kernel.row, depth: kernel.tile > 1 ? 1 : 2)
     names = statements.expressions.names
-    let stream = streamed.isEmpty ? [] : ["const int stream"]
-    let inline = "static inline __attribute__((always_inline)) void"
     var lines: [String] = []
-    let loop: [String]
+    if kernel.tile > 1 { lines += tileFunction(body) + [""] }
+    lines += [contract, prototype(name: symbol, isRestricted: true) + " {"]
+    if !streamed.isEmpty { lines += streamDefinition() }
     if kernel.tile > 1 {
-      let tile = ["int64_t first"] + stream + ["const int tile"]
-      lines += ["// The rows from `first` on, as many as a tile has."]
-      lines += [
-        prototype(name: "\(symbol)_tile", isRestricted: true, prefix: inline, last: tile) + " {"
-      ]
-      lines += kernel.tileScalars.map { "  float \(names($0))[\(kernel.tile)];" }
-      lines += body + ["}", ""]
-      loop = tileLoop()
+      lines += tileLoops()
     } else {
-      loop = ["  for (int64_t row = 0; row < rows; ++row) {"] + body + ["  }", "}"]
+      lines += ["  for (int64_t row = 0; row < rows; ++row) {"] + body + ["  }"]
     }
-    let whole = [contract, prototype(name: symbol, isRestricted: true) + " {"]
-    if streamed.isEmpty {
-      lines += whole + loop
-    } else {
-      let inner = prototype(
-        name: "\(symbol)_rows", isRestricted: true, prefix: inline, last: stream)
-      lines += ["// All rows, stored past the caches if `stream` is set.", inner + " {"] + loop
-      lines += [""] + whole + dispatch() + ["}"]
-    }
-    lines += ["", entryPrototype + " {"] + entryBody() + ["}"]
+    if !streamed.isEmpty { lines += ["  if (stream) finish_streams();"] }
+    lines += ["}", "", entryPrototype + " {"] + entryBody() + ["}"]
     return lines.joined(separator: "\n")
   }
 
+  /// The function for a tile, compiled once for whole tiles and once for single rows.
+  private mutating func tileFunction(_ body: [String]) -> [String] {
+    let head = prototype(
+      name: "\(symbol)_tile", isRestricted: true,
+      prefix: "static inline __attribute__((always_inline)) void",
+      last: ["int64_t first"] + (streamed.isEmpty ? [] : ["int stream"]) + ["const int tile"])
+    return ["// The rows from `first` on, as many as a tile has.", head + " {"]
+      + kernel.tileScalars.map { "  float \(names($0))[\(kernel.tile)];" } + body + ["}"]
+  }
+
   /// Whole tiles, then row by row.
-  private mutating func tileLoop() -> [String] {
+  private mutating func tileLoops() -> [String] {
     let arguments = argumentNames() + ["row"] + (streamed.isEmpty ? [] : ["stream"])
     func call(_ tile: Int) -> [String] {
       CLayout.wrapped(
@@ -151,11 +146,11 @@ public struct CEmitter {
       "  int64_t row = 0;",
       "  for (; row + \(kernel.tile) <= rows; row += \(kernel.tile)) {",
     ]
-    return start + call(kernel.tile) + ["  }", "  for (; row < rows; ++row) {"] + call(1)
-      + ["  }", "}"]
+    return start + call(kernel.tile) + ["  }", "  for (; row < rows; ++row) {"] + call(1) + ["  }"]
   }
 
-  private mutating func dispatch() -> [String] {
+  /// Whether this call's stores bypass the caches.
+  private mutating func streamDefinition() -> [String] {
     let bytes = streamed.map(\.bytesPerRow).reduce(0, +)
     var tests = ["rows >= \(((schedule.streamingBytes ?? 0) + bytes - 1) / bytes)"]
     for output in streamed {
@@ -165,13 +160,8 @@ public struct CEmitter {
         "((uintptr_t)\(name) | (uintptr_t)(\(CNames.stride(of: name)) * \(size))) % "
           + "\(output.alignment(lanes: kernel.lanes)) == 0")
     }
-    let arguments = argumentNames().joined(separator: ", ")
-    var lines = ["  // Outputs larger than the caches bypass them where their rows are aligned."]
-    lines += CLayout.wrapped("if (\(tests.joined(separator: " && "))) {", depth: 1)
-    lines += CLayout.wrapped("\(symbol)_rows(\(arguments), 1);", depth: 2)
-    lines += ["    finish_streams();", "  } else {"]
-    lines += CLayout.wrapped("\(symbol)_rows(\(arguments), 0);", depth: 2)
-    return lines + ["  }"]
+    return ["  // Outputs larger than the caches bypass them where their rows are aligned."]
+      + CLayout.wrapped("const int stream = \(tests.joined(separator: " && "));", depth: 1)
   }
 
   private mutating func argumentNames() -> [String] {

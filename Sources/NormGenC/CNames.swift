@@ -20,7 +20,7 @@ struct CNames {
     self.library = library
     self.taken = CNames.used.union(library.names)
     taken.formUnion([
-      symbol, "\(symbol)_rows", "\(symbol)_tile", "\(symbol)_entry", "i", "p", "block",
+      symbol, "\(symbol)_tile", "\(symbol)_entry", "i", "p", "block",
     ])
     taken.formUnion((0..<8).map { "outer\($0)" })
     for buffer in kernel.buffers {
