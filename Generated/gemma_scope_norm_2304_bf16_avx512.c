@@ -110,8 +110,8 @@ static inline hpair narrow_bf16_pair_bits(vec low, vec high) {
 }
 
 // The same, kept out of the loops that hardly ever need it.
-__attribute__((noinline))
-static inline hpair narrow_bf16_pair_rarely(vec low, vec high) {
+__attribute__((noinline, unused))
+static hpair narrow_bf16_pair_rarely(vec low, vec high) {
   return narrow_bf16_pair_bits(low, high);
 }
 

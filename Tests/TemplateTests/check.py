@@ -2,8 +2,8 @@
 """Checks the templates in Templates/simd and Templates/math, from the root of the repository:
 
 their form (one commented definition a chunk, names used only after they are defined, the same
-functions at least in every SIMD layer), that every compiler found here accepts them without a warning and
-leaves no undefined symbol, and that lanes.c and the elementary functions give the same bits on
+functions at least in every SIMD layer), that every compiler found here accepts them without a
+warning and leaves no undefined symbol, and that lanes.c and the elementary functions give the same bits on
 every target that can run here.
 
 usage: check.py [form] [compile] [run]     (all three by default)
@@ -35,7 +35,7 @@ def fail(text):
 
 
 def chunk_name(chunk):
-    found = re.search(r"^static inline \w+ (\w+)\(", chunk, re.M) \
+    found = re.search(r"^static (?:inline )?\w+ (\w+)\(", chunk, re.M) \
         or re.search(r"^typedef \w+ (\w+) __attribute__", chunk, re.M)
     return found.group(1) if found else None
 
@@ -50,7 +50,7 @@ def check_form():
         names[file] = []
         for chunk in text.rstrip("\n").split("\n\n"):
             name = chunk_name(chunk)
-            definitions = re.findall(r"^(?:static inline|typedef) ", chunk, re.M)
+            definitions = re.findall(r"^(?:static|typedef) ", chunk, re.M)
             if name is None or len(definitions) != 1 or not chunk.startswith("// "):
                 fail(f"{file}: not one commented definition: {chunk.splitlines()[0]}")
             names[file].append(name)
