@@ -1,19 +1,30 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 // A stage imports what stands to its left in the pipeline, never to its right:
 //
 //   IR → DSL → Loops → Schedule → C → JIT → NormGen → Check → CLI
 //
-// Reference and Tensors stand beside the pipeline and import only the IR, so the oracle shares no
-// code with what it judges.
+// Reference, Tensors and Files stand beside the pipeline and import only the IR and one another, so
+// the oracle shares no code with what it judges.
 import Foundation
 import PackageDescription
 
 let llvm = LLVMInstallation.chosen()
 
-let settings: [SwiftSetting] = [
-  .enableUpcomingFeature("ExistentialAny"),
-  .enableUpcomingFeature("InternalImportsByDefault"),
-  .enableUpcomingFeature("MemberImportVisibility"),
+/// Whether warnings are errors: `NORMGEN_STRICT=1`, in CI.
+let isStrict = Context.environment["NORMGEN_STRICT"] == "1"
+
+let settings: [SwiftSetting] =
+  [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+  ] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
+
+/// The facade with all that it exports: named one by one, for a target is compiled again only when
+/// a module that it names has changed.
+let facade: [Target.Dependency] = [
+  "NormGen", "NormGenIR", "NormGenDSL", "NormGenTensors", "NormGenReference", "NormGenLoops",
+  "NormGenSchedule", "NormGenC",
 ]
 
 let package = Package(
@@ -21,6 +32,8 @@ let package = Package(
   products: [
     .library(name: "NormGen", targets: ["NormGen"]),
     .library(name: "NormGenCLI", targets: ["NormGenCLI"]),
+    .library(name: "NormGenKernels", targets: ["NormGenKernels"]),
+    .library(name: "NormGenFiles", targets: ["NormGenFiles"]),
     .executable(name: "normgen", targets: ["NormGenMain"]),
   ],
   dependencies: [
@@ -30,6 +43,12 @@ let package = Package(
     .target(name: "NormGenIR", swiftSettings: settings),
     .target(name: "NormGenDSL", dependencies: ["NormGenIR"], swiftSettings: settings),
     .target(name: "NormGenTensors", dependencies: ["NormGenIR"], swiftSettings: settings),
+    .target(
+      name: "NormGenFiles", dependencies: ["NormGenIR", "NormGenTensors"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "NormGenFilesTests", dependencies: ["NormGenFiles", "NormGenIR", "NormGenTensors"],
+      swiftSettings: settings),
     .target(
       name: "NormGenReference", dependencies: ["NormGenIR", "NormGenTensors"],
       swiftSettings: settings),
@@ -50,7 +69,8 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "CNormGenClang",
-      cxxSettings: llvm.cxxSettings, linkerSettings: llvm.linkerSettings),
+      cxxSettings: llvm.cxxSettings + (isStrict ? [.treatAllWarnings(as: .error)] : []),
+      linkerSettings: llvm.linkerSettings),
     .target(name: "NormGenJIT", dependencies: ["CNormGenClang"], swiftSettings: settings),
     .testTarget(name: "NormGenJITTests", dependencies: ["NormGenJIT"], swiftSettings: settings),
     .target(
@@ -63,17 +83,29 @@ let package = Package(
       ],
       swiftSettings: settings),
     .target(
-      name: "NormGenCheck", dependencies: ["NormGen", "NormGenEmulation"],
+      name: "NormGenCheck", dependencies: facade + ["NormGenEmulation"],
       swiftSettings: settings),
+    .target(name: "NormGenMeasure", dependencies: facade, swiftSettings: settings),
     .target(
       name: "NormGenCLI",
-      dependencies: [
-        "NormGen", "NormGenCheck",
+      dependencies: facade + [
+        "NormGenCheck", "NormGenFiles", "NormGenMeasure",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
     .executableTarget(
       name: "NormGenMain", dependencies: ["NormGenCLI"], swiftSettings: settings),
+    // The committed kernels: plain C that depends on nothing here.
+    .target(
+      name: "NormGenKernels", path: "Generated", exclude: ["CATALOG.txt"],
+      cSettings: isStrict ? [.treatAllWarnings(as: .error)] : []),
+    .testTarget(
+      name: "NormGenPlanTests", dependencies: ["NormGen", "NormGenSchedule"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "NormGenCLITests",
+      dependencies: ["NormGen", "NormGenCLI", "NormGenFiles", "NormGenKernels"],
+      swiftSettings: settings),
     .testTarget(
       name: "NormGenEmulationTests", dependencies: ["NormGenEmulation"], swiftSettings: settings),
     .target(

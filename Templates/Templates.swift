@@ -17,6 +17,7 @@ extension TemplateFile {
     TemplateFile(path: "math/erf.h.in", bytes: PackageResources.erf_h_in),
     TemplateFile(path: "math/sigmoid.h.in", bytes: PackageResources.sigmoid_h_in),
     TemplateFile(path: "math/put.h.in", bytes: PackageResources.put_h_in),
+    TemplateFile(path: "math/prefetch.h.in", bytes: PackageResources.prefetch_h_in),
   ]
 
   /// An emitted source file.

@@ -7,7 +7,7 @@ import pathlib
 import re
 import sys
 
-MATH = ["order", "storage", "exp", "log", "tanh", "sigmoid", "erf"]
+MATH = ["order", "storage", "exp", "log", "tanh", "sigmoid", "erf", "put", "prefetch"]
 
 
 def main():

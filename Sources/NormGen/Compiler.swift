@@ -34,6 +34,8 @@ public struct Compiler: Sendable {
   public var schedule: Schedule?
   /// The command that emitted files name for emitting them again; nil names the kernel.
   public var command: String?
+  /// Where compiled objects are kept between processes.
+  public var cache: ObjectCache = .standard
   /// Debugging switches.
   public var trace: CompilerTrace
 
@@ -41,12 +43,16 @@ public struct Compiler: Sendable {
   ///
   /// - Throws: ``CompilerError`` when `NORMGEN_TARGET` names no target.
   public init(trace: CompilerTrace = .fromEnvironment()) throws(CompilerError) {
-    var target = HostCPU.current.bestTarget
-    if let name = trace.target {
-      guard let named = Target.named(name) else { throw .unknownTarget(name) }
-      target = named
-    }
-    self.init(target: target, trace: trace)
+    self.init(target: try Compiler.target(named: trace.target ?? "host"), trace: trace)
+  }
+
+  /// The target called `name`; `host` is the most capable that runs here.
+  ///
+  /// - Throws: ``CompilerError/unknownTarget(_:)``.
+  public static func target(named name: String) throws(CompilerError) -> Target {
+    if name == "host" { return HostCPU.current.bestTarget }
+    guard let target = Target.named(name) else { throw .unknownTarget(name) }
+    return target
   }
 
   /// A compiler for a target.
@@ -68,18 +74,12 @@ public struct Compiler: Sendable {
     do {
       if trace.verifies { try GraphVerifier.verify(graph) }
     } catch { throw .graph(error) }
-    let region: Region
+    let region = try plan(graph)
     let schedule: Schedule
     let loops: LoopKernel
     do throws(PlanError) {
-      // One region is one function; the planner refuses what it can't fuse into one.
-      let regions = try FusionPlanner.regions(of: graph)
-      guard let only = regions.first, regions.count == 1 else {
-        throw PlanError(kernel: graph.name, message: "it falls into \(regions.count) regions")
-      }
-      region = only
       let strategy = try chosenStrategy(for: region)
-      var chosen = self.schedule ?? Schedule()
+      var chosen = self.schedule ?? strategy.schedule(for: region, target: target)
       chosen.strategy = strategy.name
       schedule = chosen
       loops = try strategy.lowered(region, schedule: schedule, target: target)
@@ -95,6 +95,23 @@ public struct Compiler: Sendable {
         graph: graph, region: region, target: target, schedule: schedule, loops: loops,
         source: source)
     } catch { throw .template(error) }
+  }
+
+  /// The region that becomes the kernel's function.
+  private func plan(_ graph: Graph) throws(CompilerError) -> Region {
+    let region: Region
+    do throws(PlanError) {
+      // One region is one function; the planner refuses what it can't fuse into one.
+      let regions = try FusionPlanner.regions(of: graph)
+      guard let only = regions.first, regions.count == 1 else {
+        throw PlanError(kernel: graph.name, message: "it falls into \(regions.count) regions")
+      }
+      region = only
+    } catch { throw .plan(error) }
+    do {
+      if trace.verifies { try RegionVerifier.verify(region) }
+    } catch { throw .region(error) }
+    return region
   }
 
   private func chosenStrategy(for region: Region) throws(PlanError) -> any Strategy {
@@ -142,7 +159,7 @@ public struct Compiler: Sendable {
       let options = Compiler.options(for: lowering.target)
       let key = try KernelCache.Key(
         source: text, fileName: fileName, options: options, session: session)
-      let cached = try KernelCache.standard().object(for: key) { () throws(JITError) in
+      let cached = try cache.kernelCache.object(for: key) { () throws(JITError) in
         try session.object(source: text, fileName: fileName, options: options)
       }
       if let directory = trace.keepDirectory {
@@ -192,9 +209,11 @@ public struct Compiler: Sendable {
   /// How kernels are compiled; none of the options may change a bit of a result.
   static func options(for target: Target) -> CompileOptions {
     let isForeign = target.architecture.map { $0 != HostCPU.current.architecture } ?? false
+    let optional = target.optionalFeatures.filter { HostCPU.current.features.contains($0.name) }
+      .map(\.compilerArgument)
     return CompileOptions(
       triple: isForeign ? target.architecture.map { "\($0)-linux-gnu" } : nil,
-      arguments: ["-std=c11", "-O3"] + target.compilerArguments + [
+      arguments: ["-std=c11", "-O3"] + target.compilerArguments + optional + [
         "-fno-math-errno", "-ffp-contract=off",
       ])
   }

@@ -10,6 +10,8 @@ public enum CompilerError: Error, Sendable, CustomStringConvertible {
   case graph(GraphError)
   /// The kernel can't be planned.
   case plan(PlanError)
+  /// The planner made a wrong region: a defect of the planner.
+  case region(RegionError)
   /// A strategy made wrong loops: a defect of the strategy.
   case loops(LoopError)
   /// A template does not fit the emitter: a defect of either.
@@ -25,6 +27,7 @@ public enum CompilerError: Error, Sendable, CustomStringConvertible {
     switch self {
     case .graph(let error): error.description
     case .plan(let error): error.description
+    case .region(let error): error.description
     case .loops(let error): error.description
     case .template(let error): error.description
     case .jit(let error): String(describing: error)

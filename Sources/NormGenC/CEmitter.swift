@@ -40,7 +40,8 @@ public struct CEmitter {
     self.library = try SupportLibrary.of(target: target.name)
     self.symbol = "\(kernel.name)_\(target.name)"
     self.names = CNames(kernel: kernel, symbol: symbol, library: library)
-    self.streamed = schedule.streamingBytes == nil ? [] : StreamedOutput.all(of: kernel)
+    let streams = target.hasStreamingStores && schedule.streamingBytes != nil
+    self.streamed = streams ? StreamedOutput.all(of: kernel) : []
   }
 
   private mutating func source(command: String) throws(TemplateError) -> CSource {
@@ -104,21 +105,48 @@ public struct CEmitter {
   private mutating func function() -> String {
     var statements = CStatements(
       kernel: kernel, names: names, streamed: Set(streamed.map(\.pointer.name)))
-    let body = statements.lines(kernel.row, depth: 2)
+    let body = statements.lines(kernel.row, depth: kernel.tile > 1 ? 1 : 2)
     names = statements.expressions.names
-    let loop = ["  for (int64_t row = 0; row < rows; ++row) {"] + body + ["  }", "}"]
+    let stream = streamed.isEmpty ? [] : ["const int stream"]
+    let inline = "static inline __attribute__((always_inline)) void"
     var lines: [String] = []
+    let loop: [String]
+    if kernel.tile > 1 {
+      let tile = ["int64_t first"] + stream + ["const int tile"]
+      lines += [
+        prototype(name: "\(symbol)_tile", isRestricted: true, prefix: inline, last: tile) + " {"
+      ]
+      lines += kernel.tileScalars.map { "  float \(names($0))[\(kernel.tile)];" }
+      lines += body + ["}", ""]
+      loop = tileLoop()
+    } else {
+      loop = ["  for (int64_t row = 0; row < rows; ++row) {"] + body + ["  }", "}"]
+    }
     if streamed.isEmpty {
       lines += [prototype(name: symbol, isRestricted: true) + " {"] + loop
     } else {
       let inner = prototype(
-        name: "\(symbol)_rows", isRestricted: true,
-        prefix: "static inline __attribute__((always_inline)) void", last: "const int stream")
+        name: "\(symbol)_rows", isRestricted: true, prefix: inline, last: stream)
       lines += [inner + " {"] + loop + [""]
       lines += [prototype(name: symbol, isRestricted: true) + " {"] + dispatch() + ["}"]
     }
     lines += ["", entryPrototype + " {"] + entryBody() + ["}"]
     return lines.joined(separator: "\n")
+  }
+
+  /// Whole tiles, then row by row.
+  private mutating func tileLoop() -> [String] {
+    let arguments = argumentNames() + ["row"] + (streamed.isEmpty ? [] : ["stream"])
+    func call(_ tile: Int) -> [String] {
+      CLayout.wrapped(
+        "\(symbol)_tile(\((arguments + ["\(tile)"]).joined(separator: ", ")));", depth: 2)
+    }
+    let start = [
+      "  int64_t row = 0;",
+      "  for (; row + \(kernel.tile) <= rows; row += \(kernel.tile)) {",
+    ]
+    return start + call(kernel.tile) + ["  }", "  for (; row < rows; ++row) {"] + call(1)
+      + ["  }", "}"]
   }
 
   private mutating func dispatch() -> [String] {
@@ -129,13 +157,13 @@ public struct CEmitter {
       let size = output.buffer.storage.byteCount
       tests.append(
         "((uintptr_t)\(name) | (uintptr_t)(\(CNames.stride(of: name)) * \(size))) % "
-          + "\(kernel.lanes * size) == 0")
+          + "\(output.alignment(lanes: kernel.lanes)) == 0")
     }
     let arguments = argumentNames().joined(separator: ", ")
     var lines = ["  // Outputs larger than the caches bypass them where their rows are aligned."]
     lines += CLayout.wrapped("if (\(tests.joined(separator: " && "))) {", depth: 1)
     lines += CLayout.wrapped("\(symbol)_rows(\(arguments), 1);", depth: 2)
-    lines += ["    stream_end();", "  } else {"]
+    lines += ["    finish_streams();", "  } else {"]
     lines += CLayout.wrapped("\(symbol)_rows(\(arguments), 0);", depth: 2)
     return lines + ["  }"]
   }
@@ -151,7 +179,7 @@ public struct CEmitter {
   }
 
   private mutating func prototype(
-    name: String, isRestricted: Bool, prefix: String = "void", last: String? = nil
+    name: String, isRestricted: Bool, prefix: String = "void", last: [String] = []
   ) -> String {
     var parameters = ["int64_t rows"]
     for buffer in kernel.buffers {
@@ -160,7 +188,7 @@ public struct CEmitter {
       parameters.append("\(type)*\(isRestricted ? "restrict " : "")\(parameter)")
       if buffer.shape.hasRows { parameters.append("int64_t \(CNames.stride(of: parameter))") }
     }
-    if let last { parameters.append(last) }
+    parameters += last
     let text = "\(prefix) \(name)(\(parameters.joined(separator: ", ")))"
     return CLayout.wrapped(text, depth: 0).joined(separator: "\n")
   }

@@ -4,6 +4,8 @@ import NormGenLoops
 /// Prints loop expressions as C with as few parentheses as its precedence allows.
 struct CExpression {
   var names: CNames
+  /// The scalars and groups that each row of a tile has one of.
+  let tileNames: Set<String>
 
   /// How tightly an expression binds.
   enum Precedence: Int, Comparable {
@@ -45,6 +47,11 @@ struct CExpression {
     }
   }
 
+  /// A name, or the current row's element if a tile has several.
+  mutating func element(_ name: String) -> String {
+    names(name) + (tileNames.contains(name) ? "[row - first]" : "")
+  }
+
   // MARK: Values
 
   /// The expression as C.
@@ -58,7 +65,7 @@ struct CExpression {
   private mutating func print(_ expression: LoopExpr) -> Printed {
     switch expression {
     case .vector(let name), .scalar(let name):
-      return (names(name), .atom)
+      return (element(name), .atom)
     case .constant(let value):
       return (CExpression.literal(value), value.sign == .minus ? .prefix : .atom)
     case .load(let pointer, let index, let lanes):

@@ -10,7 +10,8 @@ struct CNames {
 
   /// Names that every emitted file uses itself.
   private static let used: Set<String> = [
-    "rows", "row", "stream", "buffers", "strides", "int64_t", "uint16_t", "uint32_t", "int32_t",
+    "rows", "row", "next", "first", "tile", "stream", "buffers", "strides", "int64_t", "uint16_t",
+    "uint32_t", "int32_t",
     "uintptr_t", "size_t", "ptrdiff_t", "NULL", "offsetof", "main", "errno", "linux", "unix",
     "i386", "INT64_C",
   ]
@@ -19,7 +20,7 @@ struct CNames {
     self.library = library
     self.taken = CNames.used.union(library.names)
     taken.formUnion([
-      symbol, "\(symbol)_rows", "\(symbol)_entry", "i", "p", "block",
+      symbol, "\(symbol)_rows", "\(symbol)_tile", "\(symbol)_entry", "i", "p", "block",
     ])
     taken.formUnion((0..<8).map { "outer\($0)" })
     for buffer in kernel.buffers {

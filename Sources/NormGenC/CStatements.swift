@@ -12,7 +12,8 @@ struct CStatements {
   init(kernel: LoopKernel, names: CNames, streamed: Set<String>) {
     self.kernel = kernel
     self.streamed = streamed
-    self.expressions = CExpression(names: names)
+    self.expressions = CExpression(
+      names: names, tileNames: kernel.tileGroups.union(kernel.tileScalars))
   }
 
   /// The statements as lines, indented by `depth` steps.
@@ -47,7 +48,8 @@ struct CStatements {
     case .define(let name, let expression):
       let type = expression.isVector ? "vec" : "float"
       let value = expressions.text(expression)
-      add("const \(type) \(expressions.names(name)) = \(value);", depth)
+      let isTile = kernel.tileScalars.contains(name)
+      add("\(isTile ? "" : "const \(type) ")\(expressions.element(name)) = \(value);", depth)
     case .variable(let name, let expression):
       add("float \(expressions.names(name)) = \(expressions.text(expression));", depth)
     case .assign(let name, let expression):
@@ -68,6 +70,30 @@ struct CStatements {
       accumulate(name, slot, reduction, terms, laneCount, depth)
     case .store(let pointer, let index, let expression, let laneCount):
       store(pointer, index, expression, laneCount, depth)
+    case .group(let name):
+      let count = Partials.vectors(lanes: kernel.lanes)
+      let tile = kernel.tileGroups.contains(name) ? "[\(kernel.tile)]" : ""
+      add("vec \(expressions.names(name))\(tile)[\(count)];", depth)
+    case .setGroup(let name, let slot, let expression):
+      let value = expressions.vectorText(expression)
+      add("\(expressions.element(name))[\(expressions.text(slot))] = \(value);", depth)
+    case .storeGroup(let pointer, let index, let name):
+      let place = expressions.address(pointer, index)
+      let isStreamed = streamed.contains(pointer.name)
+      let function = "\(isStreamed ? "put" : "store")_\(pointer.storage.rawValue)_group"
+      let last = isStreamed ? ", stream" : ""
+      add("\(function)(\(place), \(expressions.element(name))\(last));", depth)
+    case .rows(let body):
+      add("for (int64_t row = first; row < first + tile; ++row) {", depth)
+      append(body, depth: depth + 1)
+      add("}", depth)
+    case .nextRow:
+      let after = kernel.tile > 1 ? "row + tile" : "row + 1"
+      add("const int64_t next = \(after) < rows ? \(after) : row;", depth)
+    case .prefetch(let pointer, let index):
+      let place = expressions.address(pointer, index)
+      let kind = pointer.storage == .f32 ? "f32" : "u16"
+      add("prefetch_\(kind)_group(\(place));", depth)
     case .storeScalar(let pointer, let index, let expression):
       let place = "\(expressions.names(pointer.name))[\(expressions.text(index))]"
       let value = expressions.text(expression)

@@ -11,17 +11,29 @@ public struct LoopKernel: Hashable, Sendable {
   public let buffers: [Buffer]
   /// Float32 lanes of a vector.
   public let lanes: Int
-  /// What is done for one index of `rows`, under the loop over rows.
+  /// What is done for one index of `rows`, or for one tile, under the loop over rows.
   public let row: [Stmt]
+  /// The number of rows that are handled together; what is left over is handled row by row.
+  public let tile: Int
+  /// The scalars that every row of a tile has one of, in the order in which they are set.
+  public let tileScalars: [String]
+  /// The groups that every row of a tile has one of.
+  public let tileGroups: Set<String>
   /// The schedule in words, for the head of the emitted file and `explain`.
   public let summary: [String]
 
   /// Creates a kernel without checking it; see ``LoopVerifier``.
-  public init(name: String, buffers: [Buffer], lanes: Int, row: [Stmt], summary: [String]) {
+  public init(
+    name: String, buffers: [Buffer], lanes: Int, row: [Stmt], tile: Int = 1,
+    tileScalars: [String] = [], tileGroups: Set<String> = [], summary: [String]
+  ) {
     self.name = name
     self.buffers = buffers
     self.lanes = lanes
     self.row = row
+    self.tile = tile
+    self.tileScalars = tileScalars
+    self.tileGroups = tileGroups
     self.summary = summary
   }
 }
@@ -79,6 +91,7 @@ public indirect enum Index: Hashable, Sendable {
     case (.constant(0), _): right
     case (_, .constant(0)): left
     case (.constant(let a), .constant(let b)): .constant(a + b)
+    case (_, .sum(let first, let second)): left + first + second
     default: .sum(left, right)
     }
   }
@@ -151,12 +164,24 @@ public indirect enum Stmt: Hashable, Sendable {
   case assign(String, LoopExpr)
   /// A half-open loop: `index` from `from` while below `to`, by `step`.
   case loop(index: String, from: Index, to: Index, step: Int, body: [Stmt])
+  /// Statements for each row of a tile.
+  case rows([Stmt])
   /// Statements with names of their own, under a sentence for the reader.
   case block(String, [Stmt])
   /// Adds one vector of terms to the partials of `slot`; two terms are multiplied and fused.
   case accumulate(partials: String, slot: Index, Reduction, terms: [LoopExpr], Lanes)
   /// Stores a vector, rounding to the pointer's type.
   case store(Pointer, at: Index, LoopExpr, Lanes)
+  /// The 64 values of a row from one multiple of 64 to the next, a vector a slot.
+  case group(String)
+  /// A slot's value in a group.
+  case setGroup(String, slot: Index, LoopExpr)
+  /// Stores a whole group, rounding to the pointer's type.
+  case storeGroup(Pointer, at: Index, String)
+  /// The index `next`: the row that is handled after this one, or this one if there is none.
+  case nextRow
+  /// Asks for 64 elements to come closer.
+  case prefetch(Pointer, at: Index)
   /// Stores one element, rounding to the pointer's type.
   case storeScalar(Pointer, at: Index, LoopExpr)
 }

@@ -9,7 +9,8 @@ public enum LoopPrinter {
       "\(buffer.isOutput ? "out " : "")\(buffer.name): \(buffer.storage.rawValue)\(buffer.shape)"
     }
     lines.append("loops \(kernel.name)(\(parameters.joined(separator: ", ")))")
-    lines.append("for row in 0..<rows  # \(kernel.lanes) lanes")
+    let step = kernel.tile > 1 ? " by tiles of \(kernel.tile)" : ""
+    lines.append("for row in 0..<rows\(step)  # \(kernel.lanes) lanes")
     append(kernel.row, depth: 1, to: &lines)
     return lines.joined(separator: "\n") + "\n"
   }
@@ -46,6 +47,17 @@ public enum LoopPrinter {
       case .store(let pointer, let index, let expression, let lanes):
         lines.append(
           indent + "\(pointer.name)[\(text(index))...] = \(text(expression))\(text(lanes))")
+      case .group(let name): lines.append(indent + "group \(name)")
+      case .setGroup(let name, let slot, let expression):
+        lines.append(indent + "\(name)[\(text(slot))] = \(text(expression))")
+      case .storeGroup(let pointer, let index, let name):
+        lines.append(indent + "\(pointer.name)[\(text(index))...] = group \(name)")
+      case .rows(let body):
+        lines.append(indent + "for row in tile")
+        append(body, depth: depth + 1, to: &lines)
+      case .nextRow: lines.append(indent + "next = the row after this one, if any")
+      case .prefetch(let pointer, let index):
+        lines.append(indent + "prefetch \(pointer.name)[\(text(index))...]")
       case .storeScalar(let pointer, let index, let expression):
         lines.append(indent + "\(pointer.name)[\(text(index))] = \(text(expression))")
       }

@@ -29,6 +29,8 @@ public struct LoopVerifier {
   private var scalars: Set<String> = []
   private var variables: Set<String> = []
   private var partials: [String: Reduction] = [:]
+  /// The slots of each group that have a value.
+  private var groups: [String: Set<Int>] = [:]
   private var indices: [String: Int] = ["row": 0]
 
   /// Verifies `kernel`.
@@ -71,7 +73,10 @@ public struct LoopVerifier {
   private mutating func runScope(_ statements: [Stmt]) throws(LoopError) {
     let outer = (vectors, scalars, partials)
     try run(statements)
+    // A tile's scalars outlive the row that sets them.
+    let kept = scalars.intersection(kernel.tileScalars)
     (vectors, scalars, partials) = outer
+    scalars.formUnion(kept)
   }
 
   private func checkFresh(_ name: String) throws(LoopError) {
@@ -121,6 +126,9 @@ public struct LoopVerifier {
         try runScope(body)
       }
       indices[index] = nil
+    case .rows(let body):
+      guard kernel.tile > 1 else { throw error("rows of a tile in a kernel without tiles") }
+      try runScope(body)
     case .block(_, let body):
       try runScope(body)
     case .accumulate(let name, let slot, let reduction, let terms, let lanes):
@@ -134,6 +142,22 @@ public struct LoopVerifier {
       try check(expression)
       try check(lanes)
       try write(pointer, try value(index), count(lanes))
+    case .group(let name):
+      groups[name] = []
+    case .setGroup(let name, let slot, let expression):
+      try check(expression)
+      guard groups[name] != nil else { throw error("no group is named '\(name)'") }
+      let position = try value(slot)
+      groups[name]?.insert(position)
+    case .storeGroup(let pointer, let index, let name):
+      guard groups[name] == Set(0..<Partials.vectors(lanes: kernel.lanes)) else {
+        throw error("the group '\(name)' is stored before all its slots have a value")
+      }
+      try write(pointer, try value(index), SumOrder.partials)
+    case .nextRow:
+      indices["next"] = 0
+    case .prefetch(let pointer, let index):
+      try access(pointer, try value(index), 1)
     case .storeScalar(let pointer, let index, let expression):
       try check(expression)
       guard !expression.isVector else { throw error("a vector is stored as one element") }

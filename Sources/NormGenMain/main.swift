@@ -1,3 +1,3 @@
 import NormGenCLI
 
-NormGenCommand.main()
+NormGenCommandLine.main()

@@ -24,10 +24,7 @@ public struct Materialization: Hashable, Sendable {
   static let longestScratchRow = 16384
 
   /// Decides for every value that more than one pass needs.
-  ///
-  /// With `keepsInputs` whatever needs no statistic is kept as well, which pays for rows of a few
-  /// vectors.
-  public init(region: Region, keepsInputs: Bool) {
+  public init(region: Region) {
     let graph = region.graph
     let passes = region.passes.indices
     var sources = [[ValueID: Source]](repeating: [:], count: passes.count)
@@ -49,7 +46,7 @@ public struct Materialization: Hashable, Sendable {
           if let output, output.pass < pass, cost > 2.5 {
             source = .output(output.index)
           } else if coversRow, region.rowExtent <= Materialization.longestScratchRow,
-            cost >= 6 || (keepsInputs && region.levels[id.index] == 0)
+            cost >= 6
           {
             source = .scratch
           }

@@ -17,7 +17,8 @@ extension RowLowering {
   /// The loops of a pass, with the scalars before it and its statistics after it.
   mutating func statements(ofPass pass: Int) -> [Stmt] {
     let plan = region.passes[pass]
-    var statements: [Stmt] = scalarStatements(beforePass: pass)
+    // Before the last pass over a tile they are set already, row by row.
+    var statements: [Stmt] = isInTile ? [] : scalarStatements(beforePass: pass)
     let stores =
       plan.stores.map { Item(kind: .store($0), extent: region.rowExtent) }
       + materialization.scratchStores[pass].map {
@@ -134,15 +135,10 @@ extension RowLowering {
 
   // MARK: Loops
 
-  private func plainLoops(_ items: [Item], pass: Int) -> [Stmt] {
+  /// A pass without statistics: the row by groups of 64, then what is left.
+  private mutating func plainLoops(_ items: [Item], pass: Int) -> [Stmt] {
     let whole = region.rowExtent / lanes * lanes
-    var statements: [Stmt] = []
-    if whole > 0 {
-      statements.append(
-        .loop(
-          index: "i", from: .constant(0), to: .constant(whole), step: lanes,
-          body: body(items, at: .variable("i"), slot: .constant(0), pass: pass, remaining: nil)))
-    }
+    var statements = vectors(items, base: .constant(0), from: 0, to: whole, pass: pass)
     if whole < region.rowExtent {
       statements += [
         straight(
@@ -154,7 +150,7 @@ extension RowLowering {
   }
 
   /// One block of the canonical order, from `from` to `to`; a repeated block counts from `base`.
-  private func block(
+  private mutating func block(
     _ items: [Item], base: Index, from: Int, to: Int, pass: Int, isRepeated: Bool = false
   ) -> [Stmt] {
     var statements: [Stmt] = []
@@ -197,7 +193,7 @@ extension RowLowering {
   }
 
   /// Whole vectors of elements from..<to: up to a multiple of 64, then by 64, then the rest.
-  private func vectors(
+  private mutating func vectors(
     _ items: [Item], base: Index, from: Int, to: Int, pass: Int
   ) -> [Stmt] {
     guard from < to else { return [] }
@@ -211,12 +207,13 @@ extension RowLowering {
     }
     let groups = (to - cursor) / group
     if groups > 1 {
+      let prefetches = prefetches(in: pass, at: .variable("i"))
       let inner = slots(
         items, base: .variable("i"), range: 0..<Partials.vectors(lanes: lanes), pass: pass)
       statements.append(
         .loop(
           index: "i", from: base + .constant(cursor),
-          to: base + .constant(cursor + groups * group), step: group, body: inner))
+          to: base + .constant(cursor + groups * group), step: group, body: prefetches + inner))
       cursor += groups * group
     } else if groups == 1 {
       statements += partialGroup(items, base: base, from: cursor, to: cursor + group, pass: pass)
@@ -228,7 +225,7 @@ extension RowLowering {
     return statements
   }
 
-  private func partialGroup(
+  private mutating func partialGroup(
     _ items: [Item], base: Index, from: Int, to: Int, pass: Int
   ) -> [Stmt] {
     let start = from / SumOrder.partials * SumOrder.partials
@@ -245,20 +242,47 @@ extension RowLowering {
     return slots(items, base: base + .constant(start), range: first..<end, pass: pass)
   }
 
-  private func slots(
+  private mutating func slots(
     _ items: [Item], base: Index, range: Range<Int>, pass: Int
   ) -> [Stmt] {
     let index = base + .variable("p") * .constant(lanes)
-    return [
-      .loop(
-        index: "p", from: .constant(range.lowerBound), to: .constant(range.upperBound), step: 1,
-        body: body(items, at: index, slot: .variable("p"), pass: pass, remaining: nil))
-    ]
+    let isWhole = range == 0..<Partials.vectors(lanes: lanes)
+    let groups = isWhole ? groupedStores(items) : [:]
+    let loop = Stmt.loop(
+      index: "p", from: .constant(range.lowerBound), to: .constant(range.upperBound), step: 1,
+      body: body(
+        items, at: index, slot: .variable("p"), pass: pass, remaining: nil, groups: groups))
+    let ordered = groups.sorted { $0.key < $1.key }
+    let stores = ordered.map { output, group -> Stmt in
+      let place = outputPlace(output, at: base)
+      return .storeGroup(place.pointer, at: place.index, group)
+    }
+    guard isInTile, !stores.isEmpty else {
+      return ordered.map { .group($0.value) } + [loop] + stores
+    }
+    tileGroups.formUnion(groups.values)
+    return ordered.map { .group($0.value) } + [loop, .rows(stores)]
+  }
+
+  /// The outputs that are stored 64 elements at once, and the names of their groups: rounding two
+  /// vectors to bf16 together takes half the instructions.
+  private func groupedStores(_ items: [Item]) -> [Int: String] {
+    guard target.pairsHalfStores else { return [:] }
+    var local = names
+    var groups: [Int: String] = [:]
+    for item in items {
+      guard case .store(let output) = item.kind, outputPointers[output].storage == .bf16 else {
+        continue
+      }
+      groups[output] = local.fresh("\(graph.outputs[output].name)_group")
+    }
+    return groups
   }
 
   /// The work on one vector; `remaining` is its first element if the row or an item may end in it.
   private func body(
-    _ items: [Item], at index: Index, slot: Index, pass: Int, remaining element: Int?
+    _ items: [Item], at index: Index, slot: Index, pass: Int, remaining element: Int?,
+    groups: [Int: String] = [:]
   ) -> [Stmt] {
     func reach(_ extent: Int) -> Lanes {
       guard let element, extent - element < lanes else { return .all }
@@ -284,18 +308,44 @@ extension RowLowering {
       case .store(let output):
         var value = vector.expression(graph.outputs[output].value)
         // The store rounds to its type anyway, and rounding twice to one type is rounding once.
-        if case .rounded(outputPointers[output].storage, let unrounded) = value {
+        let place = outputPlace(output, at: index)
+        if case .rounded(place.pointer.storage, let unrounded) = value {
           value = unrounded
         }
+        if let group = groups[output] {
+          vector.statements.append(.setGroup(group, slot: slot, value))
+          continue
+        }
         vector.statements.append(
-          .store(outputPointers[output], at: index, value, reach(item.extent)))
+          .store(place.pointer, at: place.index, value, reach(item.extent)))
       case .scratch(let id):
         guard let pointer = scratchPointers[id] else { continue }
         let value = vector.expression(id)
         vector.statements.append(.store(pointer, at: index, value, reach(item.extent)))
       }
     }
-    return vector.statements
+    guard isInTile else { return vector.statements }
+    return vector.shared + [.rows(vector.statements)]
+  }
+
+  /// Where an element of an output lies: in its current row, or counted from its first.
+  func outputPlace(_ output: Int, at index: Index) -> (pointer: Pointer, index: Index) {
+    guard isInTile else { return (outputPointers[output], index) }
+    let stored = graph.outputs[output]
+    return (
+      Pointer(name: stored.name, storage: stored.storage),
+      .variable("row") * .stride(stored.name) + index
+    )
+  }
+
+  /// Where an element of an input lies.
+  func inputPlace(_ id: ValueID, at index: Index) -> (pointer: Pointer, index: Index) {
+    let pointer = inputPointers[id] ?? Pointer(name: "", storage: .f32)
+    guard isInTile, graph[id].shape.hasRows, case .input(let name, let storage) = graph[id].op
+    else { return (pointer, index) }
+    return (
+      Pointer(name: name, storage: storage), .variable("row") * .stride(name) + index
+    )
   }
 }
 
@@ -306,6 +356,8 @@ private struct VectorBody {
   let index: Index
   let loadLanes: Lanes
   var statements: [Stmt] = []
+  /// What all rows of a tile share.
+  var shared: [Stmt] = []
   private var expressions: [ValueID: LoopExpr] = [:]
   private var useCounts: [ValueID: Int] = [:]
   private var names: NameAllocator
@@ -340,15 +392,16 @@ private struct VectorBody {
     let definition: LoopExpr
     switch source(id) {
     case .output(let output):
-      definition = .load(lowering.outputPointers[output], at: index, loadLanes)
+      let place = lowering.outputPlace(output, at: index)
+      definition = .load(place.pointer, at: place.index, loadLanes)
     case .scratch:
       let pointer = lowering.scratchPointers[id] ?? Pointer(name: "", storage: .f32)
       definition = .load(pointer, at: index, loadLanes)
     case .computed:
       switch node.op {
       case .input:
-        let pointer = lowering.inputPointers[id] ?? Pointer(name: "", storage: .f32)
-        definition = .load(pointer, at: index, loadLanes)
+        let place = lowering.inputPlace(id, at: index)
+        definition = .load(place.pointer, at: place.index, loadLanes)
       case .elementwise(let op):
         definition = .apply(op, node.operands.map { expression($0) })
       case .convert(let type):
@@ -360,12 +413,16 @@ private struct VectorBody {
       }
     }
     let isNamed = node.name != nil && !lowering.graph.outputs.contains { $0.value == id }
-    guard (useCounts[id] ?? 0) > 1 || isNamed else {
+    guard (useCounts[id] ?? 0) > 1 || isNamed || lowering.isShared(id) else {
       expressions[id] = definition
       return definition
     }
     let name = names.fresh("\(lowering.label(of: id))_i")
-    statements.append(.define(name, definition))
+    if lowering.isShared(id) {
+      shared.append(.define(name, definition))
+    } else {
+      statements.append(.define(name, definition))
+    }
     expressions[id] = .vector(name)
     return .vector(name)
   }

@@ -5,7 +5,6 @@ import NormGenLoops
 struct RowLowering {
   let region: Region
   let target: Target
-  let keepsRowResident: Bool
   let materialization: Materialization
   var names = NameAllocator()
   /// The names of the scalars that are defined already.
@@ -15,12 +14,22 @@ struct RowLowering {
   var outputPointers: [Pointer] = []
   var scratchPointers: [ValueID: Pointer] = [:]
   var buffers: [Buffer] = []
+  let schedule: Schedule
+  /// The rows that the last pass handles together.
+  let tile: Int
+  /// Whether the statements being made are those of the last pass over a tile.
+  var isInTile = false
+  var tileScalars: [String] = []
+  var tileGroups: Set<String> = []
 
-  init(region: Region, target: Target, keepsRowResident: Bool) {
+  init(region: Region, schedule: Schedule, target: Target) {
+    self.schedule = schedule
     self.region = region
     self.target = target
-    self.keepsRowResident = keepsRowResident
-    self.materialization = Materialization(region: region, keepsInputs: keepsRowResident)
+    let materialization = Materialization(region: region)
+    self.materialization = materialization
+    let isTileable = RowLowering.isTileable(region, materialization)
+    self.tile = isTileable ? max(schedule.rowTile, 1) : 1
   }
 
   var graph: Graph { region.graph }
@@ -42,7 +51,12 @@ struct RowLowering {
       scratchPointers[id] = pointer
       body.append(.scratch(pointer, count: region.rowExtent))
     }
-    for pass in region.passes.indices { body += statements(ofPass: pass) }
+    if tile > 1 {
+      body = tiled(pointers: body)
+    } else {
+      if prefetchedInputs.isEmpty == false { body.append(.nextRow) }
+      for pass in region.passes.indices { body += statements(ofPass: pass) }
+    }
     for (axis, extent) in region.outerExtents.enumerated().reversed() {
       body = [
         .loop(
@@ -50,13 +64,15 @@ struct RowLowering {
       ]
     }
     return LoopKernel(
-      name: graph.name, buffers: buffers, lanes: lanes, row: body,
+      name: graph.name, buffers: buffers, lanes: lanes, row: body, tile: tile,
+      tileScalars: tileScalars, tileGroups: tileGroups,
       summary: summaryLines(summary))
   }
 
   private func summaryLines(_ summary: String) -> [String] {
     let count = region.passes.count
     var lines = ["\(count) \(count == 1 ? "pass" : "passes") over a row: \(summary)"]
+    if tile > 1 { lines.append("the last pass handles \(tile) rows together") }
     for (number, pass) in region.passes.enumerated() {
       var parts = pass.statistics.map { statistic in
         "\(label(of: statistic)) over \(region.window(of: statistic))"
@@ -209,7 +225,7 @@ struct RowLowering {
 
 /// Hands out names that are unique in a kernel.
 struct NameAllocator {
-  private var taken: Set<String> = ["row", "rows", "i", "p", "block"]
+  private var taken: Set<String> = ["row", "rows", "next", "first", "tile", "i", "p", "block"]
 
   mutating func reserve(_ name: String) { taken.insert(name) }
 

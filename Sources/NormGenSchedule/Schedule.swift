@@ -4,11 +4,20 @@ public struct Schedule: Hashable, Sendable {
   public var strategy: String
   /// Outputs of at least this many bytes a call bypass the caches; nil never.
   public var streamingBytes: Int?
+  /// Rows that the last pass handles together where it can; 1 for none.
+  public var rowTile: Int
+  /// Whether the last pass over a row asks for the next row.
+  public var prefetchesNextRow: Bool
 
   /// Creates a schedule.
-  public init(strategy: String = "row_streaming", streamingBytes: Int? = defaultStreamingBytes) {
+  public init(
+    strategy: String = "row_streaming", streamingBytes: Int? = defaultStreamingBytes,
+    rowTile: Int = 1, prefetchesNextRow: Bool = true
+  ) {
     self.strategy = strategy
     self.streamingBytes = streamingBytes
+    self.rowTile = rowTile
+    self.prefetchesNextRow = prefetchesNextRow
   }
 
   /// Measured: below it a reader may still find the output in a cache.

@@ -12,14 +12,23 @@ public protocol Strategy: Sendable {
   var summary: String { get }
   /// Whether the strategy can lower `region` for `target`.
   func applies(to region: Region, target: Target) -> Bool
+  /// The knobs that suit `region`, measured; a caller's own schedule takes their place.
+  func schedule(for region: Region, target: Target) -> Schedule
   /// The loops.
   func lowered(
     _ region: Region, schedule: Schedule, target: Target
   ) throws(PlanError) -> LoopKernel
 }
 
+extension Strategy {
+  /// The default knobs under the strategy's name.
+  public func schedule(for region: Region, target: Target) -> Schedule {
+    Schedule(strategy: name)
+  }
+}
+
 /// The strategies that come with the compiler, the preferred first.
 public enum Strategies {
   /// All of them.
-  public static let all: [any Strategy] = [RowResident(), RowStreaming()]
+  public static let all: [any Strategy] = [RowStreaming()]
 }

@@ -18,11 +18,19 @@ public struct Target: Hashable, Sendable {
   public let compilerArguments: [String]
   /// CPU features, by their names in `/proc/cpuinfo`, that running the code needs.
   public let requiredFeatures: [String]
+  /// CPU features that the code uses where the compiler may assume them; the bits are the same.
+  public let optionalFeatures: [OptionalFeature]
+  /// Whether stores can bypass the caches.
+  public let hasStreamingStores: Bool
+  /// Whether two vectors are rounded to bf16 together for less.
+  public let pairsHalfStores: Bool
 
   /// Creates a target.
   public init(
     name: String, lanes: Int, architecture: String?, guardMacro: String?,
-    functionFeatures: String?, compilerArguments: [String], requiredFeatures: [String]
+    functionFeatures: String?, compilerArguments: [String], requiredFeatures: [String],
+    optionalFeatures: [OptionalFeature] = [], hasStreamingStores: Bool = false,
+    pairsHalfStores: Bool = false
   ) {
     self.name = name
     self.lanes = lanes
@@ -31,6 +39,9 @@ public struct Target: Hashable, Sendable {
     self.functionFeatures = functionFeatures
     self.compilerArguments = compilerArguments
     self.requiredFeatures = requiredFeatures
+    self.optionalFeatures = optionalFeatures
+    self.hasStreamingStores = hasStreamingStores
+    self.pairsHalfStores = pairsHalfStores
   }
 
   /// All targets, the most capable last for each architecture.
@@ -38,6 +49,20 @@ public struct Target: Hashable, Sendable {
 
   /// The target called `name`.
   public static func named(_ name: String) -> Target? { all.first { $0.name == name } }
+}
+
+/// An instruction set that speeds a target up where the processor has it.
+public struct OptionalFeature: Hashable, Sendable {
+  /// The feature's name in `/proc/cpuinfo`.
+  public let name: String
+  /// The compiler argument that allows its use.
+  public let compilerArgument: String
+
+  /// Creates a feature.
+  public init(name: String, compilerArgument: String) {
+    self.name = name
+    self.compilerArgument = compilerArgument
+  }
 }
 
 extension Target: CustomStringConvertible {

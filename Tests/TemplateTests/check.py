@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 ISAS = ["portable", "avx2", "avx512", "neon"]
-MATH = ["order", "storage", "exp", "log", "tanh", "sigmoid", "erf"]
+MATH = ["order", "storage", "exp", "log", "tanh", "sigmoid", "erf", "put", "prefetch"]
 FLAGS = {
     "portable": [],
     "avx2": ["-march=x86-64-v3"],
@@ -85,6 +85,7 @@ def check_compile(work):
         for compiler in compilers:
             commands += [(isa, [compiler, *FLAGS[isa]]) for isa in ISAS if isa != "neon"]
             commands.append(("portable", [compiler, *FLAGS["avx2"]]))
+            commands.append(("avx512", [compiler, *FLAGS["avx512"], "-mavx512bf16"]))
             if compiler != "gcc":
                 arm = [compiler, "--target=aarch64-linux-gnu", "-ffreestanding"]
                 commands += [("neon", arm), ("portable", arm)]
@@ -117,6 +118,8 @@ def check_run(work):
         targets += [("portable", ["gcc", "-O2", *FLAGS["avx2"]], [])]
     if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(flags):
         targets.append(("avx512", ["gcc", "-O3"], []))
+        if "avx512_bf16" in flags:
+            targets.append(("avx512", ["gcc", "-O3", "-mavx512bf16"], []))
     if shutil.which(ARM_GCC) and shutil.which(EMULATOR):
         targets += [("neon", [ARM_GCC, "-O2", "-static"], [EMULATOR]),
                     ("portable", [ARM_GCC, "-O2", "-static"], [EMULATOR])]

@@ -105,12 +105,17 @@ static void check_narrowing_of(float x) {
   float round16[lanes], roundb16[lanes];
   store_f16(f16, broadcast(x));
   store_bf16(bf16, broadcast(x));
+  vec copies[64 / lanes];
+  uint16_t group[64];
+  for (int k = 0; k < 64 / lanes; k++) copies[k] = broadcast(x);
+  store_bf16_group(group, copies);
   store_f32(round16, round_f16(broadcast(x)));
   store_f32(roundb16, round_bf16(broadcast(x)));
   uint16_t s16 = f16_from_float(x), sb16 = bf16_from_float(x);
   if (x != x) {
     EXPECT((s16 & 0x7e00) == 0x7e00 && (f16[0] & 0x7e00) == 0x7e00, "f16 of NaN %x", bits_of(x));
     EXPECT((sb16 & 0x7fc0) == 0x7fc0 && (bf16[0] & 0x7fc0) == 0x7fc0, "bf16 of NaN %x", bits_of(x));
+    EXPECT((group[0] & 0x7fc0) == 0x7fc0, "bf16 group of NaN %x", bits_of(x));
     return;
   }
   double half = rounded(x, 11, -14);
@@ -121,6 +126,7 @@ static void check_narrowing_of(float x) {
   for (int i = 0; i < lanes; i++) {
     EXPECT(f16[i] == s16 && same(round16[i], (float)half), "narrow_f16(%a) = %x", x, f16[i]);
     EXPECT(bf16[i] == sb16 && same(roundb16[i], brain), "narrow_bf16(%a) = %x", x, bf16[i]);
+    EXPECT(group[i] == sb16, "store_bf16_group(%a) = %x", x, group[i]);
   }
   EXPECT(same(round_f16_scalar(x), (float)half) && same(round_bf16_scalar(x), brain), "%a", x);
 }

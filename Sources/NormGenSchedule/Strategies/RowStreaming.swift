@@ -11,10 +11,34 @@ public struct RowStreaming: Strategy {
 
   public func applies(to region: Region, target: Target) -> Bool { true }
 
+  /// Rows are handled together where loading what they share costs as much as the row itself: two
+  /// Float32 parameters, or one of a type that must be widened. Short rows leave the processor free
+  /// to wait for memory, so that writing through the caches is as fast until they overflow.
+  public func schedule(for region: Region, target: Target) -> Schedule {
+    let graph = region.graph
+    var shared = (whole: 0, half: 0)
+    for id in graph.inputs where region.roles[id.index] == .row && !graph[id].shape.hasRows {
+      guard case .input(_, let storage) = graph[id].op else { continue }
+      switch storage {
+      case .f32: shared.whole += 1
+      case .bf16, .f16: shared.half += 1
+      }
+    }
+    var schedule = Schedule(strategy: name)
+    schedule.rowTile = shared.half > 0 ? 4 : shared.whole > 1 ? 2 : 1
+    if region.rowExtent <= RowStreaming.shortRow {
+      schedule.streamingBytes = 4 * Schedule.defaultStreamingBytes
+    }
+    return schedule
+  }
+
+  /// In elements; measured.
+  private static let shortRow = 256
+
   public func lowered(
     _ region: Region, schedule: Schedule, target: Target
   ) throws(PlanError) -> LoopKernel {
-    var lowering = RowLowering(region: region, target: target, keepsRowResident: false)
+    var lowering = RowLowering(region: region, schedule: schedule, target: target)
     return try lowering.kernel(summary: summary)
   }
 }

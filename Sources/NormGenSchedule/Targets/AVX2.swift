@@ -4,5 +4,6 @@ extension Target {
     name: "avx2", lanes: 8, architecture: "x86_64", guardMacro: "__x86_64__",
     functionFeatures: "avx2,fma,f16c",
     compilerArguments: ["-march=x86-64-v3"],
-    requiredFeatures: ["avx2", "fma", "f16c", "bmi2"])
+    requiredFeatures: ["avx2", "fma", "f16c", "bmi2"],
+    hasStreamingStores: true, pairsHalfStores: true)
 }

@@ -1,0 +1,264 @@
+/*
+ * bias_gelu_layer_norm_768_f32_neon: a kernel for neon, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit bias_gelu_layer_norm_768_f32 --target neon
+ *
+ *   kernel bias_gelu_layer_norm_768_f32(
+ *     x: f32[rows, 768],
+ *     bias: f32[768],
+ *     gain: f32[768],
+ *     shift: f32[768]
+ *   ) {
+ *     %1 = x + bias
+ *     gelu {
+ *       %2 = erf(%1 * 0.70710677) + 1.0
+ *       %3 = %1 * 0.5
+ *       %4 = %3 * %2
+ *     }
+ *     layer_norm {
+ *       mean_x = mean(%3 * %2)
+ *       centred = %4 - mean_x
+ *       variance = mean(centred * centred)
+ *       inv_deviation = 1.0 / sqrt(variance + 1e-05)
+ *       y = fma(centred * inv_deviation, gain, shift)
+ *     }
+ *   } -> y: f32
+ *
+ * Schedule row_streaming: 3 passes over a row: each pass reads the row from memory or cache.
+ *   pass 1: mean_x over 768
+ *   pass 2: variance over 768
+ *   pass 3: store y
+ *
+ * The bits are the same on every target, for any number of rows and any stride. Contraction and
+ * reassociation would change them, so they are switched off here and fast-math is refused.
+ */
+#if defined(__aarch64__)
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "bias_gelu_layer_norm_768_f32_neon.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+// Four Float32 lanes of a NEON register.
+typedef float vec __attribute__((vector_size(16)));
+
+// Four Int32 lanes; a comparison gives -1 (true) or 0 in each.
+typedef int32_t ivec __attribute__((vector_size(16)));
+
+// Four lanes of bits, for arithmetic that wraps.
+typedef uint32_t uvec __attribute__((vector_size(16)));
+
+// A vec in memory with the alignment of one element.
+typedef float vec_in_memory __attribute__((vector_size(16), aligned(4), may_alias));
+
+// The same value in every lane.
+static inline vec broadcast(float s) {
+  return (vec){s, s, s, s};
+}
+
+// Lanes of a where the mask is set, of b elsewhere.
+static inline vec select(ivec mask, vec a, vec b) {
+  return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
+}
+
+// Four consecutive floats.
+static inline vec load_f32(const float *p) {
+  return *(const vec_in_memory *)p;
+}
+
+// Four consecutive floats.
+static inline void store_f32(float *p, vec v) {
+  *(vec_in_memory *)p = v;
+}
+
+// Four floats; a plain store, for this target has none that passes the caches.
+static inline void stream_f32(float *p, vec v) {
+  store_f32(p, v);
+}
+
+// a · b + c with one rounding.
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if __has_builtin(__builtin_elementwise_fma)
+  return __builtin_elementwise_fma(a, b, c);
+#elif __has_builtin(__builtin_aarch64_fmav4sf)
+  return __builtin_aarch64_fmav4sf(a, b, c);
+#else
+  return (vec){__builtin_fmaf(a[0], b[0], c[0]), __builtin_fmaf(a[1], b[1], c[1]),
+               __builtin_fmaf(a[2], b[2], c[2]), __builtin_fmaf(a[3], b[3], c[3])};
+#endif
+}
+
+// The correctly rounded square root.
+static inline float square_root_scalar(float s) {
+  float root;
+  __asm__("fsqrt %s0, %s1" : "=w"(root) : "w"(s));
+  return root;
+}
+
+// |v|: the sign bit cleared.
+static inline vec absolute(vec v) {
+  return (vec)((uvec)v & 0x7fffffffu);
+}
+
+// The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float sum_partials(const vec p[16]) {
+  vec a[8];
+  for (int i = 0; i < 8; i++) {
+    a[i] = p[i] + p[i + 8];
+  }
+  for (int s = 4; s > 0; s /= 2) {
+    for (int i = 0; i < s; i++) {
+      a[i] = a[i] + a[i + s];
+    }
+  }
+  vec v = a[0];
+  v = v + __builtin_shufflevector(v, v, 2, 3, 0, 1);
+  v = v + __builtin_shufflevector(v, v, 1, 0, 3, 2);
+  return v[0];
+}
+
+// e^x as fraction · 2^exponent for |x| < 2^20: the fraction is e^r with |r| <= log(2)/2, a
+// polynomial; 1.5·2^23 is added to round x/log(2) to a whole number in the low bits.
+static inline vec exp_fraction(vec x, ivec *exponent) {
+  vec shifted = multiply_add(x, broadcast(0x1.715476p0f), broadcast(0x1.8p23f));
+  vec n = shifted - 0x1.8p23f;
+  vec r = multiply_add(n, broadcast(-0x1.62e43p-1f), x);
+  r = multiply_add(n, broadcast(0x1.05c61p-29f), r);
+  vec p = broadcast(0x1.6ac782p-10f);
+  p = multiply_add(p, r, broadcast(0x1.123de2p-7f));
+  p = multiply_add(p, r, broadcast(0x1.555858p-5f));
+  p = multiply_add(p, r, broadcast(0x1.55548cp-3f));
+  p = multiply_add(p, r, broadcast(0x1.fffffcp-2f));
+  *exponent = (ivec)((uvec)shifted - 0x4b400000u);
+  return multiply_add(multiply_add(p, r, broadcast(1)), r, broadcast(1));
+}
+
+// 2^n for -127 < n < 128.
+static inline vec power_of_two(ivec n) {
+  return (vec)(((uvec)n + 127u) << 23u);
+}
+
+// e^x for -87 <= x <= 88 or NaN, where the result is neither denormal nor infinite.
+static inline vec exp_in_range(vec x) {
+  ivec exponent;
+  vec fraction = exp_fraction(x, &exponent);
+  return fraction * power_of_two(exponent);
+}
+
+// The error function: an odd polynomial below 0.9375, 1 - e^-q(t) above with a polynomial
+// q = -log erfc, 1 from 3.92 on.
+static inline vec vec_erf(vec x) {
+  vec t = absolute(x);
+  vec s = t * t;
+  vec p = broadcast(0x1.98043p-20f);
+  p = multiply_add(p, s, broadcast(0x1.3e539cp-14f));
+  p = multiply_add(p, s, broadcast(-0x1.a3e28cp-11f));
+  p = multiply_add(p, s, broadcast(0x1.5429dcp-8f));
+  p = multiply_add(p, s, broadcast(-0x1.b7ff66p-6f));
+  p = multiply_add(p, s, broadcast(0x1.ce2d5cp-4f));
+  p = multiply_add(p, s, broadcast(-0x1.81274p-2f));
+  p = multiply_add(p, s, broadcast(0x1.06eba8p-3f));
+  vec small = multiply_add(p, t, t);
+  vec u = select(t > 4.0f, broadcast(4), t);
+  vec q = broadcast(0x1.32092ap-22f);
+  q = multiply_add(q, u, broadcast(0x1.27a744p-16f));
+  q = multiply_add(q, u, broadcast(-0x1.b4c566p-12f));
+  q = multiply_add(q, u, broadcast(0x1.0e0092p-8f));
+  q = multiply_add(q, u, broadcast(-0x1.9a1ce8p-6f));
+  q = multiply_add(q, u, broadcast(0x1.bb21d4p-4f));
+  q = multiply_add(q, u, broadcast(0x1.444dd6p-1f));
+  q = multiply_add(q, u, broadcast(0x1.21268cp0f));
+  q = multiply_add(q, u, broadcast(-0x1.684464p-13f));
+  vec large = 1.0f - exp_in_range((vec)((uvec)q ^ 0x80000000u));
+  vec magnitude = select(t < 0.9375f, small, large);
+  return (vec)((uvec)magnitude | ((uvec)x & 0x80000000u));
+}
+
+// Stores a vector, past the caches if `stream` is set; the bits are the same.
+static inline void put_f32(float *p, vec v, int stream) {
+  if (stream) stream_f32(p, v);
+  else store_f32(p, v);
+}
+
+// Orders streamed stores before whatever the caller does next.
+static inline void stream_end(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
+}
+
+/*
+ * bias_gelu_layer_norm_768_f32_neon of `rows` rows; with none, nothing is read or written.
+ *
+ *   x      f32 [rows, 768]; x_stride elements from row to row
+ *   bias   f32 [768]
+ *   gain   f32 [768]
+ *   shift  f32 [768]
+ *   y      f32 [rows, 768], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+static inline __attribute__((always_inline)) void bias_gelu_layer_norm_768_f32_neon_rows(int64_t rows, const float *restrict x, int64_t x_stride, const float *restrict bias, const float *restrict gain, const float *restrict shift, float *restrict y, int64_t y_stride, const int stream) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *x_row = x + row * x_stride;
+    float *y_row = y + row * y_stride;
+    float sum_kept[768];
+    float centred_kept[768];
+    // Pass 1: mean_x = mean(%3 * %2), over all 768; keeps sum.
+    vec mean_x_partials[16] = {{0}};
+    for (int64_t i = 0; i < 768; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        const vec sum_i = load_f32(x_row + i + p * 4) + load_f32(bias + i + p * 4);
+        const vec sum_i2 = vec_erf(sum_i * 0.70710677f) + 1.0f;
+        mean_x_partials[p] = multiply_add(sum_i * 0.5f, sum_i2, mean_x_partials[p]);
+        store_f32(sum_kept + i + p * 4, sum_i2);
+      }
+    }
+    const float mean_x = sum_partials(mean_x_partials) / 768.0f;
+    // Pass 2: variance = mean(centred * centred), over all 768; keeps centred.
+    vec variance_partials[16] = {{0}};
+    for (int64_t i = 0; i < 768; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        const vec centred_i = (load_f32(x_row + i + p * 4) + load_f32(bias + i + p * 4)) * 0.5f
+            * load_f32(sum_kept + i + p * 4) - mean_x;
+        variance_partials[p] = multiply_add(centred_i, centred_i, variance_partials[p]);
+        store_f32(centred_kept + i + p * 4, centred_i);
+      }
+    }
+    const float variance = sum_partials(variance_partials) / 768.0f;
+    const float inv_deviation = 1.0f / square_root_scalar(variance + 1e-05f);
+    // Pass 3: output y.
+    for (int64_t i = 0; i < 768; i += 4) {
+      const vec centred_i = load_f32(centred_kept + i);
+      put_f32(y_row + i, multiply_add(centred_i * inv_deviation, load_f32(gain + i),
+          load_f32(shift + i)), stream);
+    }
+  }
+}
+
+void bias_gelu_layer_norm_768_f32_neon(int64_t rows, const float *restrict x, int64_t x_stride,
+    const float *restrict bias, const float *restrict gain, const float *restrict shift,
+    float *restrict y, int64_t y_stride) {
+  // Outputs larger than the caches bypass them where their rows are aligned.
+  if (rows >= 1366 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 16 == 0) {
+    bias_gelu_layer_norm_768_f32_neon_rows(rows, x, x_stride, bias, gain, shift, y, y_stride, 1);
+    stream_end();
+  } else {
+    bias_gelu_layer_norm_768_f32_neon_rows(rows, x, x_stride, bias, gain, shift, y, y_stride, 0);
+  }
+}
+
+void bias_gelu_layer_norm_768_f32_neon_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
+  bias_gelu_layer_norm_768_f32_neon(rows, buffers[0], strides[0], buffers[1], buffers[2],
+      buffers[3], buffers[4], strides[4]);
+}
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * bias_gelu_layer_norm_768_f32_avx2, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit bias_gelu_layer_norm_768_f32 --target avx2
+ */
+#ifndef NORMGEN_BIAS_GELU_LAYER_NORM_768_F32_AVX2_H
+#define NORMGEN_BIAS_GELU_LAYER_NORM_768_F32_AVX2_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * bias_gelu_layer_norm_768_f32_avx2 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x      f32 [rows, 768]; x_stride elements from row to row
+ *   bias   f32 [768]
+ *   gain   f32 [768]
+ *   shift  f32 [768]
+ *   y      f32 [rows, 768], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void bias_gelu_layer_norm_768_f32_avx2(int64_t rows, const float *x, int64_t x_stride,
+    const float *bias, const float *gain, const float *shift, float *y, int64_t y_stride);
+
+/*
+ * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
+ * i-th tensor above; the stride of a tensor without rows is not read.
+ */
+void bias_gelu_layer_norm_768_f32_avx2_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

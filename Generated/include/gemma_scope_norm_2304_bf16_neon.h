@@ -1,0 +1,38 @@
+/*
+ * gemma_scope_norm_2304_bf16_neon, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit gemma_scope_norm_2304_bf16 --target neon
+ */
+#ifndef NORMGEN_GEMMA_SCOPE_NORM_2304_BF16_NEON_H
+#define NORMGEN_GEMMA_SCOPE_NORM_2304_BF16_NEON_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * gemma_scope_norm_2304_bf16_neon of `rows` rows; with none, nothing is read or written.
+ *
+ *   z  bf16 [rows, 2304]; z_stride elements from row to row
+ *   y  bf16 [rows, 2304], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void gemma_scope_norm_2304_bf16_neon(int64_t rows, const uint16_t *z, int64_t z_stride,
+    uint16_t *y, int64_t y_stride);
+
+/*
+ * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
+ * i-th tensor above; the stride of a tensor without rows is not read.
+ */
+void gemma_scope_norm_2304_bf16_neon_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * layer_norm_4096_bf16_avx2, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit layer_norm_4096_bf16 --target avx2
+ */
+#ifndef NORMGEN_LAYER_NORM_4096_BF16_AVX2_H
+#define NORMGEN_LAYER_NORM_4096_BF16_AVX2_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * layer_norm_4096_bf16_avx2 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x      bf16 [rows, 4096]; x_stride elements from row to row
+ *   gain   bf16 [4096]
+ *   shift  bf16 [4096]
+ *   y      bf16 [rows, 4096], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void layer_norm_4096_bf16_avx2(int64_t rows, const uint16_t *x, int64_t x_stride,
+    const uint16_t *gain, const uint16_t *shift, uint16_t *y, int64_t y_stride);
+
+/*
+ * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
+ * i-th tensor above; the stride of a tensor without rows is not read.
+ */
+void layer_norm_4096_bf16_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

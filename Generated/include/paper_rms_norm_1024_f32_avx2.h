@@ -1,0 +1,38 @@
+/*
+ * paper_rms_norm_1024_f32_avx2, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit paper_rms_norm_1024_f32 --target avx2
+ */
+#ifndef NORMGEN_PAPER_RMS_NORM_1024_F32_AVX2_H
+#define NORMGEN_PAPER_RMS_NORM_1024_F32_AVX2_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * paper_rms_norm_1024_f32_avx2 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x     f32 [rows, 1024]; x_stride elements from row to row
+ *   gain  f32 [1024]
+ *   y     f32 [rows, 1024], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void paper_rms_norm_1024_f32_avx2(int64_t rows, const float *x, int64_t x_stride,
+    const float *gain, float *y, int64_t y_stride);
+
+/*
+ * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
+ * i-th tensor above; the stride of a tensor without rows is not read.
+ */
+void paper_rms_norm_1024_f32_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

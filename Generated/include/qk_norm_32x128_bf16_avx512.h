@@ -1,0 +1,38 @@
+/*
+ * qk_norm_32x128_bf16_avx512, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit qk_norm_32x128_bf16 --target avx512
+ */
+#ifndef NORMGEN_QK_NORM_32X128_BF16_AVX512_H
+#define NORMGEN_QK_NORM_32X128_BF16_AVX512_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * qk_norm_32x128_bf16_avx512 of `rows` rows; with none, nothing is read or written.
+ *
+ *   q     bf16 [rows, 32, 128]; q_stride elements from row to row
+ *   gain  bf16 [128]
+ *   y     bf16 [rows, 32, 128], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void qk_norm_32x128_bf16_avx512(int64_t rows, const uint16_t *q, int64_t q_stride,
+    const uint16_t *gain, uint16_t *y, int64_t y_stride);
+
+/*
+ * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
+ * i-th tensor above; the stride of a tensor without rows is not read.
+ */
+void qk_norm_32x128_bf16_avx512_entry(int64_t rows, void *const *buffers, const int64_t *strides);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * rms_norm_1024_bf16_neon, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit rms_norm_1024_bf16 --target neon
+ */
+#ifndef NORMGEN_RMS_NORM_1024_BF16_NEON_H
+#define NORMGEN_RMS_NORM_1024_BF16_NEON_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * rms_norm_1024_bf16_neon of `rows` rows; with none, nothing is read or written.
+ *
+ *   x     bf16 [rows, 1024]; x_stride elements from row to row
+ *   gain  bf16 [1024]
+ *   y     bf16 [rows, 1024], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void rms_norm_1024_bf16_neon(int64_t rows, const uint16_t *x, int64_t x_stride,
+    const uint16_t *gain, uint16_t *y, int64_t y_stride);
+
+/*
+ * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
+ * i-th tensor above; the stride of a tensor without rows is not read.
+ */
+void rms_norm_1024_bf16_neon_entry(int64_t rows, void *const *buffers, const int64_t *strides);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,215 @@
+/*
+ * layer_norm_1280_f16_avx2: a kernel for avx2, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit layer_norm_1280_f16 --target avx2
+ *
+ *   kernel layer_norm_1280_f16(x: f16[rows, 1280], gain: f16[1280], shift: f16[1280]) {
+ *     layer_norm {
+ *       mean_x = mean(x)
+ *       centred = x - mean_x
+ *       variance = mean(centred * centred)
+ *       inv_deviation = 1.0 / sqrt(variance + 1e-05)
+ *       y = fma(centred * inv_deviation, gain, shift)
+ *     }
+ *   } -> y: f16
+ *
+ * Schedule row_streaming: 3 passes over a row: each pass reads the row from memory or cache.
+ *   pass 1: mean_x over 1280
+ *   pass 2: variance over 1280
+ *   pass 3: store y
+ *
+ * The bits are the same on every target, for any number of rows and any stride. Contraction and
+ * reassociation would change them, so they are switched off here and fast-math is refused.
+ */
+#if defined(__x86_64__)
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "layer_norm_1280_f16_avx2.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC target("avx2,fma,f16c")
+#endif
+
+// Eight Float32 lanes of an AVX2 register.
+typedef float vec __attribute__((vector_size(32)));
+
+// Eight 16-bit lanes: the stored form of a vector of bf16 or f16.
+typedef uint16_t hvec __attribute__((vector_size(16)));
+
+// An hvec in memory with the alignment of one element.
+typedef uint16_t hvec_in_memory __attribute__((vector_size(16), aligned(2), may_alias));
+
+// Eight consecutive 16-bit values.
+static inline hvec load_u16(const uint16_t *p) {
+  return *(const hvec_in_memory *)p;
+}
+
+// Eight consecutive 16-bit values.
+static inline void store_u16(uint16_t *p, hvec h) {
+  *(hvec_in_memory *)p = h;
+}
+
+// Eight 16-bit values past the caches; p is aligned to 16 bytes.
+static inline void stream_u16(uint16_t *p, hvec h) {
+#if defined(__clang__)
+  __builtin_nontemporal_store(h, (hvec *)p);
+#else
+  typedef long long quads __attribute__((vector_size(16)));
+  __builtin_ia32_movntdq((quads *)p, (quads)h);
+#endif
+}
+
+// Half precision to Float32, exactly.
+static inline vec widen_f16(hvec h) {
+#if __has_builtin(__builtin_ia32_vcvtph2ps256)
+  typedef short shorts __attribute__((vector_size(16)));
+  return (vec)__builtin_ia32_vcvtph2ps256((shorts)h);
+#else
+  typedef _Float16 halves __attribute__((vector_size(16)));
+  return __builtin_convertvector((halves)h, vec);
+#endif
+}
+
+// Float32 to half precision, to nearest, ties to even.
+static inline hvec narrow_f16(vec v) {
+  return (hvec)__builtin_ia32_vcvtps2ph256(v, 0);
+}
+
+// a · b + c with one rounding.
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if __has_builtin(__builtin_elementwise_fma)
+  return __builtin_elementwise_fma(a, b, c);
+#else
+  return __builtin_ia32_vfmaddps256(a, b, c);
+#endif
+}
+
+// The correctly rounded square root.
+static inline float square_root_scalar(float s) {
+#if __has_builtin(__builtin_elementwise_sqrt)
+  return __builtin_elementwise_sqrt(s);
+#else
+  typedef float quad __attribute__((vector_size(16)));
+  return __builtin_ia32_sqrtss((quad){s, 0, 0, 0})[0];
+#endif
+}
+
+// The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float sum_partials(const vec p[8]) {
+  vec a = p[0] + p[4];
+  vec b = p[1] + p[5];
+  vec c = p[2] + p[6];
+  vec d = p[3] + p[7];
+  a = a + c;
+  b = b + d;
+  a = a + b;
+  a = a + __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3);
+  a = a + __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
+  a = a + __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6);
+  return a[0];
+}
+
+// One vector of consecutive half-precision values, as Float32.
+static inline vec load_f16(const uint16_t *p) {
+  return widen_f16(load_u16(p));
+}
+
+// One vector, each lane rounded to half precision.
+static inline void store_f16(uint16_t *p, vec v) {
+  store_u16(p, narrow_f16(v));
+}
+
+// One vector, each lane rounded to half precision, past the caches; p is aligned to that size.
+static inline void stream_f16(uint16_t *p, vec v) {
+  stream_u16(p, narrow_f16(v));
+}
+
+// Stores a vector as f16, past the caches if `stream` is set.
+static inline void put_f16(uint16_t *p, vec v, int stream) {
+  if (stream) stream_f16(p, v);
+  else store_f16(p, v);
+}
+
+// Orders streamed stores before whatever the caller does next.
+static inline void stream_end(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
+}
+
+/*
+ * layer_norm_1280_f16_avx2 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x      f16 [rows, 1280]; x_stride elements from row to row
+ *   gain   f16 [1280]
+ *   shift  f16 [1280]
+ *   y      f16 [rows, 1280], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+static inline __attribute__((always_inline)) void layer_norm_1280_f16_avx2_rows(int64_t rows,
+    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
+    const uint16_t *restrict shift, uint16_t *restrict y, int64_t y_stride, const int stream) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const uint16_t *x_row = x + row * x_stride;
+    uint16_t *y_row = y + row * y_stride;
+    // Pass 1: mean_x = mean(x), over all 1280.
+    vec mean_x_partials[8] = {{0}};
+    for (int64_t i = 0; i < 1280; i += 64) {
+      for (int64_t p = 0; p < 8; ++p) {
+        mean_x_partials[p] = mean_x_partials[p] + load_f16(x_row + i + p * 8);
+      }
+    }
+    const float mean_x = sum_partials(mean_x_partials) / 1280.0f;
+    // Pass 2: variance = mean(centred * centred), over all 1280.
+    vec variance_partials[8] = {{0}};
+    for (int64_t i = 0; i < 1280; i += 64) {
+      for (int64_t p = 0; p < 8; ++p) {
+        const vec centred_i = load_f16(x_row + i + p * 8) - mean_x;
+        variance_partials[p] = multiply_add(centred_i, centred_i, variance_partials[p]);
+      }
+    }
+    const float variance = sum_partials(variance_partials) / 1280.0f;
+    const float inv_deviation = 1.0f / square_root_scalar(variance + 1e-05f);
+    // Pass 3: output y.
+    for (int64_t i = 0; i < 1280; i += 8) {
+      const vec centred_i = load_f16(x_row + i) - mean_x;
+      put_f16(y_row + i, multiply_add(centred_i * inv_deviation, load_f16(gain + i),
+          load_f16(shift + i)), stream);
+    }
+  }
+}
+
+void layer_norm_1280_f16_avx2(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
+    const uint16_t *restrict gain, const uint16_t *restrict shift, uint16_t *restrict y,
+    int64_t y_stride) {
+  // Outputs larger than the caches bypass them where their rows are aligned.
+  if (rows >= 1639 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 16 == 0) {
+    layer_norm_1280_f16_avx2_rows(rows, x, x_stride, gain, shift, y, y_stride, 1);
+    stream_end();
+  } else {
+    layer_norm_1280_f16_avx2_rows(rows, x, x_stride, gain, shift, y, y_stride, 0);
+  }
+}
+
+void layer_norm_1280_f16_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+  layer_norm_1280_f16_avx2(rows, buffers[0], strides[0], buffers[1], buffers[2], buffers[3],
+      strides[3]);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

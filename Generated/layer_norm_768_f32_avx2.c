@@ -1,0 +1,179 @@
+/*
+ * layer_norm_768_f32_avx2: a kernel for avx2, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit layer_norm_768_f32 --target avx2
+ *
+ *   kernel layer_norm_768_f32(x: f32[rows, 768], gain: f32[768], shift: f32[768]) {
+ *     layer_norm {
+ *       mean_x = mean(x)
+ *       centred = x - mean_x
+ *       variance = mean(centred * centred)
+ *       inv_deviation = 1.0 / sqrt(variance + 1e-05)
+ *       y = fma(centred * inv_deviation, gain, shift)
+ *     }
+ *   } -> y: f32
+ *
+ * Schedule row_streaming: 3 passes over a row: each pass reads the row from memory or cache.
+ *   pass 1: mean_x over 768
+ *   pass 2: variance over 768
+ *   pass 3: store y
+ *
+ * The bits are the same on every target, for any number of rows and any stride. Contraction and
+ * reassociation would change them, so they are switched off here and fast-math is refused.
+ */
+#if defined(__x86_64__)
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "layer_norm_768_f32_avx2.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC target("avx2,fma,f16c")
+#endif
+
+// Eight Float32 lanes of an AVX2 register.
+typedef float vec __attribute__((vector_size(32)));
+
+// A vec in memory with the alignment of one element.
+typedef float vec_in_memory __attribute__((vector_size(32), aligned(4), may_alias));
+
+// Eight consecutive floats.
+static inline vec load_f32(const float *p) {
+  return *(const vec_in_memory *)p;
+}
+
+// Eight consecutive floats.
+static inline void store_f32(float *p, vec v) {
+  *(vec_in_memory *)p = v;
+}
+
+// Eight floats past the caches; p is aligned to 32 bytes.
+static inline void stream_f32(float *p, vec v) {
+#if defined(__clang__)
+  __builtin_nontemporal_store(v, (vec *)p);
+#else
+  __builtin_ia32_movntps256(p, v);
+#endif
+}
+
+// a · b + c with one rounding.
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if __has_builtin(__builtin_elementwise_fma)
+  return __builtin_elementwise_fma(a, b, c);
+#else
+  return __builtin_ia32_vfmaddps256(a, b, c);
+#endif
+}
+
+// The correctly rounded square root.
+static inline float square_root_scalar(float s) {
+#if __has_builtin(__builtin_elementwise_sqrt)
+  return __builtin_elementwise_sqrt(s);
+#else
+  typedef float quad __attribute__((vector_size(16)));
+  return __builtin_ia32_sqrtss((quad){s, 0, 0, 0})[0];
+#endif
+}
+
+// The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float sum_partials(const vec p[8]) {
+  vec a = p[0] + p[4];
+  vec b = p[1] + p[5];
+  vec c = p[2] + p[6];
+  vec d = p[3] + p[7];
+  a = a + c;
+  b = b + d;
+  a = a + b;
+  a = a + __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3);
+  a = a + __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
+  a = a + __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6);
+  return a[0];
+}
+
+// Stores a vector, past the caches if `stream` is set; the bits are the same.
+static inline void put_f32(float *p, vec v, int stream) {
+  if (stream) stream_f32(p, v);
+  else store_f32(p, v);
+}
+
+// Orders streamed stores before whatever the caller does next.
+static inline void stream_end(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
+}
+
+/*
+ * layer_norm_768_f32_avx2 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x      f32 [rows, 768]; x_stride elements from row to row
+ *   gain   f32 [768]
+ *   shift  f32 [768]
+ *   y      f32 [rows, 768], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+static inline __attribute__((always_inline)) void layer_norm_768_f32_avx2_rows(int64_t rows,
+    const float *restrict x, int64_t x_stride, const float *restrict gain,
+    const float *restrict shift, float *restrict y, int64_t y_stride, const int stream) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *x_row = x + row * x_stride;
+    float *y_row = y + row * y_stride;
+    // Pass 1: mean_x = mean(x), over all 768.
+    vec mean_x_partials[8] = {{0}};
+    for (int64_t i = 0; i < 768; i += 64) {
+      for (int64_t p = 0; p < 8; ++p) {
+        mean_x_partials[p] = mean_x_partials[p] + load_f32(x_row + i + p * 8);
+      }
+    }
+    const float mean_x = sum_partials(mean_x_partials) / 768.0f;
+    // Pass 2: variance = mean(centred * centred), over all 768.
+    vec variance_partials[8] = {{0}};
+    for (int64_t i = 0; i < 768; i += 64) {
+      for (int64_t p = 0; p < 8; ++p) {
+        const vec centred_i = load_f32(x_row + i + p * 8) - mean_x;
+        variance_partials[p] = multiply_add(centred_i, centred_i, variance_partials[p]);
+      }
+    }
+    const float variance = sum_partials(variance_partials) / 768.0f;
+    const float inv_deviation = 1.0f / square_root_scalar(variance + 1e-05f);
+    // Pass 3: output y.
+    for (int64_t i = 0; i < 768; i += 8) {
+      const vec centred_i = load_f32(x_row + i) - mean_x;
+      put_f32(y_row + i, multiply_add(centred_i * inv_deviation, load_f32(gain + i),
+          load_f32(shift + i)), stream);
+    }
+  }
+}
+
+void layer_norm_768_f32_avx2(int64_t rows, const float *restrict x, int64_t x_stride,
+    const float *restrict gain, const float *restrict shift, float *restrict y, int64_t y_stride) {
+  // Outputs larger than the caches bypass them where their rows are aligned.
+  if (rows >= 1366 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 32 == 0) {
+    layer_norm_768_f32_avx2_rows(rows, x, x_stride, gain, shift, y, y_stride, 1);
+    stream_end();
+  } else {
+    layer_norm_768_f32_avx2_rows(rows, x, x_stride, gain, shift, y, y_stride, 0);
+  }
+}
+
+void layer_norm_768_f32_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+  layer_norm_768_f32_avx2(rows, buffers[0], strides[0], buffers[1], buffers[2], buffers[3],
+      strides[3]);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

@@ -1,0 +1,193 @@
+/*
+ * ngpt_update_1024_f32_avx512: a kernel for avx512, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit ngpt_update_1024_f32 --target avx512
+ *
+ *   kernel ngpt_update_1024_f32(h: f32[rows, 1024], block: f32[rows, 1024], alpha: f32[1024]) {
+ *     l2_norm {
+ *       sum_square = sum(block * block)
+ *       inv_length = 1.0 / max(sqrt(sum_square), 1e-12)
+ *       %1 = block * inv_length
+ *     }
+ *     %2 = h + alpha * (%1 - h)
+ *     l2_norm {
+ *       sum_square_2 = sum(%2 * %2)
+ *       inv_length_2 = 1.0 / max(sqrt(sum_square_2), 1e-12)
+ *       y = %2 * inv_length_2
+ *     }
+ *   } -> y: f32
+ *
+ * Schedule row_streaming: 3 passes over a row: each pass reads the row from memory or cache.
+ *   pass 1: sum_square over 1024
+ *   pass 2: sum_square_2 over 1024
+ *   pass 3: store y
+ *
+ * The bits are the same on every target, for any number of rows and any stride. Contraction and
+ * reassociation would change them, so they are switched off here and fast-math is refused.
+ */
+#if defined(__x86_64__)
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "ngpt_update_1024_f32_avx512.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
+#endif
+
+// Sixteen Float32 lanes of an AVX-512 register.
+typedef float vec __attribute__((vector_size(64)));
+
+// A vec in memory with the alignment of one element.
+typedef float vec_in_memory __attribute__((vector_size(64), aligned(4), may_alias));
+
+// Sixteen consecutive floats.
+static inline vec load_f32(const float *p) {
+  return *(const vec_in_memory *)p;
+}
+
+// Sixteen consecutive floats.
+static inline void store_f32(float *p, vec v) {
+  *(vec_in_memory *)p = v;
+}
+
+// Sixteen floats past the caches; p is aligned to 64 bytes.
+static inline void stream_f32(float *p, vec v) {
+#if defined(__clang__)
+  __builtin_nontemporal_store(v, (vec *)p);
+#else
+  __builtin_ia32_movntps512(p, v);
+#endif
+}
+
+// a · b + c with one rounding (4 stands for the current one: to nearest).
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if __has_builtin(__builtin_elementwise_fma)
+  return __builtin_elementwise_fma(a, b, c);
+#else
+  return __builtin_ia32_vfmaddps512_mask(a, b, c, (uint16_t)-1, 4);
+#endif
+}
+
+// The correctly rounded square root.
+static inline float square_root_scalar(float s) {
+#if __has_builtin(__builtin_elementwise_sqrt)
+  return __builtin_elementwise_sqrt(s);
+#else
+  typedef float quad __attribute__((vector_size(16)));
+  return __builtin_ia32_sqrtss((quad){s, 0, 0, 0})[0];
+#endif
+}
+
+// The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float sum_partials(const vec p[4]) {
+  vec a = p[0] + p[2];
+  vec b = p[1] + p[3];
+  a = a + b;
+  a = a + __builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+  a = a + __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+  a = a + __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+  a = a + __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+  return a[0];
+}
+
+// The greater of a and b; b where they compare equal, NaN where either is NaN.
+static inline float maximum_scalar(float a, float b) {
+  return a > b || a != a ? a : b;
+}
+
+// Stores a vector, past the caches if `stream` is set; the bits are the same.
+static inline void put_f32(float *p, vec v, int stream) {
+  if (stream) stream_f32(p, v);
+  else store_f32(p, v);
+}
+
+// Orders streamed stores before whatever the caller does next.
+static inline void stream_end(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
+}
+
+/*
+ * ngpt_update_1024_f32_avx512 of `rows` rows; with none, nothing is read or written.
+ *
+ *   h       f32 [rows, 1024]; h_stride elements from row to row
+ *   block_  f32 [rows, 1024]; block__stride elements from row to row
+ *   alpha   f32 [1024]
+ *   y       f32 [rows, 1024], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+static inline __attribute__((always_inline)) void ngpt_update_1024_f32_avx512_rows(int64_t rows,
+    const float *restrict h, int64_t h_stride, const float *restrict block_, int64_t block__stride,
+    const float *restrict alpha, float *restrict y, int64_t y_stride, const int stream) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *h_row = h + row * h_stride;
+    const float *block_row = block_ + row * block__stride;
+    float *y_row = y + row * y_stride;
+    // Pass 1: sum_square = sum(block * block), over all 1024.
+    vec sum_square_partials[4] = {{0}};
+    for (int64_t i = 0; i < 1024; i += 64) {
+      for (int64_t p = 0; p < 4; ++p) {
+        const vec block_i = load_f32(block_row + i + p * 16);
+        sum_square_partials[p] = multiply_add(block_i, block_i, sum_square_partials[p]);
+      }
+    }
+    const float sum_square = sum_partials(sum_square_partials);
+    const float inv_length = 1.0f / maximum_scalar(square_root_scalar(sum_square), 1e-12f);
+    // Pass 2: sum_square_2 = sum(%2 * %2), over all 1024.
+    vec sum_square_2_partials[4] = {{0}};
+    for (int64_t i = 0; i < 1024; i += 64) {
+      for (int64_t p = 0; p < 4; ++p) {
+        const vec h_i = load_f32(h_row + i + p * 16);
+        const vec sum_i = h_i + load_f32(alpha + i + p * 16)
+            * (load_f32(block_row + i + p * 16) * inv_length - h_i);
+        sum_square_2_partials[p] = multiply_add(sum_i, sum_i, sum_square_2_partials[p]);
+      }
+    }
+    const float sum_square_2 = sum_partials(sum_square_2_partials);
+    const float inv_length_2 = 1.0f / maximum_scalar(square_root_scalar(sum_square_2), 1e-12f);
+    // Pass 3: output y.
+    for (int64_t i = 0; i < 1024; i += 16) {
+      const vec h_i = load_f32(h_row + i);
+      put_f32(y_row + i, (h_i + load_f32(alpha + i)
+          * (load_f32(block_row + i) * inv_length - h_i)) * inv_length_2, stream);
+    }
+  }
+}
+
+void ngpt_update_1024_f32_avx512(int64_t rows, const float *restrict h, int64_t h_stride,
+    const float *restrict block_, int64_t block__stride, const float *restrict alpha,
+    float *restrict y, int64_t y_stride) {
+  // Outputs larger than the caches bypass them where their rows are aligned.
+  if (rows >= 1024 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 64 == 0) {
+    ngpt_update_1024_f32_avx512_rows(rows, h, h_stride, block_, block__stride, alpha, y, y_stride,
+        1);
+    stream_end();
+  } else {
+    ngpt_update_1024_f32_avx512_rows(rows, h, h_stride, block_, block__stride, alpha, y, y_stride,
+        0);
+  }
+}
+
+void ngpt_update_1024_f32_avx512_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+  ngpt_update_1024_f32_avx512(rows, buffers[0], strides[0], buffers[1], strides[1], buffers[2],
+      buffers[3], strides[3]);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

@@ -1,0 +1,165 @@
+/*
+ * partial_rms_norm_4096_f32_avx2: a kernel for avx2, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit partial_rms_norm_4096_f32 --target avx2
+ *
+ *   kernel partial_rms_norm_4096_f32(x: f32[rows, 4096], gain: f32[4096]) {
+ *     rms_norm {
+ *       mean_square = mean(x * x, fraction: 0.0625, rounding: up)
+ *       inv_rms = 1.0 / sqrt(mean_square + 1e-06)
+ *       y = x * inv_rms * gain
+ *     }
+ *   } -> y: f32
+ *
+ * Schedule row_streaming: 2 passes over a row: each pass reads the row from memory or cache.
+ *   pass 1: mean_square over 256
+ *   pass 2: store y
+ *
+ * The bits are the same on every target, for any number of rows and any stride. Contraction and
+ * reassociation would change them, so they are switched off here and fast-math is refused.
+ */
+#if defined(__x86_64__)
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "partial_rms_norm_4096_f32_avx2.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC target("avx2,fma,f16c")
+#endif
+
+// Eight Float32 lanes of an AVX2 register.
+typedef float vec __attribute__((vector_size(32)));
+
+// A vec in memory with the alignment of one element.
+typedef float vec_in_memory __attribute__((vector_size(32), aligned(4), may_alias));
+
+// Eight consecutive floats.
+static inline vec load_f32(const float *p) {
+  return *(const vec_in_memory *)p;
+}
+
+// Eight consecutive floats.
+static inline void store_f32(float *p, vec v) {
+  *(vec_in_memory *)p = v;
+}
+
+// Eight floats past the caches; p is aligned to 32 bytes.
+static inline void stream_f32(float *p, vec v) {
+#if defined(__clang__)
+  __builtin_nontemporal_store(v, (vec *)p);
+#else
+  __builtin_ia32_movntps256(p, v);
+#endif
+}
+
+// a · b + c with one rounding.
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if __has_builtin(__builtin_elementwise_fma)
+  return __builtin_elementwise_fma(a, b, c);
+#else
+  return __builtin_ia32_vfmaddps256(a, b, c);
+#endif
+}
+
+// The correctly rounded square root.
+static inline float square_root_scalar(float s) {
+#if __has_builtin(__builtin_elementwise_sqrt)
+  return __builtin_elementwise_sqrt(s);
+#else
+  typedef float quad __attribute__((vector_size(16)));
+  return __builtin_ia32_sqrtss((quad){s, 0, 0, 0})[0];
+#endif
+}
+
+// The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float sum_partials(const vec p[8]) {
+  vec a = p[0] + p[4];
+  vec b = p[1] + p[5];
+  vec c = p[2] + p[6];
+  vec d = p[3] + p[7];
+  a = a + c;
+  b = b + d;
+  a = a + b;
+  a = a + __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3);
+  a = a + __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
+  a = a + __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6);
+  return a[0];
+}
+
+// Stores a vector, past the caches if `stream` is set; the bits are the same.
+static inline void put_f32(float *p, vec v, int stream) {
+  if (stream) stream_f32(p, v);
+  else store_f32(p, v);
+}
+
+// Orders streamed stores before whatever the caller does next.
+static inline void stream_end(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
+}
+
+/*
+ * partial_rms_norm_4096_f32_avx2 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x     f32 [rows, 4096]; x_stride elements from row to row
+ *   gain  f32 [4096]
+ *   y     f32 [rows, 4096], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+static inline __attribute__((always_inline)) void partial_rms_norm_4096_f32_avx2_rows(int64_t rows,
+    const float *restrict x, int64_t x_stride, const float *restrict gain, float *restrict y,
+    int64_t y_stride, const int stream) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *x_row = x + row * x_stride;
+    float *y_row = y + row * y_stride;
+    // Pass 1: mean_square = mean(x * x, fraction: 0.0625, rounding: up), over the first 256.
+    vec mean_square_partials[8] = {{0}};
+    for (int64_t i = 0; i < 256; i += 64) {
+      for (int64_t p = 0; p < 8; ++p) {
+        const vec x_i = load_f32(x_row + i + p * 8);
+        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 256.0f;
+    const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
+    // Pass 2: output y.
+    for (int64_t i = 0; i < 4096; i += 8) {
+      put_f32(y_row + i, load_f32(x_row + i) * inv_rms * load_f32(gain + i), stream);
+    }
+  }
+}
+
+void partial_rms_norm_4096_f32_avx2(int64_t rows, const float *restrict x, int64_t x_stride,
+    const float *restrict gain, float *restrict y, int64_t y_stride) {
+  // Outputs larger than the caches bypass them where their rows are aligned.
+  if (rows >= 256 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 32 == 0) {
+    partial_rms_norm_4096_f32_avx2_rows(rows, x, x_stride, gain, y, y_stride, 1);
+    stream_end();
+  } else {
+    partial_rms_norm_4096_f32_avx2_rows(rows, x, x_stride, gain, y, y_stride, 0);
+  }
+}
+
+void partial_rms_norm_4096_f32_avx2_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
+  partial_rms_norm_4096_f32_avx2(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

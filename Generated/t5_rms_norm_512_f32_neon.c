@@ -1,0 +1,152 @@
+/*
+ * t5_rms_norm_512_f32_neon: a kernel for neon, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit t5_rms_norm_512_f32 --target neon
+ *
+ *   kernel t5_rms_norm_512_f32(x: f32[rows, 512], gain: f32[512]) {
+ *     rms_norm {
+ *       mean_square = mean(x * x)
+ *       inv_rms = 1.0 / sqrt(mean_square + 1e-06)
+ *       y = x * inv_rms * gain
+ *     }
+ *   } -> y: f32
+ *
+ * Schedule row_streaming: 2 passes over a row: each pass reads the row from memory or cache.
+ *   pass 1: mean_square over 512
+ *   pass 2: store y
+ *
+ * The bits are the same on every target, for any number of rows and any stride. Contraction and
+ * reassociation would change them, so they are switched off here and fast-math is refused.
+ */
+#if defined(__aarch64__)
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "t5_rms_norm_512_f32_neon.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+// Four Float32 lanes of a NEON register.
+typedef float vec __attribute__((vector_size(16)));
+
+// A vec in memory with the alignment of one element.
+typedef float vec_in_memory __attribute__((vector_size(16), aligned(4), may_alias));
+
+// Four consecutive floats.
+static inline vec load_f32(const float *p) {
+  return *(const vec_in_memory *)p;
+}
+
+// Four consecutive floats.
+static inline void store_f32(float *p, vec v) {
+  *(vec_in_memory *)p = v;
+}
+
+// Four floats; a plain store, for this target has none that passes the caches.
+static inline void stream_f32(float *p, vec v) {
+  store_f32(p, v);
+}
+
+// a · b + c with one rounding.
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if __has_builtin(__builtin_elementwise_fma)
+  return __builtin_elementwise_fma(a, b, c);
+#elif __has_builtin(__builtin_aarch64_fmav4sf)
+  return __builtin_aarch64_fmav4sf(a, b, c);
+#else
+  return (vec){__builtin_fmaf(a[0], b[0], c[0]), __builtin_fmaf(a[1], b[1], c[1]),
+               __builtin_fmaf(a[2], b[2], c[2]), __builtin_fmaf(a[3], b[3], c[3])};
+#endif
+}
+
+// The correctly rounded square root.
+static inline float square_root_scalar(float s) {
+  float root;
+  __asm__("fsqrt %s0, %s1" : "=w"(root) : "w"(s));
+  return root;
+}
+
+// The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float sum_partials(const vec p[16]) {
+  vec a[8];
+  for (int i = 0; i < 8; i++) {
+    a[i] = p[i] + p[i + 8];
+  }
+  for (int s = 4; s > 0; s /= 2) {
+    for (int i = 0; i < s; i++) {
+      a[i] = a[i] + a[i + s];
+    }
+  }
+  vec v = a[0];
+  v = v + __builtin_shufflevector(v, v, 2, 3, 0, 1);
+  v = v + __builtin_shufflevector(v, v, 1, 0, 3, 2);
+  return v[0];
+}
+
+// Stores a vector, past the caches if `stream` is set; the bits are the same.
+static inline void put_f32(float *p, vec v, int stream) {
+  if (stream) stream_f32(p, v);
+  else store_f32(p, v);
+}
+
+// Orders streamed stores before whatever the caller does next.
+static inline void stream_end(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
+}
+
+/*
+ * t5_rms_norm_512_f32_neon of `rows` rows; with none, nothing is read or written.
+ *
+ *   x     f32 [rows, 512]; x_stride elements from row to row
+ *   gain  f32 [512]
+ *   y     f32 [rows, 512], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+static inline __attribute__((always_inline)) void t5_rms_norm_512_f32_neon_rows(int64_t rows,
+    const float *restrict x, int64_t x_stride, const float *restrict gain, float *restrict y,
+    int64_t y_stride, const int stream) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *x_row = x + row * x_stride;
+    float *y_row = y + row * y_stride;
+    // Pass 1: mean_square = mean(x * x), over all 512.
+    vec mean_square_partials[16] = {{0}};
+    for (int64_t i = 0; i < 512; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        const vec x_i = load_f32(x_row + i + p * 4);
+        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 512.0f;
+    const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
+    // Pass 2: output y.
+    for (int64_t i = 0; i < 512; i += 4) {
+      put_f32(y_row + i, load_f32(x_row + i) * inv_rms * load_f32(gain + i), stream);
+    }
+  }
+}
+
+void t5_rms_norm_512_f32_neon(int64_t rows, const float *restrict x, int64_t x_stride,
+    const float *restrict gain, float *restrict y, int64_t y_stride) {
+  // Outputs larger than the caches bypass them where their rows are aligned.
+  if (rows >= 2048 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 16 == 0) {
+    t5_rms_norm_512_f32_neon_rows(rows, x, x_stride, gain, y, y_stride, 1);
+    stream_end();
+  } else {
+    t5_rms_norm_512_f32_neon_rows(rows, x, x_stride, gain, y, y_stride, 0);
+  }
+}
+
+void t5_rms_norm_512_f32_neon_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+  t5_rms_norm_512_f32_neon(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
+}
+
+#endif

@@ -1,0 +1,149 @@
+import NormGenIR
+import NormGenLoops
+public import NormGenSchedule
+
+/// What a kernel must read, write and compute, every value once.
+///
+/// A schedule may compute a value again rather than keep it; these are the amounts that no
+/// schedule can go below, and the passes and scratch memory of the chosen one.
+public struct KernelCost: Hashable, Sendable {
+  /// Float32 operations by kind.
+  public struct Operations: Hashable, Sendable {
+    /// Sums and differences, those of statistics included.
+    public var additions = 0
+    /// Products.
+    public var multiplications = 0
+    /// Fused multiply-adds.
+    public var fused = 0
+    /// Divisions.
+    public var divisions = 0
+    /// Square roots.
+    public var squareRoots = 0
+    /// Elementary functions: exp, log, tanh, erf, sigmoid.
+    public var elementary = 0
+    /// Comparisons, selections and changes of sign.
+    public var selections = 0
+    /// Roundings to a storage type narrower than Float32.
+    public var roundings = 0
+  }
+
+  /// Bytes of parameters with rows that one row needs.
+  public private(set) var bytesReadPerRow = 0
+  /// Bytes of outputs that one row gives.
+  public private(set) var bytesWrittenPerRow = 0
+  /// Bytes of parameters without rows, such as gains and shifts, read in every call.
+  public private(set) var parameterBytes = 0
+  /// Operations for one row.
+  public private(set) var operationsPerRow = Operations()
+  /// The elements of a row that each pass runs over.
+  public private(set) var passExtents: [Int] = []
+  /// Bytes of memory that the kernel keeps for a row between passes.
+  public private(set) var scratchBytes = 0
+
+  /// The cost of a lowered kernel.
+  public init(_ lowering: Lowering) {
+    self.init(lowering.region)
+    scratchBytes = KernelCost.scratchBytes(of: lowering.loops.row)
+  }
+
+  /// The cost of a region, without scratch memory.
+  public init(_ region: Region) {
+    let graph = region.graph
+    let needed = KernelCost.neededElements(of: region)
+    // Statistics run once for each index of the axes outside the row.
+    let outer = region.outerExtents.reduce(1, *)
+    for id in graph.values where needed[id.index] > 0 {
+      let node = graph[id]
+      let elements = outer * needed[id.index]
+      switch node.op {
+      case .constant, .reshape: break
+      case .input(_, let storage):
+        // An input without rows may be shorter than the rows it is broadcast to.
+        let ownOuter = node.shape.outerExtents.reduce(1, *)
+        let bytes = ownOuter * needed[id.index] * storage.byteCount
+        if node.shape.hasRows { bytesReadPerRow += bytes } else { parameterBytes += bytes }
+      case .elementwise(let op): operationsPerRow.add(op, elements)
+      case .convert(let type):
+        if type != .f32 { operationsPerRow.roundings += elements }
+      case .statistic(let statistic):
+        operationsPerRow.add(
+          statistic, terms: region.window(of: id), operands: node.operands.count, times: outer)
+      }
+    }
+    for output in graph.outputs {
+      let elements = graph[output.value].shape.elementsPerRow
+      bytesWrittenPerRow += elements * output.storage.byteCount
+      let isRounded = output.storage != .f32 && graph[output.value].op != .convert(output.storage)
+      if isRounded { operationsPerRow.roundings += elements }
+    }
+    passExtents = region.passes.map { pass in
+      if !pass.stores.isEmpty { return region.rowExtent }
+      return pass.statistics.map { region.window(of: $0) }.max() ?? 0
+    }
+  }
+
+  /// How many elements along the row each value is needed for; 1 for a scalar, 0 for none.
+  private static func neededElements(of region: Region) -> [Int] {
+    let graph = region.graph
+    var needed = [Int](repeating: 0, count: graph.nodes.count)
+    func extent(of id: ValueID) -> Int {
+      switch region.roles[id.index] {
+      case .row: region.rowExtent
+      case .scalar: 1
+      }
+    }
+    for output in graph.outputs { needed[output.value.index] = extent(of: output.value) }
+    for id in graph.values.reversed() where needed[id.index] > 0 {
+      var count = needed[id.index]
+      if case .statistic = graph[id].op { count = region.window(of: id) }
+      for operand in graph[id].operands {
+        needed[operand.index] = max(needed[operand.index], min(count, extent(of: operand)))
+      }
+    }
+    return needed
+  }
+
+  private static func scratchBytes(of statements: [Stmt]) -> Int {
+    var bytes = 0
+    for statement in statements {
+      switch statement {
+      case .scratch(let pointer, let count): bytes += count * pointer.storage.byteCount
+      case .loop(_, _, _, _, let body), .block(_, let body), .rows(let body):
+        bytes += scratchBytes(of: body)
+      case .comment, .pointer, .partials, .define, .variable, .assign, .accumulate, .store,
+        .storeScalar, .group, .setGroup, .storeGroup, .nextRow, .prefetch:
+        break
+      }
+    }
+    return bytes
+  }
+}
+
+extension KernelCost.Operations {
+  mutating func add(_ op: ElementwiseOp, _ count: Int) {
+    switch op {
+    case .add, .subtract: additions += count
+    case .multiply: multiplications += count
+    case .multiplyAdd: fused += count
+    case .divide: divisions += count
+    case .squareRoot: squareRoots += count
+    case .exp, .log, .tanh, .erf, .sigmoid: elementary += count
+    case .negate, .absolute, .maximum, .minimum, .selectGreater: selections += count
+    }
+  }
+
+  /// A statistic's terms, the tree over each block's partials, and the blocks' sum.
+  mutating func add(_ statistic: Statistic, terms: Int, operands: Int, times: Int) {
+    let blocks = (terms + SumOrder.block - 1) / SumOrder.block
+    let combinations = (SumOrder.partials - 1) * blocks + blocks - 1
+    switch statistic.reduction {
+    case .sum, .mean:
+      if operands == 2 { fused += times * terms } else { additions += times * terms }
+      additions += times * combinations
+      if statistic.reduction == .mean { divisions += times }
+    case .max, .min:
+      if operands == 2 { multiplications += times * terms }
+      selections += times * (terms + combinations)
+    }
+  }
+}

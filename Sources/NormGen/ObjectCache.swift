@@ -1,0 +1,22 @@
+import NormGenJIT
+
+/// Where compiled objects are kept between processes.
+///
+/// Entries are found by a hash over the source, the compiler's arguments and version and the
+/// processor, and carry a checksum; a damaged one is compiled again.
+public enum ObjectCache: Hashable, Sendable {
+  /// `NORMGEN_CACHE` (a directory, or `off`), else `normgen` in `XDG_CACHE_HOME` or `~/.cache`.
+  case standard
+  /// A directory of the caller's, which is made when needed.
+  case directory(String)
+  /// Nowhere: every compilation runs the compiler.
+  case none
+
+  var kernelCache: KernelCache {
+    switch self {
+    case .standard: .standard()
+    case .directory(let path): KernelCache(directory: path)
+    case .none: .disabled
+    }
+  }
+}

@@ -1,0 +1,136 @@
+internal import Foundation
+internal import NormGen
+internal import NormGenCheck
+
+/// The result of a check as it is printed, in text and as JSON.
+struct CheckReport: Encodable {
+  /// One output of one call on one target.
+  struct Line: Encodable {
+    let target: String
+    let machine: String
+    let rows: Int
+    let output: String
+    let elements: Int
+    let exact: Int
+    /// Elements that the bound says nothing about, because a result may or may not overflow.
+    let unbounded: Int
+    let failures: Int
+    let ulps: Double
+    let medianRatio: Double
+    let worst: Worst?
+    let passes: Bool
+  }
+
+  /// The element that came closest to its bound, or went furthest beyond it.
+  struct Worst: Encodable {
+    let position: Int
+    let kernel: Double
+    let oracle: Double
+    let error: Double
+    let bound: Double
+    let ratio: Double
+  }
+
+  let kernel: String
+  let seed: UInt64
+  let lines: [Line]
+  let targets: [String]
+  let differences: [String]
+  let passes: Bool
+
+  init(_ graph: Graph, _ comparison: TargetComparison, seed: UInt64) {
+    self.kernel = graph.name
+    self.seed = seed
+    self.passes = comparison.passes
+    self.targets = comparison.results.map(\.target.name)
+    self.differences = comparison.differences.map(\.description)
+    self.lines = comparison.results.flatMap { result in
+      result.checks.flatMap { check in
+        check.outputs.map { output in
+          Line(output, rows: check.rows, result)
+        }
+      }
+    }
+  }
+
+  /// The report as a table and its verdict.
+  var text: String {
+    let header = [
+      "target", "rows", "output", "elements", "worst error", "bound", "ratio", "median", "ulps",
+      "exact", "verdict",
+    ]
+    let rows = lines.map { line in
+      [
+        line.target, "\(line.rows)", line.output, "\(line.elements)",
+        CheckReport.short(line.worst?.error), CheckReport.short(line.worst?.bound),
+        CheckReport.short(line.worst?.ratio, digits: 3),
+        CheckReport.short(line.medianRatio, digits: 3), CheckReport.short(line.ulps, digits: 2),
+        "\(line.exact)", line.verdict,
+      ]
+    }
+    let table = TextTable(
+      header: header,
+      alignments: [
+        .left, .right, .left, .right, .right, .right, .right, .right, .right, .right, .left,
+      ], rows)
+    var text = "\(kernel)\n" + table.text
+    for line in lines where !line.passes { text += line.failureText }
+    for difference in differences { text += difference + "\n" }
+    if targets.count > 1, differences.isEmpty {
+      text += "\(targets.joined(separator: ", ")): the same bits\n"
+    }
+    for machine in emulated { text += machine + "\n" }
+    return text + (passes ? "pass\n" : "FAIL\n")
+  }
+
+  private var emulated: [String] {
+    var seen: Set<String> = []
+    return lines.filter { $0.machine != "native" && seen.insert($0.target).inserted }
+      .map { "\($0.target) was emulated by \($0.machine)" }
+  }
+
+  /// A number with a few digits; nothing for a value that does not exist.
+  private static func short(_ value: Double?, digits: Int = 2) -> String {
+    guard let value else { return "-" }
+    if value == 0 { return "0" }
+    return String(format: "%.\(digits)g", value)
+  }
+}
+
+extension CheckReport.Line {
+  fileprivate init(
+    _ output: KernelCheck.Output, rows: Int, _ result: TargetComparison.TargetResult
+  ) {
+    let agreement = output.agreement
+    target = result.target.name
+    switch result.machine {
+    case .native: machine = "native"
+    case .emulated(let name): machine = name
+    }
+    self.rows = rows
+    self.output = output.name
+    elements = agreement.count
+    exact = agreement.exact
+    unbounded = agreement.vacuous
+    failures = agreement.failures
+    ulps = agreement.greatestUlps
+    medianRatio = agreement.medianRatio
+    worst = agreement.worst.map { worst in
+      CheckReport.Worst(
+        position: worst.position, kernel: worst.kernel, oracle: worst.oracle, error: worst.error,
+        bound: worst.bound, ratio: worst.ratio)
+    }
+    passes = agreement.passes
+  }
+
+  fileprivate var verdict: String {
+    if !passes { return "\(failures) beyond the bound" }
+    return unbounded == 0 ? "ok" : "ok, \(unbounded) without bound"
+  }
+
+  fileprivate var failureText: String {
+    guard let worst else { return "" }
+    return "\(target), rows \(rows), output '\(output)': element \(worst.position) is "
+      + "\(worst.kernel), the oracle says \(worst.oracle) ± \(worst.bound)\n"
+  }
+}

@@ -1,0 +1,72 @@
+internal import NormGen
+
+/// A request that cannot be carried out; the message says where, what was expected and what was
+/// found.
+enum CommandError: Error, Hashable, CustomStringConvertible {
+  /// No kernel of the catalog has this name.
+  case unknownKernel(String, near: [String])
+  /// No kernel of a file has this name.
+  case unknownKernelOfFile(String, file: String, known: [String])
+  /// One kernel is needed, and a file holds several.
+  case severalKernels(file: String, names: [String])
+  /// A choice among a file's kernels without a file.
+  case kernelOptionWithoutFile(String)
+  /// Two kernels of one place have the same name.
+  case duplicateKernel(String, place: String)
+  /// A file cannot be read or written.
+  case file(path: String, reason: String)
+  /// The tensors of a call would not fit this machine.
+  case memory(action: String, kernel: String, rows: Int)
+
+  var description: String {
+    switch self {
+    case .unknownKernel(let name, let near):
+      "no kernel is named '\(name)'; " + CommandError.guess(near)
+        + "'\(Registry.current.commandName) list' names all, and a text file's name ends in .ng"
+    case .unknownKernelOfFile(let name, let file, let known):
+      "\(file): no kernel is named '\(name)'; the file holds \(known.joined(separator: ", "))"
+    case .severalKernels(let file, let names):
+      "\(file) holds \(names.count) kernels (\(names.joined(separator: ", "))); "
+        + "choose one with --kernel"
+    case .kernelOptionWithoutFile(let name):
+      "--kernel chooses among the kernels of a text file; '\(name)' is a kernel's name"
+    case .duplicateKernel(let name, let place): "\(place) holds two kernels named '\(name)'"
+    case .file(let path, let reason): "\(path): \(reason)"
+    case .memory(let action, let kernel, let rows):
+      "\(action) '\(kernel)' on \(rows) rows takes more than half of this machine's memory"
+    }
+  }
+
+  private static func guess(_ near: [String]) -> String {
+    guard !near.isEmpty else { return "" }
+    return "did you mean " + near.map { "'\($0)'" }.joined(separator: " or ") + "? "
+  }
+}
+
+/// Finds the names that a mistyped one may stand for.
+enum NearNames {
+  /// The names within a few edits of `name`, the nearest first; at most three.
+  static func of(_ name: String, among known: [String]) -> [String] {
+    let limit = max(2, name.count / 4)
+    let ranked = known.map { (distance: distance(name, $0), name: $0) }
+      .filter { $0.distance <= limit }
+      .sorted { ($0.distance, $0.name) < ($1.distance, $1.name) }
+    return ranked.prefix(3).map(\.name)
+  }
+
+  /// The number of insertions, deletions and replacements that lead from one to the other.
+  static func distance(_ left: String, _ right: String) -> Int {
+    let right = Array(right)
+    var row = Array(0...right.count)
+    for (line, character) in left.enumerated() {
+      var diagonal = row[0]
+      row[0] = line + 1
+      for (column, other) in right.enumerated() {
+        let replaced = diagonal + (character == other ? 0 : 1)
+        diagonal = row[column + 1]
+        row[column + 1] = min(replaced, row[column] + 1, diagonal + 1)
+      }
+    }
+    return row[right.count]
+  }
+}

@@ -1,0 +1,91 @@
+internal import ArgumentParser
+internal import NormGen
+
+/// Writes kernels as C.
+struct EmitCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "emit",
+    abstract: "Write a kernel as one .c and one .h file that need nothing else.",
+    discussion: """
+      All kernels of a text file are written unless --kernel chooses one. With --catalog every \
+      kernel of the catalog is written for \(GeneratedFiles.targets.map(\.name)
+        .joined(separator: ", ")), as a C module.
+      """)
+
+  @Argument(
+    help: ArgumentHelp(
+      "A kernel's name, or a text file that ends in .ng.", valueName: "KERNEL|FILE.ng"))
+  var kernel: String?
+
+  @OptionGroup var choice: FileKernelOption
+  @OptionGroup var target: TargetSelection
+
+  @Flag(help: "Write the whole catalog, by default to \(GeneratedFiles.defaultDirectory).")
+  var catalog = false
+
+  @Option(
+    help: ArgumentHelp(
+      "The name of the catalog's C module, by default \(GeneratedFiles.defaultModule).",
+      valueName: "name"))
+  var module: String?
+
+  @Option(
+    name: [.customShort("o"), .customLong("output")],
+    help: ArgumentHelp(
+      "The directory to write to, by default the current one.", valueName: "dir"))
+  var output: String?
+
+  @Flag(help: "Print the header and the source instead of writing files.")
+  var stdout = false
+
+  func validate() throws {
+    guard catalog else {
+      if kernel == nil { throw ValidationError("expected KERNEL, FILE.ng or --catalog") }
+      if module != nil { throw ValidationError("--module names the module of --catalog") }
+      if stdout, output != nil { throw ValidationError("expected -o or --stdout, found both") }
+      return
+    }
+    if let kernel {
+      throw ValidationError("expected a kernel or --catalog, found both ('\(kernel)')")
+    }
+    if stdout { throw ValidationError("--catalog writes files; it can't go with --stdout") }
+    if target.target != nil || target.strategy.schedule != nil || choice.kernelName != nil {
+      throw ValidationError("--catalog can't go with --kernel, --target or --schedule")
+    }
+    try ModuleName.validate(module)
+  }
+
+  func run() throws {
+    if catalog {
+      let files = try GeneratedFiles(module: module ?? GeneratedFiles.defaultModule).files
+      try write(files, to: output ?? GeneratedFiles.defaultDirectory)
+      return
+    }
+    guard let kernel else { return }
+    let compiler = try target.compiler()
+    var files: [EmittedFile] = []
+    for selected in try SelectedKernel.named(kernel, kernelOfFile: choice.kernelName) {
+      let source = try compiler.emitting(selected).lower(selected.graph).source
+      files.append(EmittedFile(path: "\(source.name).h", text: source.header))
+      files.append(EmittedFile(path: "\(source.name).c", text: source.source))
+    }
+    if stdout {
+      try Terminal.print(files.map(\.text).joined(separator: "\n"))
+    } else {
+      try write(files, to: output ?? ".")
+    }
+  }
+
+  private func write(_ files: [EmittedFile], to directory: String) throws {
+    let paths = try FileWriter.write(files, to: directory)
+    try Terminal.print(paths.joined(separator: "\n"))
+  }
+}
+
+/// The check of a C module's name, which becomes a file's name and a macro.
+enum ModuleName {
+  static func validate(_ name: String?) throws {
+    guard let name, !Identifier.isValid(name) else { return }
+    throw ValidationError("--module: expected a C identifier, found '\(name)'")
+  }
+}

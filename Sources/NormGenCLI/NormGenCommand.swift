@@ -1,0 +1,17 @@
+internal import ArgumentParser
+
+/// The tool's root command.
+struct NormGenCommand: ParsableCommand {
+  static var configuration: CommandConfiguration {
+    CommandConfiguration(
+      commandName: Registry.current.commandName,
+      abstract: "Normalization kernels: from Swift or text to C, checked against an oracle.",
+      subcommands: [
+        ListCommand.self, EmitCommand.self, VerifyGeneratedCommand.self, CheckCommand.self,
+        RunCommand.self, ExplainCommand.self, BenchCommand.self,
+      ])
+  }
+
+  /// Messages begin like a compiler's.
+  static let _errorLabel = "error"
+}

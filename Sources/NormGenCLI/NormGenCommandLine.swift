@@ -1,0 +1,99 @@
+internal import ArgumentParser
+internal import Foundation
+public import NormGen
+
+/// The command line tool as a function, for the main program of any package with kernels.
+///
+/// ```swift
+/// import NormGenCLI
+///
+/// NormGenCommandLine.main(
+///   commandName: "my-kernels", catalog: Catalog([.init(kernel, "what it is for")]))
+/// ```
+public enum NormGenCommandLine {
+  /// Runs the tool on this process's arguments and ends the process.
+  ///
+  /// The exit status is 0 for success, 1 for a failure and 64 for arguments that cannot be read.
+  ///
+  /// - Parameters:
+  ///   - commandName: The tool's name in its help and in emitted files.
+  ///   - catalog: The kernels that can be named.
+  ///   - functions: What text files may call besides the library's functions.
+  ///   - strategies: The strategies to choose from, the preferred first.
+  public static func main(
+    commandName: String = "normgen", catalog: Catalog = .standard,
+    functions: [TextFunction] = [], strategies: [any Strategy] = Strategies.all
+  ) -> Never {
+    let registry = Registry(
+      commandName: commandName, catalog: catalog, functions: functions, strategies: strategies)
+    exit(status(of: Array(CommandLine.arguments.dropFirst()), registry: registry))
+  }
+
+  /// Runs the tool on `arguments` and returns its exit status.
+  package static func status(
+    of arguments: [String], registry: Registry = Registry(), terminal: Terminal = .process
+  ) -> Int32 {
+    Terminal.$current.withValue(terminal) {
+      Registry.$current.withValue(registry) { status(of: arguments) }
+    }
+  }
+
+  private static func status(of arguments: [String]) -> Int32 {
+    do {
+      try Registry.current.checkNames()
+      var command = try NormGenCommand.parseAsRoot(arguments)
+      try command.run()
+      return ExitCode.success.rawValue
+    } catch let error as TerminalError {
+      return error.report()
+    } catch let error as TextError {
+      // It begins with the place in the file, as compilers' messages do.
+      return report("\(error)", ExitCode.failure)
+    } catch {
+      let code = NormGenCommand.exitCode(for: error)
+      let message = NormGenCommand.fullMessage(for: error)
+      guard code != .success else {
+        do {
+          try Terminal.print(message)
+          return code.rawValue
+        } catch {
+          return error.report()
+        }
+      }
+      return report(message, code)
+    }
+  }
+
+  private static func report(_ message: String, _ code: ExitCode) -> Int32 {
+    if !message.isEmpty { Terminal.current.error(message) }
+    return code.rawValue
+  }
+}
+
+/// What a package adds to the tool.
+package struct Registry: Sendable {
+  /// The tool's name.
+  package var commandName = "normgen"
+  /// The kernels that can be named.
+  package var catalog = Catalog.standard
+  /// Functions of text files besides the library's.
+  package var functions: [TextFunction] = []
+  /// The strategies to choose from, the preferred first.
+  package var strategies: [any Strategy] = Strategies.all
+
+  /// What the running command uses.
+  @TaskLocal package static var current = Registry()
+
+  /// The tool's name as emitted files give it: nothing else may end their comments.
+  var plainCommandName: String {
+    CommandText.isPlain(commandName) ? commandName : "normgen"
+  }
+
+  /// Names must tell kernels apart, on the command line and as file names.
+  func checkNames() throws(CommandError) {
+    var seen: Set<String> = []
+    for entry in catalog.entries where !seen.insert(entry.kernel.name).inserted {
+      throw .duplicateKernel(entry.kernel.name, place: "the catalog")
+    }
+  }
+}

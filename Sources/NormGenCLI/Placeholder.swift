@@ -1,1 +1,0 @@
-public enum NormGenCommand { public static func main() {} }

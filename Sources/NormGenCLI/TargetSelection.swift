@@ -1,0 +1,65 @@
+internal import ArgumentParser
+internal import NormGen
+
+/// The options that choose the instruction set and the strategy of one lowering.
+struct TargetSelection: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "\(TargetSelection.names): the instruction set, by default NORMGEN_TARGET or the host's best.",
+      valueName: "target"))
+  var target: String?
+
+  @OptionGroup var strategy: ScheduleOption
+
+  /// A compiler for the chosen target.
+  func compiler() throws -> Compiler {
+    let compiler = try strategy.compiler()
+    guard let target else { return compiler }
+    return compiler.with(target: try TargetSelection.target(named: target))
+  }
+
+  /// The names that may stand for a target.
+  static var names: String { (Target.all.map(\.name) + ["host"]).joined(separator: ", ") }
+
+  /// The target with a name, or the host's best for `host`.
+  static func target(named name: String) throws -> Target {
+    try Compiler.target(named: name)
+  }
+}
+
+/// The option that overrides the planner's strategy.
+struct ScheduleOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The strategy to use, by default NORMGEN_STRATEGY or the first that applies.",
+      valueName: "strategy"))
+  var schedule: String?
+
+  /// A compiler for `NORMGEN_TARGET` or the host.
+  func compiler() throws -> Compiler {
+    var trace = CompilerTrace.fromEnvironment()
+    if let schedule { trace.strategy = schedule }
+    var compiler = try Compiler(trace: trace)
+    compiler.strategies = Registry.current.strategies
+    return compiler
+  }
+}
+
+extension Compiler {
+  /// The same compiler for another target.
+  func with(target: Target) -> Compiler {
+    var compiler = self
+    compiler.target = target
+    return compiler
+  }
+
+  /// The same compiler, whose emitted files name the command that emits them again.
+  func emitting(_ kernel: SelectedKernel) -> Compiler {
+    var compiler = self
+    let schedule = trace.strategy.map { " --schedule \($0)" } ?? ""
+    compiler.command =
+      "\(Registry.current.plainCommandName) emit \(kernel.arguments) --target \(target.name)"
+      + schedule
+    return compiler
+  }
+}

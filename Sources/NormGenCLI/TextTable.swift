@@ -1,0 +1,47 @@
+internal import Foundation
+
+/// A table with aligned columns.
+struct TextTable {
+  /// Where the cells of a column stand.
+  enum Alignment {
+    case left, right
+  }
+
+  private let lines: [[String]]
+  private let alignments: [Alignment]
+
+  /// A table; columns without a given alignment are aligned left.
+  init(header: [String], alignments: [Alignment] = [], _ rows: [[String]]) {
+    self.lines = [header] + rows
+    self.alignments = alignments
+  }
+
+  /// The table as text, two blanks between columns and none at the ends of lines.
+  var text: String {
+    let count = lines.map(\.count).max() ?? 0
+    let widths = (0..<count).map { column in
+      lines.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
+    }
+    return lines.map { line in
+      let cells = line.enumerated().map { column, cell in
+        let padding = String(repeating: " ", count: widths[column] - cell.count)
+        let isRight = column < alignments.count && alignments[column] == .right
+        return isRight ? padding + cell : cell + padding
+      }
+      let joined = cells.joined(separator: "  ")
+      return String(joined.prefix(joined.count - joined.reversed().prefix { $0 == " " }.count))
+    }.joined(separator: "\n") + "\n"
+  }
+}
+
+/// Prints values as JSON, the same bytes for the same value.
+enum JSONText {
+  /// The value as indented JSON with sorted keys.
+  static func of(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+}

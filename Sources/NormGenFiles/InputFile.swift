@@ -1,0 +1,103 @@
+internal import Foundation
+internal import NormGenIR
+internal import NormGenTensors
+
+#if !_endian(little)
+  #error("tensor files hold little-endian elements and are read without swapping bytes")
+#endif
+
+/// An open file whose size is known, so that no header is believed beyond it.
+final class InputFile: Sendable {
+  /// The path as given.
+  let path: String
+  /// The size in bytes when it was opened.
+  let size: Int
+  private let descriptor: CInt
+
+  /// Opens a regular file.
+  init(_ path: String) throws(TensorFileError) {
+    guard !path.utf8.contains(0) else {
+      throw .system(operation: "open", file: path, code: ENOENT)
+    }
+    // Not to block on a pipe.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw .system(operation: "open", file: path, code: errno) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      let code = errno
+      close(descriptor)
+      throw .system(operation: "read", file: path, code: code)
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      close(descriptor)
+      throw .notRegular(file: path)
+    }
+    self.path = path
+    self.size = Int(status.st_size)
+    self.descriptor = descriptor
+  }
+
+  deinit { close(descriptor) }
+
+  /// The bytes from `offset` on, which must lie within the file.
+  func bytes(at offset: Int, count: Int) throws(TensorFileError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: try checked(offset, count))
+    try bytes.withUnsafeMutableBufferPointer { buffer throws(TensorFileError) in
+      try read(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
+    }
+    return bytes
+  }
+
+  /// The tensor whose elements begin at `offset`; they must lie within the file.
+  func tensor(
+    at offset: Int, shape: [Int], _ storage: DType
+  ) throws(TensorFileError) -> HostTensor {
+    let count: Int
+    do { count = try HostTensor.count(of: shape) } catch {
+      throw .shape(file: path, tensor: nil, found: "\(shape)")
+    }
+    let byteCount = try checked(offset, count * storage.byteCount)
+    let memory = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+    guard byteCount <= memory else {
+      throw .beyondMemory(file: path, byteCount: byteCount, memory: memory)
+    }
+    var tensor: HostTensor
+    do { tensor = try HostTensor(zeros: shape, storage) } catch {
+      throw .shape(file: path, tensor: nil, found: "\(shape)")
+    }
+    try tensor.withUnsafeMutableBytes { buffer throws(TensorFileError) in
+      try read(into: buffer, at: offset)
+    }
+    return tensor
+  }
+
+  /// `count`, if that many bytes follow `offset`.
+  private func checked(_ offset: Int, _ count: Int) throws(TensorFileError) -> Int {
+    let (end, overflow) = offset.addingReportingOverflow(count)
+    guard offset >= 0, count >= 0, !overflow, end <= size else {
+      throw .truncated(file: path, expectedBytes: overflow ? .max : end, foundBytes: size)
+    }
+    return count
+  }
+
+  private func read(
+    into buffer: UnsafeMutableRawBufferPointer, at offset: Int
+  ) throws(TensorFileError) {
+    var done = 0
+    while done < buffer.count, let start = buffer.baseAddress {
+      let got = pread(descriptor, start + done, buffer.count - done, off_t(offset + done))
+      if got > 0 {
+        done += got
+      } else if got == 0 {
+        // Somebody cut the file while it was read.
+        throw .truncated(
+          file: path, expectedBytes: offset + buffer.count, foundBytes: offset + done)
+      } else if errno != EINTR {
+        throw .system(operation: "read", file: path, code: errno)
+      }
+    }
+  }
+}
+
+/// The system's words for an error.
+func systemMessage(_ code: CInt) -> String { String(cString: strerror(code)) }

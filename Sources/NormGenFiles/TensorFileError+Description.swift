@@ -1,0 +1,106 @@
+import NormGenIR
+
+extension TensorFileError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .reference(let text, let expected): "\(quoted(text)): expected \(expected)"
+    case .system(let operation, let file, let code):
+      "\(quoted(file)): can't \(operation): \(systemMessage(code))"
+    case .notRegular(let file): "\(quoted(file)): expected a regular file"
+    case .beyondMemory(let file, let byteCount, let memory):
+      "\(quoted(file)): the tensor has \(byteCount) bytes, but this machine has \(memory) bytes "
+        + "of memory"
+    case .truncated(let file, let expected, let found):
+      "\(quoted(file)): truncated: expected \(expected) bytes, found \(found)"
+    case .trailing(let file, let expected, let found):
+      "\(quoted(file)): bytes after the last element: expected \(expected) bytes, found \(found)"
+    case .magic(let file, let expected, let found):
+      "\(quoted(file)): expected \(expected), found \(quoted(found))"
+    case .version(let file, let major, let minor):
+      "\(quoted(file)): expected .npy version 1.0, 2.0 or 3.0, found \(major).\(minor)"
+    case .headerLength(let file, let limit, let found):
+      "\(quoted(file)): expected a header of at most \(limit) bytes, found one of \(found)"
+    case .syntax(let file, let place, let expected, let found):
+      "\(quoted(file)), \(place): expected \(expected), found \(found)"
+    case .missingKey(let file, let key): "\(quoted(file)): the header lacks '\(key)'"
+    case .unknownKey(let file, let key, let known):
+      "\(quoted(file)): the header has an unknown key \(quoted(key)); expected "
+        + known.joined(separator: ", ")
+    case .duplicateKey(let file, let key):
+      "\(quoted(file)): the header has \(quoted(key)) twice"
+    case .value(let file, let key, let expected, let found):
+      "\(quoted(file)): '\(key)' in the header must be \(expected), found \(excerpt(found))"
+    case .shape(let file, let tensor, let found):
+      "\(place(file, tensor)): the shape \(excerpt(found)) has a negative extent or more bytes "
+        + "than memory can hold"
+    case .rank(let file, let limit, let found):
+      "\(quoted(file)): expected at most \(limit) axes, found \(found)"
+    case .fortranOrder(let file):
+      "\(quoted(file)): expected C order, found Fortran order; save "
+        + "numpy.ascontiguousarray(array)"
+    case .byteOrder(let file, let found):
+      "\(quoted(file)): expected little-endian elements, found \(quoted(found)); save "
+        + "array.astype(array.dtype.newbyteorder('<'))"
+    case .elementType(let file, let tensor, let expected, let found):
+      "\(place(file, tensor)): expected \(expected.map(\.fileNames) ?? DType.allFileNames), found "
+        + "\(quoted(found)); elements are never converted while they are read"
+    case .ambiguousType(let file, let found):
+      "\(quoted(file)): \(quoted(found)) elements are read only as bf16, and only where bf16 is "
+        + "asked for"
+    case .tensorSize(let file, let tensor, let expected, let found):
+      "\(place(file, tensor)): expected \(expected) bytes for its shape and type, found \(found)"
+    case .offset(let file, let tensor, let expected, let found):
+      "\(place(file, tensor)): expected it to begin at byte \(expected) of the elements, where "
+        + "the tensor before it ends, found \(found)"
+    case .offsets(let file, let tensor, let found):
+      "\(place(file, tensor)): expected 'data_offsets' of a begin and an end, found \(found)"
+    case .noTensor(let file, let name, let names):
+      "\(quoted(file)): there is no tensor \(quoted(name)); \(list(names))"
+    case .unnamed(let file, let names):
+      "\(quoted(file)): expected FILE:NAME, because the file does not hold exactly one tensor; "
+        + list(names)
+    case .writtenTwice(let file, let tensor):
+      "\(place(file, tensor)): expected one tensor to be written there, found two"
+    case .reservedName(let file, let name):
+      "\(quoted(file)): a tensor can't be named \(quoted(name))"
+    }
+  }
+
+  private func place(_ file: String, _ tensor: String?) -> String {
+    tensor.map { "\(quoted(file)), tensor \(quoted($0))" } ?? quoted(file)
+  }
+
+  private func list(_ names: [String]) -> String {
+    if names.isEmpty { return "it holds no tensors" }
+    let shown = names.prefix(20).map(quoted).joined(separator: ", ")
+    return "it holds \(shown)" + (names.count > 20 ? " and \(names.count - 20) more" : "")
+  }
+}
+
+extension DType {
+  /// The type with its names in the two formats.
+  fileprivate var fileNames: String {
+    switch self {
+    case .f32: "f32 (.npy '<f4', .safetensors 'F32')"
+    case .bf16: "bf16 (.npy '<u2' or 'V2', .safetensors 'BF16')"
+    case .f16: "f16 (.npy '<f2', .safetensors 'F16')"
+    }
+  }
+
+  fileprivate static var allFileNames: String {
+    allCases.map(\.fileNames).joined(separator: ", ")
+  }
+}
+
+/// A text from a file or a command line in quotes, safe to print.
+func quoted(_ text: String) -> String { "'\(excerpt(text))'" }
+
+/// The beginning of a text, with control characters escaped.
+func excerpt(_ text: String) -> String {
+  let limit = 160
+  let characters = text.unicodeScalars.prefix(limit).map { scalar in
+    scalar.value < 0x20 || (0x7f..<0xa0).contains(scalar.value)
+      ? scalar.escaped(asASCII: true) : String(scalar)
+  }
+  return characters.joined() + (text.unicodeScalars.count > limit ? "…" : "")
+}

@@ -1,0 +1,80 @@
+private import Foundation
+import NormGen
+
+/// The tensors of one call, inputs and outputs each in one piece of page-aligned memory, so that a
+/// plain copy of the same bytes touches the same pages.
+final class BenchmarkMemory {
+  let arguments: [KernelArgument]
+  private let source: UnsafeMutableRawBufferPointer
+  private let destination: UnsafeMutableRawBufferPointer
+  /// Half of the bytes that a call must move at least: each input read once, each output written.
+  let copiedBytes: Int
+
+  /// Memory for `kernel` on `rows` rows, filled with seeded values.
+  init(for kernel: CompiledKernel, rows: Int, seed: UInt64) throws {
+    var inputBytes = 0
+    var outputBytes = 0
+    var offsets: [Int] = []
+    for parameter in kernel.parameters {
+      let size = BenchmarkMemory.byteCount(of: parameter, rows: rows)
+      // Each tensor starts at a cache line of its own.
+      let padded = (size + 63) & ~63
+      if parameter.isOutput {
+        offsets.append(outputBytes)
+        outputBytes += padded
+      } else {
+        offsets.append(inputBytes)
+        inputBytes += padded
+      }
+    }
+    copiedBytes = (inputBytes + outputBytes) / 2
+    let capacity = max(max(inputBytes, outputBytes), copiedBytes)
+    source = .allocate(byteCount: max(capacity, 1), alignment: 4096)
+    destination = .allocate(byteCount: max(capacity, 1), alignment: 4096)
+    source.initializeMemory(as: UInt8.self, repeating: 0)
+    destination.initializeMemory(as: UInt8.self, repeating: 0)
+    var arguments: [KernelArgument] = []
+    for (parameter, offset) in zip(kernel.parameters, offsets) {
+      let size = BenchmarkMemory.byteCount(of: parameter, rows: rows)
+      let area = parameter.isOutput ? destination : source
+      let bytes = UnsafeMutableRawBufferPointer(rebasing: area[offset..<(offset + size)])
+      if !parameter.isOutput { BenchmarkMemory.fill(bytes, parameter.storage, seed: seed) }
+      arguments.append(KernelArgument(bytes))
+    }
+    self.arguments = arguments
+  }
+
+  deinit {
+    source.deallocate()
+    destination.deallocate()
+  }
+
+  /// Copies as many bytes as a call moves.
+  func copy() {
+    if let to = destination.baseAddress, let from = source.baseAddress {
+      memcpy(to, from, copiedBytes)
+    }
+  }
+
+  static func byteCount(of parameter: Buffer, rows: Int) -> Int {
+    let elements = parameter.shape.elementsPerRow * (parameter.shape.hasRows ? rows : 1)
+    return elements * parameter.storage.byteCount
+  }
+
+  /// Values around ±1, from a table: drawing each anew would take longer than the measurement.
+  private static func fill(
+    _ bytes: UnsafeMutableRawBufferPointer, _ storage: DType, seed: UInt64
+  ) {
+    var generator = SeededGenerator(seed: seed)
+    let table = (0..<1021).map { _ in storage.bits(nearest: generator.normal()) }
+    for index in 0..<(bytes.count / storage.byteCount) {
+      let bits = table[index % table.count]
+      switch storage {
+      case .f32: bytes.storeBytes(of: bits, toByteOffset: index * 4, as: UInt32.self)
+      case .bf16, .f16:
+        bytes.storeBytes(
+          of: UInt16(truncatingIfNeeded: bits), toByteOffset: index * 2, as: UInt16.self)
+      }
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import Foundation
+import NormGen
+@testable import NormGenCLI
+import Testing
+
+@Suite struct EmitTests {
+  @Test func aKernelBecomesOnePairOfFiles() throws {
+    let directory = try TestDirectory()
+    let result = try CommandLineFixture.normgen(
+      ["emit", "rms_norm_128_f32", "--target", "avx2", "-o", "made/here"], in: directory)
+    #expect(result.status == 0, "\(result.errors)")
+    let names = ["made/here/rms_norm_128_f32_avx2.c", "made/here/rms_norm_128_f32_avx2.h"]
+    #expect(directory.files == names)
+    #expect(result.output.split(separator: "\n").map(String.init).sorted() == names)
+    let source = try directory.text(of: names[0])
+    #expect(source.contains("normgen emit rms_norm_128_f32 --target avx2\n"))
+    // What is emitted is what the compiler makes and the JIT compiles.
+    let entry = try #require(Catalog.standard["rms_norm_128_f32"])
+    let lowering = try Compiler(target: .avx2).lower(entry.kernel)
+    #expect(source == lowering.source.source)
+    #expect(try directory.text(of: names[1]) == lowering.source.header)
+  }
+
+  @Test func theCurrentDirectoryIsTheDefault() throws {
+    let directory = try TestDirectory()
+    let result = try CommandLineFixture.normgen(
+      ["emit", "rms_norm_128_f32"], in: directory, environment: ["NORMGEN_TARGET": "portable"])
+    #expect(result.status == 0)
+    #expect(directory.files == ["rms_norm_128_f32_portable.c", "rms_norm_128_f32_portable.h"])
+  }
+
+  @Test func allKernelsOfAFileAreEmittedUnlessOneIsChosen() throws {
+    let directory = try TestDirectory()
+    try directory.write(TestKernels.two, to: "two.ng")
+    let all = ["emit", "two.ng", "--target", "neon"]
+    #expect(try CommandLineFixture.normgen(all + ["-o", "all"], in: directory).status == 0)
+    let one = all + ["--kernel", "second_norm", "-o", "one"]
+    #expect(try CommandLineFixture.normgen(one, in: directory).status == 0)
+    #expect(
+      directory.files == [
+        "all/first_norm_neon.c", "all/first_norm_neon.h", "all/second_norm_neon.c",
+        "all/second_norm_neon.h", "one/second_norm_neon.c", "one/second_norm_neon.h", "two.ng",
+      ])
+    #expect(
+      try directory.text(of: "one/second_norm_neon.c").contains(
+        "normgen emit two.ng --kernel second_norm --target neon\n"))
+    #expect(
+      try directory.text(of: "one/second_norm_neon.c")
+        == directory.text(of: "all/second_norm_neon.c"))
+  }
+
+  @Test func nothingFromAFilesNameEndsTheComment() throws {
+    let directory = try TestDirectory()
+    let name = "a b\u{202E}*.ng"
+    try directory.write(TestKernels.text, to: name)
+    let result = try CommandLineFixture.normgen(
+      ["emit", "./" + name, "--target", "avx2", "--stdout"], in: directory)
+    #expect(result.status == 0)
+    #expect(result.output.contains("normgen emit FILE.ng --target avx2\n"))
+    #expect(!result.output.contains("\u{202E}"))
+  }
+
+  @Test func aScheduleThatWasAskedForIsNamedInTheFile() throws {
+    let result = try CommandLineFixture.normgen([
+      "emit", "rms_norm_128_f32", "--target", "avx512", "--schedule", "row_streaming", "--stdout",
+    ])
+    #expect(
+      result.output.contains(
+        "normgen emit rms_norm_128_f32 --target avx512 --schedule row_streaming\n"))
+    #expect(result.output.contains("Schedule row_streaming"))
+  }
+
+  @Test func twoProcessesEmitTheSameBytes() throws {
+    let directory = try TestDirectory()
+    for folder in ["first", "second"] {
+      let result = try CommandLineFixture.normgen(
+        ["emit", "--catalog", "-o", folder], in: directory)
+      #expect(result.status == 0)
+    }
+    let files = directory.files.filter { $0.hasPrefix("first/") }
+    #expect(files.count == 6 * Catalog.standard.entries.count + 2)
+    for file in files {
+      let other = file.replacing("first/", with: "second/")
+      #expect(try directory.text(of: file) == directory.text(of: other), "\(file)")
+    }
+  }
+
+  @Test func aFailureLeavesNothingBehind() throws {
+    let directory = try TestDirectory()
+    // A directory stands where the header belongs, so its file cannot be put in place.
+    try FileManager.default.createDirectory(
+      atPath: directory.path("out/rms_norm_128_f32_avx2.h"), withIntermediateDirectories: true)
+    try directory.write("kept", to: "out/rms_norm_128_f32_avx2.h/file")
+    let result = try CommandLineFixture.normgen(
+      ["emit", "rms_norm_128_f32", "--target", "avx2", "-o", "out"], in: directory)
+    #expect(result.status == 1)
+    #expect(result.errors.hasPrefix("error: out/rms_norm_128_f32_avx2.h: cannot be written: "))
+    #expect(directory.files == ["out/rms_norm_128_f32_avx2.h/file"])
+  }
+
+  @Test func aFileInTheWayOfTheDirectoryIsNamed() throws {
+    let directory = try TestDirectory()
+    try directory.write("", to: "out")
+    let result = try CommandLineFixture.normgen(
+      ["emit", "rms_norm_128_f32", "-o", "out"], in: directory)
+    #expect(result.status == 1)
+    #expect(result.errors == "error: out: expected a directory, found a file\n")
+    let below = try CommandLineFixture.normgen(
+      ["emit", "rms_norm_128_f32", "-o", "out/deeper"], in: directory)
+    #expect(below.status == 1)
+    #expect(below.errors.hasPrefix("error: out/deeper: cannot be made: "))
+    #expect(directory.files == ["out"])
+  }
+}

@@ -1,0 +1,98 @@
+import NormGenIR
+import NormGenTensors
+import Testing
+
+@testable import NormGenFiles
+
+/// Damaged files give a typed error or a tensor that the file's size allows: never anything else.
+@Suite struct FileMutationTests {
+  private static let trials = 3000
+
+  @Test func damagedNpyFilesAreReadOrRefused() throws {
+    let samples: [NumPySample] = [
+      .scalar, .vector, .matrixOfHalves, .empty, .fourAxes, .version2, .version3, .bits,
+      .structured,
+    ]
+    let (read, refused) = try outcomes(of: samples.map(\.bytes), "a.npy", seed: 20_190_710)
+    #expect(read > 0 && refused > 0)
+  }
+
+  @Test func damagedSafetensorsFilesAreReadOrRefused() throws {
+    let folder = try TemporaryFolder()
+    var samples: [[UInt8]] = []
+    for tensors in [
+      [("a", try seededTensor([2, 3], .f32)), ("b", try seededTensor([5], .bf16))],
+      [("only", try seededTensor([], .f16))],
+      [("empty", try seededTensor([0, 3], .f32)), ("ü\"\\", try seededTensor([1], .f32))],
+    ] {
+      try SafetensorsFile.write(tensors, metadata: ["k": "v"], to: folder["w.safetensors"])
+      samples.append(try folder.bytes("w.safetensors"))
+    }
+    let (read, refused) = try outcomes(of: samples, "w.safetensors", seed: 19_100_746)
+    #expect(read > 0 && refused > 0)
+  }
+
+  /// The numbers of damaged files that were read and that were refused.
+  private func outcomes(
+    of samples: [[UInt8]], _ name: String, seed: UInt64
+  ) throws -> (read: Int, refused: Int) {
+    let folder = try TemporaryFolder()
+    var generator = SeededGenerator(seed: seed)
+    var read = 0
+    var refused = 0
+    for trial in 0..<FileMutationTests.trials {
+      var bytes = samples[trial % samples.count]
+      for _ in 0..<Int.random(in: 1...3, using: &generator) {
+        mutate(&bytes, using: &generator)
+      }
+      let path = try folder.file(name, bytes)
+      let expected = DType.allCases.randomElement(using: &generator)
+      do throws(TensorFileError) {
+        for tensor in try tensors(at: path, as: expected) {
+          #expect(tensor.byteCount <= bytes.count, "seed \(seed), trial \(trial)")
+          read += 1
+        }
+      } catch {
+        #expect(error.description.contains("'\(path)'"), "seed \(seed), trial \(trial): \(error)")
+        refused += 1
+      }
+    }
+    return (read, refused)
+  }
+
+  private func tensors(
+    at path: String, as expected: DType?
+  ) throws(TensorFileError) -> [HostTensor] {
+    guard path.hasSuffix(".safetensors") else { return [try NpyFile(path).load(as: expected)] }
+    let file = try SafetensorsFile(path)
+    var tensors: [HostTensor] = []
+    for entry in file.entries { tensors.append(try file.load(entry.name, as: expected)) }
+    return tensors
+  }
+
+  private func mutate(_ bytes: inout [UInt8], using generator: inout SeededGenerator) {
+    guard !bytes.isEmpty else { return }
+    // Mostly in the header, where one byte changes the meaning of all others.
+    let limit = Bool.random(using: &generator) ? min(bytes.count, 160) : bytes.count
+    let position = Int.random(in: 0..<limit, using: &generator)
+    switch Int.random(in: 0..<8, using: &generator) {
+    case 0: bytes[position] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+    case 1: bytes[position] = UInt8.random(in: 0...255, using: &generator)
+    case 2: bytes.removeSubrange(position...)
+    case 3: bytes.remove(at: position)
+    case 4: bytes.insert(UInt8.random(in: 0...255, using: &generator), at: position)
+    case 5:
+      let tokens = [
+        "9", "-", "0", "99999999999999999999", "(", "[", "{", "'", "\"", ",", "\\", ":",
+      ]
+      let token = tokens.randomElement(using: &generator) ?? ""
+      bytes.replaceSubrange(position..<position, with: Array(token.utf8))
+    case 6:
+      let end = min(bytes.count, position + Int.random(in: 1...16, using: &generator))
+      bytes.insert(contentsOf: bytes[position..<end], at: position)
+    default:
+      let other = Int.random(in: 0..<limit, using: &generator)
+      bytes.swapAt(position, other)
+    }
+  }
+}
