@@ -38,14 +38,20 @@ struct CNames {
   @discardableResult
   private mutating func assign(_ name: String) -> String {
     var candidate = name
-    while !Identifier.isValid(candidate) || taken.contains(candidate)
-      || taken.contains(CNames.stride(of: candidate))
+    while !Identifier.isValid(candidate) || CNames.isHeaderMacro(candidate)
+      || taken.contains(candidate) || taken.contains(CNames.stride(of: candidate))
     {
       candidate += "_"
     }
     taken.insert(candidate)
     names[name] = candidate
     return candidate
+  }
+
+  /// Whether `<stdint.h>` may define the name as a macro: limits, widths and literals (C11 7.20).
+  private static func isHeaderMacro(_ name: String) -> Bool {
+    ["_MAX", "_MIN", "_WIDTH", "_C"].contains { name.hasSuffix($0) }
+      && name.utf8.allSatisfy { !(UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
   }
 
   /// The name of the row stride of a parameter.

@@ -1,0 +1,106 @@
+import NormGen
+import NormGenCheck
+import Testing
+
+/// How many passes the planner needs, what it keeps, and that its loops pass their verifier.
+@Suite struct PlannerTests {
+  let x = Tensor.input("x", [.rows, 300], .f32)
+  let gain = Tensor.input("gain", [300], .f32)
+
+  private func region(_ outputs: KeyValuePairs<String, Tensor>) throws -> Region {
+    let regions = try FusionPlanner.regions(of: Kernel("k", outputs: outputs).graph())
+    #expect(regions.count == 1)
+    return try #require(regions.first)
+  }
+
+  @Test func passesAreTheFewestThatTheDependencesAllow() throws {
+    let rms = x.rmsNorm(gain: gain)
+    let sandwich = (rms + x).rmsNorm(gain: gain)
+    let cases: [(Int, KeyValuePairs<String, Tensor>)] = [
+      (1, ["y": x * gain]), (2, ["y": rms]), (3, ["y": x.layerNorm(gain: gain)]),
+      (3, ["y": sandwich]), (3, ["y": sandwich, "hidden": rms + x]),
+      (4, ["y": (rms + x).layerNorm(gain: gain)]),
+      // Two statistics that don't need each other share a pass.
+      (2, ["y": x * x.rowMaximum() + x.rowMinimum() * x.mean()]),
+      (2, ["rstd": x.rmsNormalization().inverseDeviation]),
+    ]
+    for (passes, outputs) in cases {
+      #expect(try region(outputs).passes.count == passes, "\(outputs)")
+    }
+  }
+
+  @Test func residualSumIsStoredInTheFirstPass() throws {
+    let hidden = x + Tensor.input("residual", [.rows, 300], .f32)
+    let region = try region(["hidden": hidden, "y": hidden.rmsNorm(gain: gain)])
+    #expect(region.passes.map(\.stores) == [[0], [1]])
+  }
+
+  @Test func rowsOfDifferentLengthsAreRefused() throws {
+    let narrow = Tensor.input("narrow", [.rows, 30], .f32)
+    let kernel = Kernel("k", outputs: ["y": x.rmsNorm(), "z": narrow.rmsNorm()])
+    let error = #expect(throws: CompilerError.self) {
+      try Compiler(target: .portable).lower(kernel)
+    }
+    guard case .plan(let plan) = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(plan.message.contains("rows of different lengths"))
+  }
+
+  @Test func rowsSeenTwoWaysAreRefused() throws {
+    let heads = x.reshaped([.rows, 3, 100])
+    let kernel = Kernel("k", outputs: ["y": x.rmsNorm(), "z": heads.rmsNorm()])
+    let error = #expect(throws: CompilerError.self) {
+      try Compiler(target: .portable).lower(kernel)
+    }
+    #expect(error?.description.contains("rows seen as [3, 100] and [300]") == true)
+  }
+
+  /// Factors of a statistic may be narrower than its rows.
+  @Test func statisticOfAProductWithOneNumberARowSeesTheRow() throws {
+    let heads = x.reshaped([.rows, 3, 100])
+    let factor = Tensor.input("factor", [.rows, 3, 1], .f32)
+    let total = (heads * factor).sum() + heads.sum()
+    let kernel = Kernel("k", outputs: ["y": (heads * total).reshaped([.rows, 300])])
+    #expect(try Compiler(target: .portable).lower(kernel).region.outerExtents == [3])
+  }
+
+  /// One number a row has as many axes as the rows do.
+  @Test func rowsAreSeenAsTheirWidestShape() throws {
+    let scale = -Tensor.input("scale", [.rows, 3, 1], .f32)
+    let heads = x.reshaped([.rows, 3, 100]).maximum(.constant(0))
+    let kernel = Kernel(
+      "k", outputs: ["flat": heads.reshaped([.rows, 300]), "scale_out": scale, "y": heads])
+    let region = try Compiler(target: .portable).lower(kernel).region
+    #expect(region.outerExtents == [3])
+    #expect(region.rowExtent == 100)
+  }
+
+  /// Statistics that end in different blocks of the canonical order have partials in each block.
+  @Test func everyBlockHasPartialsOfItsOwn() throws {
+    let wide = Tensor.input("x", [.rows, 8200], .f32)
+    let range = wide.rowMaximum() - wide.rowMinimum(over: .leading(count: 100))
+    for target in Target.all {
+      let compiler = Compiler(target: target)
+      _ = try compiler.object(of: compiler.lower(Kernel("k", wide * range)))
+    }
+  }
+
+  @Test func randomGraphsArePlannedForEveryTargetAndStrategy() throws {
+    for seed in 0..<400 as Range<UInt64> {
+      let graph = try RandomGraph(seed: seed).kernel.graph()
+      for target in Target.all {
+        var compiler = Compiler(target: target)
+        for strategy in compiler.strategies {
+          let region = try FusionPlanner.regions(of: graph)[0]
+          guard strategy.applies(to: region, target: target) else { continue }
+          compiler.schedule = Schedule(strategy: strategy.name)
+          // Lowering runs the verifiers of the graph and the loops.
+          let lowering = try compiler.lower(graph)
+          #expect(lowering.schedule.strategy == strategy.name)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,4 @@
+import Foundation
+
+/// The process's environment, for the switches of the tests.
+let testEnvironment = ProcessInfo.processInfo.environment

@@ -1,0 +1,95 @@
+import NormGen
+import NormGenCheck
+import NormGenTestSupport
+import Testing
+
+/// Neither schedule, stride, address, batch nor the place in a batch changes a bit.
+@Suite struct LayoutTests {
+  static let specimens = [
+    "rms_llama", "layer_fused", "partial_count", "residual_rounded", "heads",
+    "layer_with_statistics", "bias_gelu_norm",
+  ]
+
+  /// Lowerings by every strategy that applies, with and without stores that bypass the caches.
+  private func lowerings(_ graph: Graph, _ target: Target) throws -> [Lowering] {
+    var compiler = Compiler(target: target)
+    let region = try compiler.lower(graph).region
+    return try compiler.strategies.filter { $0.applies(to: region, target: target) }.flatMap {
+      strategy in
+      try [nil, 0].map { bytes in
+        compiler.schedule = Schedule(strategy: strategy.name, streamingBytes: bytes)
+        return try compiler.lower(graph)
+      }
+    }
+  }
+
+  @Test(arguments: specimens, Targets.usable)
+  func schedulesStridesAndAddressesGiveTheSameBits(name: String, target: Target) throws {
+    let specimen = try #require(Specimen.named(name))
+    for (position, extent) in [1, 16, 33, 64, 128, 257].enumerated() {
+      let types = Specimen.Types.all[position % Specimen.Types.all.count]
+      let graph = try specimen.kernel(extent, types, epsilon: 1e-5).graph()
+      let inputs = try RandomInputs.tensors(for: graph, rows: 5, seed: 1)
+      let lowerings = try lowerings(graph, target)
+      let expected = try LaidOutCall(lowering: lowerings[0], rows: 5, inputs: inputs).outputs()
+      let isEmulated = try TargetMachine.of(target) != .native
+      // A machine costs time; there the first and the last schedule must do.
+      for lowering in isEmulated ? Array(lowerings.suffix(1)) : lowerings {
+        for (gap, offset) in isEmulated
+          ? [(3, 1)] : [(0, 0), (0, 1), (1, 0), (13, 3), (16, 0), (64, 16)]
+        {
+          let call = LaidOutCall(
+            lowering: lowering, rows: 5, inputs: inputs, gap: gap, offset: offset)
+          let difference = firstDifference(expected, try call.outputs())
+          #expect(
+            difference == nil,
+            "\(name) \(extent) \(lowering.schedule), gap \(gap), offset \(offset)")
+        }
+      }
+    }
+  }
+
+  @Test(arguments: specimens, Targets.native)
+  func batchAndPlaceInTheBatchGiveTheSameBits(name: String, target: Target) throws {
+    let specimen = try #require(Specimen.named(name))
+    let graph = try specimen.kernel(129, Specimen.Types.all[1], epsilon: 1e-5).graph()
+    let kernel = try Compiler(target: target).compile(graph)
+    let all = try RandomInputs.tensors(for: graph, rows: 19, seed: 9)
+    let whole = try kernel(all)
+    /// The rows of a tensor from `start` on.
+    func part(_ tensor: HostTensor, _ start: Int, _ count: Int) throws -> HostTensor {
+      let row = tensor.byteCount / 19
+      return try tensor.withUnsafeBytes { bytes in
+        try HostTensor(
+          bytes: UnsafeRawBufferPointer(rebasing: bytes[start * row..<(start + count) * row]),
+          shape: [count] + tensor.shape.dropFirst(), tensor.storage)
+      }
+    }
+    for (start, count) in [(0, 1), (7, 1), (18, 1), (3, 2), (1, 17), (0, 19), (5, 0)] {
+      var inputs = all
+      for id in graph.inputs where graph[id].shape.hasRows {
+        let input = try #require(graph[id].inputName)
+        inputs[input] = try part(#require(all[input]), start, count)
+      }
+      let outputs = try kernel(inputs)
+      for output in graph.outputs {
+        let expected = try part(#require(whole[output.name]), start, count)
+        #expect(outputs[output.name]?.firstDifference(from: expected) == nil)
+      }
+    }
+  }
+
+  @Test func storesThatBypassTheCachesAreEmittedAndRight() throws {
+    let specimen = try #require(Specimen.named("rms_fused"))
+    let graph = try specimen.kernel(256, Specimen.Types.all[0], epsilon: 1e-5).graph()
+    for target in Targets.native {
+      var compiler = Compiler(target: target)
+      compiler.schedule = Schedule(strategy: "row_streaming", streamingBytes: 0)
+      let streaming = try compiler.lower(graph)
+      #expect(streaming.source.source.contains("stream_end()"))
+      compiler.schedule = Schedule(strategy: "row_streaming", streamingBytes: nil)
+      let plain = try compiler.lower(graph)
+      #expect(!plain.source.source.contains("stream_end()"))
+    }
+  }
+}
