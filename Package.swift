@@ -120,6 +120,14 @@ let package = Package(
     .testTarget(
       name: "NormGenTests", dependencies: ["NormGenTestSupport"], swiftSettings: settings),
     .testTarget(name: "ExtensionTests", dependencies: ["NormGen"], swiftSettings: settings),
+    // What the articles show is compiled, parsed and run.
+    .testTarget(
+      name: "DocumentationTests",
+      dependencies: facade + [
+        "NormGenCLI", "NormGenFiles", "NormGenKernels",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
   ],
   cxxLanguageStandard: .cxx17
 )

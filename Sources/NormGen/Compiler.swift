@@ -152,7 +152,9 @@ public struct Compiler: Sendable {
 
   /// Compiles lowered C to code that can be called.
   ///
-  /// - Parameter source: C to compile in place of the emitted text, such as an edited copy.
+  /// - Parameters:
+  ///   - lowering: The stages' results; its target must run here.
+  ///   - edited: C to compile in place of the emitted text, such as an edited copy of it.
   public func compile(
     _ lowering: Lowering, source edited: String? = nil
   ) throws(CompilerError) -> CompiledKernel {

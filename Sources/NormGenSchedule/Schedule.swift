@@ -1,6 +1,6 @@
 /// The knobs of a strategy; they change speed, never bits.
 public struct Schedule: Hashable, Sendable {
-  /// The strategy's name; see ``Strategy/named(_:)``.
+  /// The strategy's name, one of those the compiler chooses from.
   public var strategy: String
   /// Outputs of at least this many bytes a call bypass the caches; nil never.
   public var streamingBytes: Int?

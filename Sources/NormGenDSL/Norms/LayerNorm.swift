@@ -28,7 +28,7 @@ public struct LayerNormSemantics: Hashable, Sendable {
   /// The rounding at the end.
   public var resultRounding: RMSNormSemantics.ResultRounding
 
-  /// Creates a semantics; the defaults are ``normgen``.
+  /// Creates a semantics; the defaults are ``fused``.
   public init(
     epsilonPlacement: RMSNormSemantics.EpsilonPlacement = .inside,
     scaling: RMSNormSemantics.Scaling = .reciprocal, affine: Affine = .fused,
