@@ -40,15 +40,19 @@ import Testing
       let graph = try specimen.kernel(extent, types, epsilon: 1e-5).graph()
       var compiler = Compiler(target: target)
       let region = try compiler.lower(graph).region
-      let inputs = try RandomInputs.tensors(for: graph, rows: 3, seed: 4)
-      for strategy in compiler.strategies where strategy.applies(to: region, target: target) {
-        compiler.schedule = Schedule(strategy: strategy.name, streamingBytes: 0)
+      let inputs = try RandomInputs.tensors(for: graph, rows: 5, seed: 4)
+      let own = [nil] as [Schedule?]
+      let forced = compiler.strategies.filter { $0.applies(to: region, target: target) }.map {
+        Schedule(strategy: $0.name, streamingBytes: 0, rowTile: 1 + position % 4)
+      }
+      for schedule in own + forced {
+        compiler.schedule = schedule
         let kernel = try compiler.compile(graph)
         let expected = try kernel(inputs)
         for edge in GuardedMemory.Edge.allCases {
-          let outputs = try run(kernel, inputs, rows: 3, at: edge)
+          let outputs = try run(kernel, inputs, rows: 5, at: edge)
           let difference = firstDifference(expected, outputs)
-          #expect(difference == nil, "\(name) \(extent) \(strategy.name) \(edge)")
+          #expect(difference == nil, "\(name) \(extent) \(kernel.lowering.schedule) \(edge)")
         }
       }
     }

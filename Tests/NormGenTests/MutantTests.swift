@@ -170,6 +170,7 @@ struct GraphMutant: Sendable, CustomTestStringConvertible {
       let right = try RowStreaming().lowered(region, schedule: schedule, target: target)
       return LoopKernel(
         name: right.name, buffers: right.buffers, lanes: right.lanes, row: changed(right.row),
+        tile: right.tile, tileScalars: right.tileScalars, tileGroups: right.tileGroups,
         summary: right.summary)
     }
 
@@ -180,8 +181,10 @@ struct GraphMutant: Sendable, CustomTestStringConvertible {
           return .loop(index: index, from: from, to: to, step: step, body: changed(body))
         case .block(let text, let body):
           return .block(text, changed(body))
+        case .rows(let body):
+          return .rows(changed(body))
         case .comment, .pointer, .scratch, .partials, .define, .variable, .assign, .accumulate,
-          .store, .storeScalar:
+          .store, .group, .setGroup, .storeGroup, .nextRow, .prefetch, .storeScalar:
           return change(statement)
         }
       }
@@ -249,7 +252,8 @@ struct GraphMutant: Sendable, CustomTestStringConvertible {
     let specimen = try #require(Specimen.named(specimen))
     for types in Specimen.Types.all.prefix(3) {
       let graph = try specimen.kernel(300, types, epsilon: 0.8765).graph()
-      let compiler = Compiler(target: HostCPU.current.bestTarget)
+      var compiler = Compiler(target: HostCPU.current.bestTarget)
+      compiler.schedule = Schedule(rowTile: 1)
       let right = try compiler.lower(graph)
       let source = right.source.source.replacing(edit.from, with: edit.to)
       #expect(source != right.source.source, "'\(edit.from)' is not in the C")
