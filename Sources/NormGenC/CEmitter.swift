@@ -130,10 +130,14 @@ public struct CEmitter {
     let head = prototype(
       name: "\(symbol)_tile", isRestricted: true,
       prefix: "static inline __attribute__((always_inline)) void",
+      takesRows: tileNeedsRows,
       last: ["int64_t first"] + (streamed.isEmpty ? [] : ["int stream"]) + ["const int tile"])
     return ["// The rows from `first` on, as many as a tile has.", head + " {"]
       + kernel.tileScalars.map { "  float \(names($0))[\(kernel.tile)];" } + body + ["}"]
   }
+
+  /// A tile counts its own rows; only where the next row is asked for must it know the last one.
+  private var tileNeedsRows: Bool { kernel.row.contains { $0.prefetches } }
 
   /// Whole tiles, then row by row.
   private mutating func tileLoops() -> [String] {
@@ -164,8 +168,9 @@ public struct CEmitter {
       + CLayout.wrapped("const int stream = \(tests.joined(separator: " && "));", depth: 1)
   }
 
+  /// What the function for a tile takes of the kernel's own parameters.
   private mutating func argumentNames() -> [String] {
-    var result = ["rows"]
+    var result = tileNeedsRows ? ["rows"] : []
     for buffer in kernel.buffers {
       let name = names(buffer.name)
       result.append(name)
@@ -175,9 +180,10 @@ public struct CEmitter {
   }
 
   private mutating func prototype(
-    name: String, isRestricted: Bool, prefix: String = "void", last: [String] = []
+    name: String, isRestricted: Bool, prefix: String = "void", takesRows: Bool = true,
+    last: [String] = []
   ) -> String {
-    var parameters = ["int64_t rows"]
+    var parameters = takesRows ? ["int64_t rows"] : []
     for buffer in kernel.buffers {
       let type = CExpression.elementType(buffer.storage, isConstant: !buffer.isOutput)
       let parameter = names(buffer.name)

@@ -26,6 +26,18 @@ extension Stmt {
       break
     }
   }
+
+  /// Whether the statement or one inside it asks for elements of the next row.
+  public var prefetches: Bool {
+    switch self {
+    case .loop(_, _, _, _, let statements), .block(_, let statements), .rows(let statements):
+      statements.contains { $0.prefetches }
+    case .prefetch: true
+    case .comment, .pointer, .scratch, .partials, .define, .variable, .assign, .accumulate, .store,
+      .group, .setGroup, .storeGroup, .nextRow, .storeScalar:
+      false
+    }
+  }
 }
 
 extension LoopExpr {

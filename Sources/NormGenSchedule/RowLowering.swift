@@ -54,8 +54,9 @@ struct RowLowering {
     if tile > 1 {
       body = tiled(pointers: body)
     } else {
-      if prefetchedInputs.isEmpty == false { body.append(.nextRow) }
-      for pass in region.passes.indices { body += statements(ofPass: pass) }
+      let passes = region.passes.indices.flatMap { statements(ofPass: $0) }
+      if passes.contains(where: \.prefetches) { body.append(.nextRow) }
+      body += passes
     }
     for (axis, extent) in region.outerExtents.enumerated().reversed() {
       body = [
