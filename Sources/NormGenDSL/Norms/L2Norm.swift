@@ -17,13 +17,7 @@ extension Tensor {
       let square = self * self
       let sumSquare = square.sum(over: statistics, fileID: fileID, line: line)
         .named("sum_square")
-      let length: Tensor
-      switch epsilonPlacement {
-      case .inside: length = (sumSquare + epsilon).squareRoot()
-      case .outside: length = sumSquare.squareRoot() + epsilon
-      case .maximum: length = sumSquare.squareRoot().maximum(.constant(epsilon))
-      case .none: length = sumSquare.squareRoot()
-      }
+      let length = sumSquare.root(keptFromZeroBy: epsilon, epsilonPlacement)
       let inverse = (1 / length).named("inv_length")
       let value = self * inverse
       guard let gain else { return value }

@@ -93,13 +93,7 @@ extension Tensor {
       let centred = (self - mean).named("centred")
       let variance = (centred * centred).mean(over: statistics, fileID: fileID, line: line)
         .named("variance")
-      let divisor: Tensor
-      switch semantics.epsilonPlacement {
-      case .inside: divisor = (variance + epsilon).squareRoot()
-      case .outside: divisor = variance.squareRoot() + epsilon
-      case .maximum: divisor = variance.squareRoot().maximum(.constant(epsilon))
-      case .none: divisor = variance.squareRoot()
-      }
+      let divisor = variance.root(keptFromZeroBy: epsilon, semantics.epsilonPlacement)
       let inverse = (1 / divisor).named("inv_deviation")
       var value: Tensor
       if semantics.affine == .gainFirst, let gain {

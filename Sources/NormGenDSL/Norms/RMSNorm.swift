@@ -156,13 +156,7 @@ extension Tensor {
       let square = self * self
       let meanSquare = square.mean(over: statistics, fileID: fileID, line: line)
         .named("mean_square")
-      let divisor: Tensor
-      switch semantics.epsilonPlacement {
-      case .inside: divisor = (meanSquare + epsilon).squareRoot()
-      case .outside: divisor = meanSquare.squareRoot() + epsilon
-      case .maximum: divisor = meanSquare.squareRoot().maximum(.constant(epsilon))
-      case .none: divisor = meanSquare.squareRoot()
-      }
+      let divisor = meanSquare.root(keptFromZeroBy: epsilon, semantics.epsilonPlacement)
       let inverse = (1 / divisor).named("inv_rms")
       var value: Tensor
       switch semantics.scaling {
@@ -186,6 +180,18 @@ extension Tensor {
       value = value.rounded(toStorage: result)
       return Normalization(
         output: value.stored(as: result ?? storage), mean: nil, inverseDeviation: inverse)
+    }
+  }
+
+  /// The root of a mean or sum of squares as a divisor that epsilon keeps from zero.
+  func root(
+    keptFromZeroBy epsilon: Float, _ placement: RMSNormSemantics.EpsilonPlacement
+  ) -> Tensor {
+    switch placement {
+    case .inside: (self + epsilon).squareRoot()
+    case .outside: squareRoot() + epsilon
+    case .maximum: squareRoot().maximum(.constant(epsilon))
+    case .none: squareRoot()
     }
   }
 

@@ -16,6 +16,14 @@ func quickStart(rows: [Float], gains: [Float]) throws -> HostTensor? {
   return outputs["y"]
 }
 
+func calledOnArrays(_ kernel: CompiledKernel, x: [Float], gain: [Float]) throws -> [Float] {
+  // example: call-arrays
+  var y = [Float](repeating: 0, count: x.count)
+  try kernel(rows: 2, ["x": x, "gain": gain], into: &y)
+  // end
+  return y
+}
+
 func judged(_ rows: Int) throws -> Agreement {
   // example: judge
   let x = Tensor.input("x", [.rows, 768], .bf16)

@@ -1,0 +1,81 @@
+import NormGenIR
+import NormGenLoops
+
+/// The statements that work on one vector of the row.
+struct VectorBody {
+  let lowering: RowLowering
+  let pass: Int
+  let index: Index
+  let loadLanes: Lanes
+  var statements: [Stmt] = []
+  /// What all rows of a tile share.
+  var shared: [Stmt] = []
+  private var expressions: [ValueID: LoopExpr] = [:]
+  private var useCounts: [ValueID: Int] = [:]
+  private var names: NameAllocator
+
+  init(lowering: RowLowering, pass: Int, index: Index, loadLanes: Lanes) {
+    self.lowering = lowering
+    self.pass = pass
+    self.index = index
+    self.loadLanes = loadLanes
+    self.names = lowering.names
+  }
+
+  private func source(_ id: ValueID) -> Materialization.Source {
+    lowering.materialization.sources[pass][id] ?? .computed
+  }
+
+  /// Counts how often each value is needed for `roots`, to name only what is shared.
+  mutating func countUses(of roots: [ValueID]) {
+    for root in roots {
+      useCounts[root, default: 0] += 1
+      guard useCounts[root] == 1, lowering.region.roles[root.index] == .row,
+        source(root) == .computed
+      else { continue }
+      countUses(of: lowering.graph[root].operands)
+    }
+  }
+
+  mutating func expression(_ id: ValueID) -> LoopExpr {
+    guard lowering.region.roles[id.index] == .row else { return lowering.scalar(id) }
+    if let known = expressions[id] { return known }
+    let node = lowering.graph[id]
+    let definition: LoopExpr
+    switch source(id) {
+    case .output(let output):
+      let place = lowering.outputPlace(output, at: index)
+      definition = .load(place.pointer, at: place.index, loadLanes)
+    case .scratch:
+      let pointer = lowering.scratchPointers[id] ?? Pointer(name: "", storage: .f32)
+      definition = .load(pointer, at: index, loadLanes)
+    case .computed:
+      switch node.op {
+      case .input:
+        let place = lowering.inputPlace(id, at: index)
+        definition = .load(place.pointer, at: place.index, loadLanes)
+      case .elementwise(let op):
+        definition = .apply(op, node.operands.map { expression($0) })
+      case .convert(let type):
+        definition = .rounded(type, expression(node.operands[0]))
+      case .reshape:
+        definition = expression(node.operands[0])
+      case .constant, .statistic:
+        definition = lowering.scalar(id)
+      }
+    }
+    let isNamed = node.name != nil && !lowering.graph.outputs.contains { $0.value == id }
+    guard (useCounts[id] ?? 0) > 1 || isNamed || lowering.isShared(id) else {
+      expressions[id] = definition
+      return definition
+    }
+    let name = names.fresh("\(lowering.label(of: id))_i")
+    if lowering.isShared(id) {
+      shared.append(.define(name, definition))
+    } else {
+      statements.append(.define(name, definition))
+    }
+    expressions[id] = .vector(name)
+    return .vector(name)
+  }
+}

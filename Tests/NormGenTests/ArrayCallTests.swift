@@ -1,0 +1,80 @@
+import NormGen
+import Testing
+
+/// Calls on Swift arrays: the same bits as on tensors, and typed errors for what does not fit.
+@Suite struct ArrayCallTests {
+  private let kernel: CompiledKernel
+  private let rows = 3
+  private let x: [Float16]
+  private let gain: [BFloat16]
+
+  init() throws {
+    let x = Tensor.input("x", [.rows, 40], .f16)
+    let gain = Tensor.input("gain", [40], .bf16)
+    kernel = try Compiler(target: HostCPU.current.bestTarget).compile(
+      Kernel("array_norm", outputs: [.init("y", x.rmsNorm(gain: gain), as: .f32)]))
+    self.x = (0..<120).map { Float16($0 % 17) / 4 - 2 }
+    self.gain = (0..<40).map { BFloat16(1 + Float($0) / 64) }
+  }
+
+  @Test func arraysGiveTheBitsThatTensorsGive() throws {
+    var y = [Float](repeating: .nan, count: 120)
+    try kernel(rows: rows, ["x": x, "gain": gain], into: &y)
+    let outputs = try kernel([
+      "x": HostTensor(x.map(Double.init), shape: [3, 40], .f16),
+      "gain": HostTensor(gain.map { Double(Float($0)) }, shape: [40], .bf16),
+    ])
+    let expected = try #require(outputs["y"])
+    #expect((0..<120).allSatisfy { Double(y[$0]) == expected[$0] })
+  }
+
+  @Test func slicesAndTensorsMayBeArguments() throws {
+    var whole = [Float](repeating: 0, count: 120)
+    try kernel(rows: rows, ["x": x, "gain": gain], into: &whole)
+    var y = [Float](repeating: -1, count: 200)
+    let tensor = try HostTensor(gain.map { Double(Float($0)) }, shape: [40], .bf16)
+    try kernel(rows: 1, ["gain": tensor, "x": x[40..<80]], into: &y[80..<120])
+    #expect(Array(y[80..<120]) == Array(whole[40..<80]))
+    #expect((y[..<80] + y[120...]).allSatisfy { $0 == -1 })
+  }
+
+  @Test func whatDoesNotFitIsATypedErrorAndNothingIsWritten() throws {
+    var y = [Float](repeating: -1, count: 120)
+    func expect(
+      _ error: CallError, rows: Int = 3, _ inputs: KeyValuePairs<String, any KernelReadable>
+    ) {
+      #expect(throws: error) { try kernel(rows: rows, inputs, into: &y) }
+      #expect(y.allSatisfy { $0 == -1 })
+    }
+    expect(.missing(parameter: "gain"), ["x": x])
+    expect(.repeated(name: "x"), ["x": x, "x": x, "gain": gain])
+    expect(.unknown(name: "shift", parameters: ["x", "gain"]), ["x": x, "shift": gain])
+    expect(
+      .storage(parameter: "gain", expected: .bf16, found: .f16), ["x": x, "gain": x])
+    expect(
+      .tooShort(parameter: "x", expectedBytes: 240, foundBytes: 80),
+      ["x": Array(x.prefix(40)), "gain": gain])
+    expect(.rows(-1), rows: -1, ["x": x, "gain": gain])
+    var halves = [Float16](repeating: -1, count: 120)
+    #expect(throws: CallError.storage(parameter: "y", expected: .f32, found: .f16)) {
+      try kernel(rows: rows, ["x": x, "gain": gain], into: &halves)
+    }
+    var short = [Float](repeating: -1, count: 119)
+    #expect(
+      throws: CallError.tooShort(parameter: "y", expectedBytes: 480, foundBytes: 476)
+    ) {
+      try kernel(rows: rows, ["x": x, "gain": gain], into: &short)
+    }
+  }
+
+  @Test func aKernelOfSeveralOutputsNeedsTensors() throws {
+    let x = Tensor.input("x", [.rows, 4], .f32)
+    let parts = x.rmsNormalization()
+    let kernel = try Compiler(target: HostCPU.current.bestTarget).compile(
+      Kernel("two", outputs: ["y": parts.output, "rstd": parts.inverseDeviation]))
+    var y: [Float] = [0, 0, 0, 0]
+    #expect(throws: CallError.outputCount(kernel: "two", expected: ["y", "rstd"], found: 1)) {
+      try kernel(rows: 1, ["x": [1, 2, 3, 4] as [Float]], into: &y)
+    }
+  }
+}
