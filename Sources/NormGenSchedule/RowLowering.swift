@@ -9,6 +9,10 @@ struct RowLowering {
   var names = NameAllocator()
   /// The names of the scalars that are defined already.
   var scalarNames: [ValueID: String] = [:]
+  /// How deep the expressions of scalars without a name are nested.
+  private var scalarDepths: [ValueID: Int] = [:]
+  /// Deeper expressions get a name in between: nobody reads them, and C compilers have a limit.
+  static let deepestExpression = 24
   /// Where the elements of inputs, outputs and scratch rows are reached.
   var inputPointers: [ValueID: Pointer] = [:]
   var outputPointers: [Pointer] = []
@@ -159,7 +163,11 @@ struct RowLowering {
       case .elementwise, .convert, .reshape:
         let isInline =
           node.name == nil && useCounts[id.index] == 1 && !usedByRows.contains(id)
-        if isInline { continue }
+        let depth = 1 + (node.operands.map { scalarDepths[$0] ?? 0 }.max() ?? 0)
+        if isInline, depth <= RowLowering.deepestExpression {
+          scalarDepths[id] = depth
+          continue
+        }
       }
       let expression = scalarDefinition(id)
       let name = names.fresh(label(of: id))

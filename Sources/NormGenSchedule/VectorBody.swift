@@ -12,6 +12,8 @@ struct VectorBody {
   var shared: [Stmt] = []
   private var expressions: [ValueID: LoopExpr] = [:]
   private var useCounts: [ValueID: Int] = [:]
+  /// How deep each value's expression is nested.
+  private var depths: [ValueID: Int] = [:]
   private var names: NameAllocator
 
   init(lowering: RowLowering, pass: Int, index: Index, loadLanes: Lanes) {
@@ -65,7 +67,10 @@ struct VectorBody {
       }
     }
     let isNamed = node.name != nil && !lowering.graph.outputs.contains { $0.value == id }
-    guard (useCounts[id] ?? 0) > 1 || isNamed || lowering.isShared(id) else {
+    let depth = 1 + (node.operands.map { depths[$0] ?? 0 }.max() ?? 0)
+    let isDeep = depth > RowLowering.deepestExpression
+    guard (useCounts[id] ?? 0) > 1 || isNamed || isDeep || lowering.isShared(id) else {
+      depths[id] = depth
       expressions[id] = definition
       return definition
     }
