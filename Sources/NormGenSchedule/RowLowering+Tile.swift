@@ -13,22 +13,40 @@ extension RowLowering {
   }
 
   /// All passes but the last for each row of a tile, then the last for all of them.
+  ///
+  /// Rows that lie in the nearest cache go through every pass side by side, so that one row's tree
+  /// and roots do not hold up the next row.
   mutating func tiled(pointers: [Stmt]) -> [Stmt] {
     let last = region.passes.count - 1
-    var head = pointers
-    for pass in 0..<last { head += statements(ofPass: pass) }
-    head += scalarStatements(beforePass: last)
+    var parts: [[Stmt]] = []
+    for pass in 0..<last { parts.append(statements(ofPass: pass)) }
+    parts.append(scalarStatements(beforePass: last))
+    let hasScratch = pointers.contains { statement in
+      if case .scratch = statement { return true }
+      return false
+    }
+    if hasScratch || region.rowExtent > RowLowering.longestSideBySide {
+      parts = [parts.flatMap { $0 }]
+    }
     isInTile = true
     let tail = statements(ofPass: last)
     isInTile = false
-    tileScalars = RowLowering.definedScalars(head).filter(RowLowering.usedScalars(tail).contains)
-    let used = RowLowering.usedPointers(head)
-    head.removeAll { statement in
-      if case .pointer(let pointer, _, _) = statement { return !used.contains(pointer.name) }
-      return false
+    for index in parts.indices {
+      let used = RowLowering.usedScalars(parts[(index + 1)...].flatMap { $0 } + tail)
+      tileScalars += RowLowering.definedScalars(parts[index]).filter(used.contains)
     }
-    return [.rows(head)] + tail
+    return parts.filter { !$0.isEmpty }.map { part in
+      let used = RowLowering.usedPointers(part)
+      let own = pointers.filter { statement in
+        if case .pointer(let pointer, _, _) = statement { return used.contains(pointer.name) }
+        return true
+      }
+      return .rows(own + part)
+    } + tail
   }
+
+  /// In elements; measured.
+  private static let longestSideBySide = 256
 
   /// Whether a row-wise value is the same for every row.
   func isShared(_ id: ValueID) -> Bool { isInTile && !graph[id].shape.hasRows }
