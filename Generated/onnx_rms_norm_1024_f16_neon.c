@@ -17,7 +17,8 @@
  *   pass 2: store y
  *
  * The bits are the same on every target, for any number of rows and any stride. Contraction and
- * reassociation would change them, so they are switched off here and fast-math is refused.
+ * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
+ * overrides that, so leave it out), and fast-math is refused.
  */
 #if defined(__aarch64__)
 #include <stddef.h>
@@ -25,6 +26,9 @@
 
 #if defined(__FAST_MATH__)
 #error "onnx_rms_norm_1024_f16_neon.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "onnx_rms_norm_1024_f16_neon.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
 #endif
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF

@@ -17,7 +17,8 @@
  *   pass 2: store y
  *
  * The bits are the same on every target, for any number of rows and any stride. Contraction and
- * reassociation would change them, so they are switched off here and fast-math is refused.
+ * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
+ * overrides that, so leave it out), and fast-math is refused.
  */
 #if defined(__x86_64__)
 #include <stddef.h>
@@ -25,6 +26,9 @@
 
 #if defined(__FAST_MATH__)
 #error "partial_rms_norm_4096_bf16_avx512.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "partial_rms_norm_4096_bf16_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
 #endif
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -245,7 +249,7 @@ static inline __attribute__((always_inline)) void partial_rms_norm_4096_bf16_avx
  */
 void partial_rms_norm_4096_bf16_avx512(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
     const uint16_t *restrict gain, uint16_t *restrict y, int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
+  // Outputs of 4 MiB and more bypass the caches where their rows are aligned.
   const int stream = rows >= 512 && ((uintptr_t)y | (uintptr_t)(y_stride * 2)) % 64 == 0;
   int64_t row = 0;
   for (; row + 4 <= rows; row += 4) {

@@ -16,7 +16,8 @@
  *   pass 2: store y
  *
  * The bits are the same on every target, for any number of rows and any stride. Contraction and
- * reassociation would change them, so they are switched off here and fast-math is refused.
+ * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
+ * overrides that, so leave it out), and fast-math is refused.
  */
 #if defined(__x86_64__)
 #include <stddef.h>
@@ -24,6 +25,9 @@
 
 #if defined(__FAST_MATH__)
 #error "partial_rms_norm_512_f32_avx2.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "partial_rms_norm_512_f32_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
 #endif
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
@@ -126,7 +130,7 @@ static inline void prefetch_f32_group(const float *p) {
  */
 void partial_rms_norm_512_f32_avx2(int64_t rows, const float *restrict x, int64_t x_stride,
     const float *restrict gain, float *restrict y, int64_t y_stride) {
-  // Outputs larger than the caches bypass them where their rows are aligned.
+  // Outputs of 4 MiB and more bypass the caches where their rows are aligned.
   const int stream = rows >= 2048 && ((uintptr_t)y | (uintptr_t)(y_stride * 4)) % 32 == 0;
   for (int64_t row = 0; row < rows; ++row) {
     const float *x_row = x + row * x_stride;

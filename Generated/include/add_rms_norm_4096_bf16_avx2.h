@@ -3,8 +3,8 @@
  *
  *   normgen emit add_rms_norm_4096_bf16 --target avx2
  */
-#ifndef NORMGEN_ADD_RMS_NORM_4096_BF16_AVX2_H
-#define NORMGEN_ADD_RMS_NORM_4096_BF16_AVX2_H
+#ifndef NORMGEN_add_rms_norm_4096_bf16_avx2_H
+#define NORMGEN_add_rms_norm_4096_bf16_avx2_H
 
 #include <stdint.h>
 

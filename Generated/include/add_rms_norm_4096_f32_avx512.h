@@ -3,8 +3,8 @@
  *
  *   normgen emit add_rms_norm_4096_f32 --target avx512
  */
-#ifndef NORMGEN_ADD_RMS_NORM_4096_F32_AVX512_H
-#define NORMGEN_ADD_RMS_NORM_4096_F32_AVX512_H
+#ifndef NORMGEN_add_rms_norm_4096_f32_avx512_H
+#define NORMGEN_add_rms_norm_4096_f32_avx512_H
 
 #include <stdint.h>
 

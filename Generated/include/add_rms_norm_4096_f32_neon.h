@@ -3,8 +3,8 @@
  *
  *   normgen emit add_rms_norm_4096_f32 --target neon
  */
-#ifndef NORMGEN_ADD_RMS_NORM_4096_F32_NEON_H
-#define NORMGEN_ADD_RMS_NORM_4096_F32_NEON_H
+#ifndef NORMGEN_add_rms_norm_4096_f32_neon_H
+#define NORMGEN_add_rms_norm_4096_f32_neon_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit add_rms_norm_unrounded_4096_bf16 --target neon
  */
-#ifndef NORMGEN_ADD_RMS_NORM_UNROUNDED_4096_BF16_NEON_H
-#define NORMGEN_ADD_RMS_NORM_UNROUNDED_4096_BF16_NEON_H
+#ifndef NORMGEN_add_rms_norm_unrounded_4096_bf16_neon_H
+#define NORMGEN_add_rms_norm_unrounded_4096_bf16_neon_H
 
 #include <stdint.h>
 

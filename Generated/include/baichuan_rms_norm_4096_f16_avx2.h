@@ -3,8 +3,8 @@
  *
  *   normgen emit baichuan_rms_norm_4096_f16 --target avx2
  */
-#ifndef NORMGEN_BAICHUAN_RMS_NORM_4096_F16_AVX2_H
-#define NORMGEN_BAICHUAN_RMS_NORM_4096_F16_AVX2_H
+#ifndef NORMGEN_baichuan_rms_norm_4096_f16_avx2_H
+#define NORMGEN_baichuan_rms_norm_4096_f16_avx2_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit baichuan_rms_norm_4096_f16 --target avx512
  */
-#ifndef NORMGEN_BAICHUAN_RMS_NORM_4096_F16_AVX512_H
-#define NORMGEN_BAICHUAN_RMS_NORM_4096_F16_AVX512_H
+#ifndef NORMGEN_baichuan_rms_norm_4096_f16_avx512_H
+#define NORMGEN_baichuan_rms_norm_4096_f16_avx512_H
 
 #include <stdint.h>
 

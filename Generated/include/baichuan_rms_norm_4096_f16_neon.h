@@ -3,8 +3,8 @@
  *
  *   normgen emit baichuan_rms_norm_4096_f16 --target neon
  */
-#ifndef NORMGEN_BAICHUAN_RMS_NORM_4096_F16_NEON_H
-#define NORMGEN_BAICHUAN_RMS_NORM_4096_F16_NEON_H
+#ifndef NORMGEN_baichuan_rms_norm_4096_f16_neon_H
+#define NORMGEN_baichuan_rms_norm_4096_f16_neon_H
 
 #include <stdint.h>
 

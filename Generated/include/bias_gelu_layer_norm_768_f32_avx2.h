@@ -3,8 +3,8 @@
  *
  *   normgen emit bias_gelu_layer_norm_768_f32 --target avx2
  */
-#ifndef NORMGEN_BIAS_GELU_LAYER_NORM_768_F32_AVX2_H
-#define NORMGEN_BIAS_GELU_LAYER_NORM_768_F32_AVX2_H
+#ifndef NORMGEN_bias_gelu_layer_norm_768_f32_avx2_H
+#define NORMGEN_bias_gelu_layer_norm_768_f32_avx2_H
 
 #include <stdint.h>
 

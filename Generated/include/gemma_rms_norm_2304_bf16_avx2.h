@@ -3,8 +3,8 @@
  *
  *   normgen emit gemma_rms_norm_2304_bf16 --target avx2
  */
-#ifndef NORMGEN_GEMMA_RMS_NORM_2304_BF16_AVX2_H
-#define NORMGEN_GEMMA_RMS_NORM_2304_BF16_AVX2_H
+#ifndef NORMGEN_gemma_rms_norm_2304_bf16_avx2_H
+#define NORMGEN_gemma_rms_norm_2304_bf16_avx2_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit gemma_rms_norm_2304_bf16 --target avx512
  */
-#ifndef NORMGEN_GEMMA_RMS_NORM_2304_BF16_AVX512_H
-#define NORMGEN_GEMMA_RMS_NORM_2304_BF16_AVX512_H
+#ifndef NORMGEN_gemma_rms_norm_2304_bf16_avx512_H
+#define NORMGEN_gemma_rms_norm_2304_bf16_avx512_H
 
 #include <stdint.h>
 

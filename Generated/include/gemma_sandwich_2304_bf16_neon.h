@@ -3,8 +3,8 @@
  *
  *   normgen emit gemma_sandwich_2304_bf16 --target neon
  */
-#ifndef NORMGEN_GEMMA_SANDWICH_2304_BF16_NEON_H
-#define NORMGEN_GEMMA_SANDWICH_2304_BF16_NEON_H
+#ifndef NORMGEN_gemma_sandwich_2304_bf16_neon_H
+#define NORMGEN_gemma_sandwich_2304_bf16_neon_H
 
 #include <stdint.h>
 

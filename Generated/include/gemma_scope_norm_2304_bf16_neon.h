@@ -3,8 +3,8 @@
  *
  *   normgen emit gemma_scope_norm_2304_bf16 --target neon
  */
-#ifndef NORMGEN_GEMMA_SCOPE_NORM_2304_BF16_NEON_H
-#define NORMGEN_GEMMA_SCOPE_NORM_2304_BF16_NEON_H
+#ifndef NORMGEN_gemma_scope_norm_2304_bf16_neon_H
+#define NORMGEN_gemma_scope_norm_2304_bf16_neon_H
 
 #include <stdint.h>
 

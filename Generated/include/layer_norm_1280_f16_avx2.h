@@ -3,8 +3,8 @@
  *
  *   normgen emit layer_norm_1280_f16 --target avx2
  */
-#ifndef NORMGEN_LAYER_NORM_1280_F16_AVX2_H
-#define NORMGEN_LAYER_NORM_1280_F16_AVX2_H
+#ifndef NORMGEN_layer_norm_1280_f16_avx2_H
+#define NORMGEN_layer_norm_1280_f16_avx2_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit layer_norm_1280_f16 --target avx512
  */
-#ifndef NORMGEN_LAYER_NORM_1280_F16_AVX512_H
-#define NORMGEN_LAYER_NORM_1280_F16_AVX512_H
+#ifndef NORMGEN_layer_norm_1280_f16_avx512_H
+#define NORMGEN_layer_norm_1280_f16_avx512_H
 
 #include <stdint.h>
 

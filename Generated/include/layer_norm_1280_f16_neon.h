@@ -3,8 +3,8 @@
  *
  *   normgen emit layer_norm_1280_f16 --target neon
  */
-#ifndef NORMGEN_LAYER_NORM_1280_F16_NEON_H
-#define NORMGEN_LAYER_NORM_1280_F16_NEON_H
+#ifndef NORMGEN_layer_norm_1280_f16_neon_H
+#define NORMGEN_layer_norm_1280_f16_neon_H
 
 #include <stdint.h>
 

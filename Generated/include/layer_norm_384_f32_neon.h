@@ -3,8 +3,8 @@
  *
  *   normgen emit layer_norm_384_f32 --target neon
  */
-#ifndef NORMGEN_LAYER_NORM_384_F32_NEON_H
-#define NORMGEN_LAYER_NORM_384_F32_NEON_H
+#ifndef NORMGEN_layer_norm_384_f32_neon_H
+#define NORMGEN_layer_norm_384_f32_neon_H
 
 #include <stdint.h>
 

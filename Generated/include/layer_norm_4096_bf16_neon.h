@@ -3,8 +3,8 @@
  *
  *   normgen emit layer_norm_4096_bf16 --target neon
  */
-#ifndef NORMGEN_LAYER_NORM_4096_BF16_NEON_H
-#define NORMGEN_LAYER_NORM_4096_BF16_NEON_H
+#ifndef NORMGEN_layer_norm_4096_bf16_neon_H
+#define NORMGEN_layer_norm_4096_bf16_neon_H
 
 #include <stdint.h>
 

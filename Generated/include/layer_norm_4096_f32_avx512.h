@@ -3,8 +3,8 @@
  *
  *   normgen emit layer_norm_4096_f32 --target avx512
  */
-#ifndef NORMGEN_LAYER_NORM_4096_F32_AVX512_H
-#define NORMGEN_LAYER_NORM_4096_F32_AVX512_H
+#ifndef NORMGEN_layer_norm_4096_f32_avx512_H
+#define NORMGEN_layer_norm_4096_f32_avx512_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit layer_norm_768_f32 --target avx2
  */
-#ifndef NORMGEN_LAYER_NORM_768_F32_AVX2_H
-#define NORMGEN_LAYER_NORM_768_F32_AVX2_H
+#ifndef NORMGEN_layer_norm_768_f32_avx2_H
+#define NORMGEN_layer_norm_768_f32_avx2_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit llama_rms_norm_4096_bf16 --target neon
  */
-#ifndef NORMGEN_LLAMA_RMS_NORM_4096_BF16_NEON_H
-#define NORMGEN_LLAMA_RMS_NORM_4096_BF16_NEON_H
+#ifndef NORMGEN_llama_rms_norm_4096_bf16_neon_H
+#define NORMGEN_llama_rms_norm_4096_bf16_neon_H
 
 #include <stdint.h>
 

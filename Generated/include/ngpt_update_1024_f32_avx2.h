@@ -3,8 +3,8 @@
  *
  *   normgen emit ngpt_update_1024_f32 --target avx2
  */
-#ifndef NORMGEN_NGPT_UPDATE_1024_F32_AVX2_H
-#define NORMGEN_NGPT_UPDATE_1024_F32_AVX2_H
+#ifndef NORMGEN_ngpt_update_1024_f32_avx2_H
+#define NORMGEN_ngpt_update_1024_f32_avx2_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit ngpt_update_1024_f32 --target neon
  */
-#ifndef NORMGEN_NGPT_UPDATE_1024_F32_NEON_H
-#define NORMGEN_NGPT_UPDATE_1024_F32_NEON_H
+#ifndef NORMGEN_ngpt_update_1024_f32_neon_H
+#define NORMGEN_ngpt_update_1024_f32_neon_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit onnx_rms_norm_1024_f16 --target avx2
  */
-#ifndef NORMGEN_ONNX_RMS_NORM_1024_F16_AVX2_H
-#define NORMGEN_ONNX_RMS_NORM_1024_F16_AVX2_H
+#ifndef NORMGEN_onnx_rms_norm_1024_f16_avx2_H
+#define NORMGEN_onnx_rms_norm_1024_f16_avx2_H
 
 #include <stdint.h>
 

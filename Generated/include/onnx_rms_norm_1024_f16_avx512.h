@@ -3,8 +3,8 @@
  *
  *   normgen emit onnx_rms_norm_1024_f16 --target avx512
  */
-#ifndef NORMGEN_ONNX_RMS_NORM_1024_F16_AVX512_H
-#define NORMGEN_ONNX_RMS_NORM_1024_F16_AVX512_H
+#ifndef NORMGEN_onnx_rms_norm_1024_f16_avx512_H
+#define NORMGEN_onnx_rms_norm_1024_f16_avx512_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit onnx_rms_norm_1024_f16 --target neon
  */
-#ifndef NORMGEN_ONNX_RMS_NORM_1024_F16_NEON_H
-#define NORMGEN_ONNX_RMS_NORM_1024_F16_NEON_H
+#ifndef NORMGEN_onnx_rms_norm_1024_f16_neon_H
+#define NORMGEN_onnx_rms_norm_1024_f16_neon_H
 
 #include <stdint.h>
 

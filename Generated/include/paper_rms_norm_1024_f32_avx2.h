@@ -3,8 +3,8 @@
  *
  *   normgen emit paper_rms_norm_1024_f32 --target avx2
  */
-#ifndef NORMGEN_PAPER_RMS_NORM_1024_F32_AVX2_H
-#define NORMGEN_PAPER_RMS_NORM_1024_F32_AVX2_H
+#ifndef NORMGEN_paper_rms_norm_1024_f32_avx2_H
+#define NORMGEN_paper_rms_norm_1024_f32_avx2_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit paper_rms_norm_1024_f32 --target neon
  */
-#ifndef NORMGEN_PAPER_RMS_NORM_1024_F32_NEON_H
-#define NORMGEN_PAPER_RMS_NORM_1024_F32_NEON_H
+#ifndef NORMGEN_paper_rms_norm_1024_f32_neon_H
+#define NORMGEN_paper_rms_norm_1024_f32_neon_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit partial_rms_norm_4096_bf16 --target avx512
  */
-#ifndef NORMGEN_PARTIAL_RMS_NORM_4096_BF16_AVX512_H
-#define NORMGEN_PARTIAL_RMS_NORM_4096_BF16_AVX512_H
+#ifndef NORMGEN_partial_rms_norm_4096_bf16_avx512_H
+#define NORMGEN_partial_rms_norm_4096_bf16_avx512_H
 
 #include <stdint.h>
 

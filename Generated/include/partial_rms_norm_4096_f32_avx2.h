@@ -3,8 +3,8 @@
  *
  *   normgen emit partial_rms_norm_4096_f32 --target avx2
  */
-#ifndef NORMGEN_PARTIAL_RMS_NORM_4096_F32_AVX2_H
-#define NORMGEN_PARTIAL_RMS_NORM_4096_F32_AVX2_H
+#ifndef NORMGEN_partial_rms_norm_4096_f32_avx2_H
+#define NORMGEN_partial_rms_norm_4096_f32_avx2_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit partial_rms_norm_512_f32 --target avx512
  */
-#ifndef NORMGEN_PARTIAL_RMS_NORM_512_F32_AVX512_H
-#define NORMGEN_PARTIAL_RMS_NORM_512_F32_AVX512_H
+#ifndef NORMGEN_partial_rms_norm_512_f32_avx512_H
+#define NORMGEN_partial_rms_norm_512_f32_avx512_H
 
 #include <stdint.h>
 

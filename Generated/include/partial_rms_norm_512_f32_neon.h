@@ -3,8 +3,8 @@
  *
  *   normgen emit partial_rms_norm_512_f32 --target neon
  */
-#ifndef NORMGEN_PARTIAL_RMS_NORM_512_F32_NEON_H
-#define NORMGEN_PARTIAL_RMS_NORM_512_F32_NEON_H
+#ifndef NORMGEN_partial_rms_norm_512_f32_neon_H
+#define NORMGEN_partial_rms_norm_512_f32_neon_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit qk_norm_32x128_bf16 --target avx512
  */
-#ifndef NORMGEN_QK_NORM_32X128_BF16_AVX512_H
-#define NORMGEN_QK_NORM_32X128_BF16_AVX512_H
+#ifndef NORMGEN_qk_norm_32x128_bf16_avx512_H
+#define NORMGEN_qk_norm_32x128_bf16_avx512_H
 
 #include <stdint.h>
 

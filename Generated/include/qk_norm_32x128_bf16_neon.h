@@ -3,8 +3,8 @@
  *
  *   normgen emit qk_norm_32x128_bf16 --target neon
  */
-#ifndef NORMGEN_QK_NORM_32X128_BF16_NEON_H
-#define NORMGEN_QK_NORM_32X128_BF16_NEON_H
+#ifndef NORMGEN_qk_norm_32x128_bf16_neon_H
+#define NORMGEN_qk_norm_32x128_bf16_neon_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit qk_norm_8x256_bf16 --target avx2
  */
-#ifndef NORMGEN_QK_NORM_8X256_BF16_AVX2_H
-#define NORMGEN_QK_NORM_8X256_BF16_AVX2_H
+#ifndef NORMGEN_qk_norm_8x256_bf16_avx2_H
+#define NORMGEN_qk_norm_8x256_bf16_avx2_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit qk_norm_8x256_bf16 --target avx512
  */
-#ifndef NORMGEN_QK_NORM_8X256_BF16_AVX512_H
-#define NORMGEN_QK_NORM_8X256_BF16_AVX512_H
+#ifndef NORMGEN_qk_norm_8x256_bf16_avx512_H
+#define NORMGEN_qk_norm_8x256_bf16_avx512_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit refact_layer_norm_2048_bf16 --target neon
  */
-#ifndef NORMGEN_REFACT_LAYER_NORM_2048_BF16_NEON_H
-#define NORMGEN_REFACT_LAYER_NORM_2048_BF16_NEON_H
+#ifndef NORMGEN_refact_layer_norm_2048_bf16_neon_H
+#define NORMGEN_refact_layer_norm_2048_bf16_neon_H
 
 #include <stdint.h>
 

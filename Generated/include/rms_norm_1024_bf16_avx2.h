@@ -3,8 +3,8 @@
  *
  *   normgen emit rms_norm_1024_bf16 --target avx2
  */
-#ifndef NORMGEN_RMS_NORM_1024_BF16_AVX2_H
-#define NORMGEN_RMS_NORM_1024_BF16_AVX2_H
+#ifndef NORMGEN_rms_norm_1024_bf16_avx2_H
+#define NORMGEN_rms_norm_1024_bf16_avx2_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit rms_norm_768_f32 --target neon
  */
-#ifndef NORMGEN_RMS_NORM_768_F32_NEON_H
-#define NORMGEN_RMS_NORM_768_F32_NEON_H
+#ifndef NORMGEN_rms_norm_768_f32_neon_H
+#define NORMGEN_rms_norm_768_f32_neon_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit t5_rms_norm_512_f32 --target avx512
  */
-#ifndef NORMGEN_T5_RMS_NORM_512_F32_AVX512_H
-#define NORMGEN_T5_RMS_NORM_512_F32_AVX512_H
+#ifndef NORMGEN_t5_rms_norm_512_f32_avx512_H
+#define NORMGEN_t5_rms_norm_512_f32_avx512_H
 
 #include <stdint.h>
 

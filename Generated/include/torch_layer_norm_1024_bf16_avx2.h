@@ -3,8 +3,8 @@
  *
  *   normgen emit torch_layer_norm_1024_bf16 --target avx2
  */
-#ifndef NORMGEN_TORCH_LAYER_NORM_1024_BF16_AVX2_H
-#define NORMGEN_TORCH_LAYER_NORM_1024_BF16_AVX2_H
+#ifndef NORMGEN_torch_layer_norm_1024_bf16_avx2_H
+#define NORMGEN_torch_layer_norm_1024_bf16_avx2_H
 
 #include <stdint.h>
 

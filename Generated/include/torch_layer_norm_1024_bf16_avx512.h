@@ -3,8 +3,8 @@
  *
  *   normgen emit torch_layer_norm_1024_bf16 --target avx512
  */
-#ifndef NORMGEN_TORCH_LAYER_NORM_1024_BF16_AVX512_H
-#define NORMGEN_TORCH_LAYER_NORM_1024_BF16_AVX512_H
+#ifndef NORMGEN_torch_layer_norm_1024_bf16_avx512_H
+#define NORMGEN_torch_layer_norm_1024_bf16_avx512_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit torch_layer_norm_1024_bf16 --target neon
  */
-#ifndef NORMGEN_TORCH_LAYER_NORM_1024_BF16_NEON_H
-#define NORMGEN_TORCH_LAYER_NORM_1024_BF16_NEON_H
+#ifndef NORMGEN_torch_layer_norm_1024_bf16_neon_H
+#define NORMGEN_torch_layer_norm_1024_bf16_neon_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit torch_rms_norm_4096_bf16 --target avx2
  */
-#ifndef NORMGEN_TORCH_RMS_NORM_4096_BF16_AVX2_H
-#define NORMGEN_TORCH_RMS_NORM_4096_BF16_AVX2_H
+#ifndef NORMGEN_torch_rms_norm_4096_bf16_avx2_H
+#define NORMGEN_torch_rms_norm_4096_bf16_avx2_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  *
  *   normgen emit torch_rms_norm_4096_bf16 --target neon
  */
-#ifndef NORMGEN_TORCH_RMS_NORM_4096_BF16_NEON_H
-#define NORMGEN_TORCH_RMS_NORM_4096_BF16_NEON_H
+#ifndef NORMGEN_torch_rms_norm_4096_bf16_neon_H
+#define NORMGEN_torch_rms_norm_4096_bf16_neon_H
 
 #include <stdint.h>
 

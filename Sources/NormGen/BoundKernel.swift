@@ -5,6 +5,8 @@ import NormGenLoops
 public struct KernelArgument {
   let bytes: UnsafeMutableRawBufferPointer
   let rowStride: Int?
+  /// Whether the kernel may write the memory.
+  let isWritable: Bool
 
   /// Memory that the kernel reads.
   ///
@@ -14,12 +16,14 @@ public struct KernelArgument {
   public init(_ bytes: UnsafeRawBufferPointer, rowStride: Int? = nil) {
     self.bytes = UnsafeMutableRawBufferPointer(mutating: bytes)
     self.rowStride = rowStride
+    self.isWritable = false
   }
 
   /// Memory that the kernel reads or writes.
   public init(_ bytes: UnsafeMutableRawBufferPointer, rowStride: Int? = nil) {
     self.bytes = bytes
     self.rowStride = rowStride
+    self.isWritable = true
   }
 }
 
@@ -110,6 +114,9 @@ enum CallCheck {
   private static func check(
     _ argument: KernelArgument, for parameter: Buffer, rows: Int
   ) throws(CallError) -> Int {
+    guard argument.isWritable || !parameter.isOutput else {
+      throw .readOnly(output: parameter.name)
+    }
     let size = parameter.storage.byteCount
     let rowElements = parameter.shape.elementsPerRow
     let stride = argument.rowStride ?? rowElements

@@ -26,6 +26,8 @@ public enum CallError: Error, Hashable, Sendable, CustomStringConvertible {
   case tooShort(parameter: String, expectedBytes: Int, foundBytes: Int)
   /// A buffer that does not begin at a multiple of its element's size.
   case misaligned(parameter: String, alignment: Int, address: UInt)
+  /// An output whose memory was given for reading only.
+  case readOnly(output: String)
   /// An output that shares memory with another parameter.
   case overlapping(output: String, other: String)
 
@@ -56,6 +58,8 @@ public enum CallError: Error, Hashable, Sendable, CustomStringConvertible {
     case .misaligned(let parameter, let alignment, let address):
       "the buffer of '\(parameter)' must begin at a multiple of \(alignment) bytes, found address "
         + "0x\(String(address, radix: 16))"
+    case .readOnly(let output):
+      "the output '\(output)' needs memory that may be written, found memory for reading only"
     case .overlapping(let output, let other):
       "the output '\(output)' shares memory with '\(other)'"
     }

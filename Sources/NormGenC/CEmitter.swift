@@ -62,7 +62,7 @@ public struct CEmitter {
       .kernelHeader,
       [
         "name": symbol, "machine": machine, "command": command,
-        "guard": "NORMGEN_\(symbol.uppercased())_H",
+        "guard": "NORMGEN_\(symbol)_H",
         "contract": contract, "prototype": prototype(name: symbol, isRestricted: false),
         "entry": entryPrototype,
       ])
@@ -164,7 +164,9 @@ public struct CEmitter {
         "((uintptr_t)\(name) | (uintptr_t)(\(CNames.stride(of: name)) * \(size))) % "
           + "\(output.alignment(lanes: kernel.lanes)) == 0")
     }
-    return ["  // Outputs larger than the caches bypass them where their rows are aligned."]
+    let threshold = schedule.streamingBytes ?? 0
+    let size = threshold % (1 << 20) == 0 ? "\(threshold >> 20) MiB" : "\(threshold) bytes"
+    return ["  // Outputs of \(size) and more bypass the caches where their rows are aligned."]
       + CLayout.wrapped("const int stream = \(tests.joined(separator: " && "));", depth: 1)
   }
 

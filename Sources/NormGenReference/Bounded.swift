@@ -24,10 +24,9 @@ public struct Bounded: Hashable, Sendable {
   /// Whether the bound says nothing.
   public var isVacuous: Bool { error == .infinity }
 
-  /// Half the distance of neighbouring Float32 values, relative to their magnitude.
-  static let unitRoundoff = 0x1p-24
-  /// Half the smallest positive Float32.
-  static let leastHalf = 0x1p-150
+  /// Whether the kernel holds NaN whatever its roundings were.
+  var isCertainlyNaN: Bool { value.isNaN && !isVacuous }
+
   /// From here on rounding to nearest gives infinity: 2¹²⁸ − 2¹⁰³.
   static let overflow = 0x1p128 - 0x1p103
 
@@ -42,7 +41,7 @@ public struct Bounded: Hashable, Sendable {
   ///   - spread: A bound on how far the operands' errors move it.
   ///   - underflows: Whether the operation can lose bits below the normal range.
   static func rounded(_ value: Double, spread: Double, underflows: Bool = true) -> Bounded {
-    if value.isNaN { return Bounded(.nan) }
+    if value.isNaN { return Bounded(.nan, error: spread.isFinite ? 0 : .infinity) }
     if value.isInfinite {
       return spread.isFinite ? Bounded(value) : Bounded(value, error: .infinity)
     }
@@ -136,7 +135,7 @@ public struct Bounded: Hashable, Sendable {
 
   /// The result if an operand is infinite, NaN or unknown; nil for finite ones with finite bounds.
   private static func special(_ left: Bounded, _ right: Bounded, _ result: Double) -> Bounded? {
-    if left.value.isNaN || right.value.isNaN { return Bounded(.nan) }
+    if left.isCertainlyNaN || right.isCertainlyNaN { return Bounded(.nan) }
     if left.isVacuous || right.isVacuous { return Bounded(result, error: .infinity) }
     if left.value.isFinite && right.value.isFinite { return nil }
     // An operand that may be zero or of either sign makes infinity's class uncertain.
@@ -152,7 +151,7 @@ public struct Bounded: Hashable, Sendable {
 
   /// The greater of two; what either may be stays inside the larger of the two bounds.
   func maximum(_ other: Bounded) -> Bounded {
-    if value.isNaN || other.value.isNaN { return Bounded(.nan) }
+    if isCertainlyNaN || other.isCertainlyNaN { return Bounded(.nan) }
     if isVacuous || other.isVacuous {
       return Bounded(Swift.max(value, other.value), error: .infinity)
     }
@@ -167,7 +166,7 @@ public struct Bounded: Hashable, Sendable {
   func select(
     ifGreaterThan threshold: Bounded, _ greater: Bounded, else otherwise: Bounded
   ) -> Bounded {
-    if value.isNaN || threshold.value.isNaN { return otherwise }
+    if isCertainlyNaN || threshold.isCertainlyNaN { return otherwise }
     if isVacuous || threshold.isVacuous { return Bounded(greater.value, error: .infinity) }
     if low > threshold.high { return greater }
     if high <= threshold.low { return otherwise }
@@ -185,8 +184,8 @@ public struct Bounded: Hashable, Sendable {
   /// A monotone function, known to `function.ulpBound` units in the last place.
   func applying(_ function: ElementaryFunction) -> Bounded {
     let result = function.value(of: value)
-    if value.isNaN { return Bounded(.nan) }
     if isVacuous { return Bounded(result, error: .infinity) }
+    if value.isNaN { return Bounded(.nan) }
     let below = function.value(of: low)
     let above = function.value(of: high)
     if below.isNaN || above.isNaN || below.isInfinite != above.isInfinite {

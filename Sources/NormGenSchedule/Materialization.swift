@@ -20,8 +20,8 @@ public struct Materialization: Hashable, Sendable {
   /// The values that a pass writes to scratch rows, by pass.
   public let scratchStores: [[ValueID]]
 
-  /// Scratch rows live on the stack: at most 64 KiB of Float32.
-  static let longestScratchRow = 16384
+  /// Scratch rows live on the stack: together at most 128 KiB of Float32.
+  static let mostScratchElements = 32768
 
   /// Decides for every value that more than one pass needs.
   public init(region: Region) {
@@ -32,11 +32,14 @@ public struct Materialization: Hashable, Sendable {
     for pass in passes {
       for root in Materialization.roots(of: pass, in: region) { sources[pass][root] = .computed }
     }
+    var scratchElements = 0
     for id in graph.values.reversed() where region.roles[id.index] == .row {
       let needing = passes.filter { sources[$0][id] != nil }
       guard let first = needing.first else { continue }
       let cost = Materialization.cost(of: id, in: region)
       let output = Materialization.exactOutput(of: id, in: region)
+      let hasRoom =
+        scratchElements + region.rowExtent <= Materialization.mostScratchElements
       let coversRow = Materialization.coversRow(pass: first, in: region)
       for pass in needing {
         var source = Source.computed
@@ -45,15 +48,14 @@ public struct Materialization: Hashable, Sendable {
           // that could otherwise bypass the caches.
           if let output, output.pass < pass, cost > 2.5 {
             source = .output(output.index)
-          } else if coversRow, region.rowExtent <= Materialization.longestScratchRow,
-            cost >= 6
-          {
+          } else if coversRow, hasRoom, cost >= 6 {
             source = .scratch
           }
         }
         sources[pass][id] = source
         if source == .scratch, !scratchStores[first].contains(id) {
           scratchStores[first].append(id)
+          scratchElements += region.rowExtent
         }
         if source == .computed {
           for operand in graph[id].operands where region.roles[operand.index] == .row {

@@ -1,0 +1,46 @@
+import NormGen
+import NormGenCheck
+import Testing
+
+/// Kernels that once went wrong.
+@Suite struct RegressionTests {
+  /// Where a value may be infinite, what follows may be NaN or not: the bound says nothing then, and
+  /// must not take the oracle's NaN for certain.
+  @Test func anUncertainNaNIsNotTakenForCertain() throws {
+    let graphs = try GraphParser.graphs(
+      in: """
+        kernel uncertain(x: f32[rows, 64], y0: f32[rows, 64]) {
+          t = x + 1e8
+          a = t - 1e8
+          d = a - x
+          q = 1.0 / d
+          n = q - q
+        } -> y: f32 = n + 1.0, z: f32 = max(n, 3.0), w: f32 = select(n > 0.0, 1.0, y0)
+        """)
+    let compiler = Compiler(target: HostCPU.current.bestTarget)
+    let checks = try KernelCheck.checks(
+      of: compiler.lower(graphs[0]), rows: [3], seed: 5, compiler: compiler)
+    for check in checks {
+      for output in check.outputs {
+        #expect(output.agreement.passes, "\(output.name): \(output.agreement)")
+      }
+    }
+    #expect(checks[0].outputs.map(\.agreement.count) == [192, 192, 192])
+  }
+
+  /// Scratch rows lie on the caller's stack.
+  @Test func scratchRowsStaySmallTogether() throws {
+    func softmax(_ x: Tensor) -> Tensor {
+      let exponential = (x - x.rowMaximum()).exp()
+      return exponential / exponential.sum()
+    }
+    let x = Tensor.input("x", [.rows, 16384], .f32)
+    let compiler = Compiler(target: HostCPU.current.bestTarget)
+    let lowering = try compiler.lower(
+      Kernel("chain", (0..<6).reduce(x) { value, _ in softmax(value) }))
+    let cost = KernelCost(lowering)
+    #expect(cost.scratchBytes > 0 && cost.scratchBytes <= 128 << 10)
+    let checks = try KernelCheck.checks(of: lowering, rows: [1], seed: 5, compiler: compiler)
+    #expect(checks[0].outputs.allSatisfy { $0.agreement.failures == 0 })
+  }
+}
