@@ -240,13 +240,13 @@ import Testing
     }
   }
 
-  @Test func memoryForReadingIsNoOutput() throws {
+  @Test func memoryForReadingIsNoOutput() {
     let x = [Float](repeating: 1, count: 80)
     let gain = [UInt16](repeating: 0x3f80, count: 40)
     let y = [Float](repeating: 7, count: 80)
-    try x.withUnsafeBytes { x in
-      try gain.withUnsafeBytes { gain in
-        try y.withUnsafeBytes { y in
+    x.withUnsafeBytes { x in
+      gain.withUnsafeBytes { gain in
+        y.withUnsafeBytes { y in
           let arguments = [KernelArgument(x), KernelArgument(gain), KernelArgument(y)]
           #expect(throws: CallError.readOnly(output: "y")) { try kernel(rows: 2, arguments) }
           #expect(throws: CallError.readOnly(output: "y")) {

@@ -60,6 +60,15 @@ extension TextFunction {
         epsilonPlacement: try arguments.choice("placement", of: placements) ?? .maximum,
         statistics: try arguments.window())
     },
+    TextFunction("add_residual") { arguments throws(TextArgumentError) in
+      let x = try arguments.tensor()
+      let residual = try arguments.tensor()
+      let modes = ResidualMode.allCases.map { ($0.rawValue, $0) }
+      guard let mode = try arguments.choice("mode", of: modes) else {
+        throw TextArgumentError("expected 'mode:' rounded or unrounded")
+      }
+      return x.adding(residual: residual, mode: mode)
+    },
     TextFunction("leaky_relu") { arguments throws(TextArgumentError) in
       let x = try arguments.tensor()
       return x.leakyReLU(slope: try arguments.number("slope") ?? 0.01)

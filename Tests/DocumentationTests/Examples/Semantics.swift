@@ -7,13 +7,13 @@ func residualModes() -> [Kernel] {
   let gain = Tensor.input("gain", [4096], .bf16)
 
   // Mode A: the sum is rounded, and what is stored is what is normalized.
-  let rounded = (x + residual).rounded(to: .bf16)
+  let rounded = x.adding(residual: residual, mode: .rounded)
   let modeA = Kernel(
     "add_rms_norm_a",
     outputs: ["hidden": rounded, "normed": rounded.rmsNorm(gain: gain, semantics: .llama)])
 
   // Mode B: the Float32 sum is normalized, and rounded only where it is stored.
-  let sum = x + residual
+  let sum = x.adding(residual: residual, mode: .unrounded)
   let modeB = Kernel(
     "add_rms_norm_b", outputs: ["hidden": sum, "normed": sum.rmsNorm(gain: gain)])
   // end
