@@ -55,5 +55,5 @@ public final class CompiledKernel: Sendable {
   public var name: String { lowering.graph.name }
 
   /// The parameters: inputs, then outputs.
-  public var parameters: [Buffer] { lowering.loops.buffers }
+  public var parameters: [Buffer] { lowering.program.buffers }
 }
