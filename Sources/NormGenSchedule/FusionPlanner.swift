@@ -11,6 +11,9 @@ public enum FusionPlanner {
   ///
   /// - Throws: ``PlanError`` when steps over rows of different lengths meet.
   public static func regions(of graph: Graph) throws(PlanError) -> [Region] {
+    if graph.nodes.contains(where: { if case .matmul = $0.op { true } else { false } }) {
+      throw PlanError(kernel: graph.name, message: "a matmul is not planned yet")
+    }
     let (flat, parameterShapes) = try ReshapeRemover.removed(from: graph)
     return [try region(of: flat, parameterShapes: parameterShapes)]
   }
@@ -27,7 +30,8 @@ public enum FusionPlanner {
       let level = node.operands.map { levels[$0.index] }.max() ?? 0
       switch node.op {
       case .statistic: levels[id.index] = level + 1
-      case .input, .constant, .elementwise, .convert, .reshape: levels[id.index] = level
+      case .input, .constant, .elementwise, .convert, .reshape, .matmul:
+        levels[id.index] = level
       }
     }
     return Region(
@@ -104,6 +108,7 @@ public enum FusionPlanner {
       case .input:
         let varies = !node.shape.extents.isEmpty && node.shape.rowExtent == rowExtent
         roles.append(varies ? .row : .scalar)
+      case .matmul: roles.append(.row)
       case .elementwise, .convert, .reshape:
         roles.append(node.operands.contains { roles[$0.index] == .row } ? .row : .scalar)
       }
