@@ -40,7 +40,8 @@ public enum FusionPlanner {
       let level = node.operands.map { levels[$0.index] }.max() ?? 0
       switch node.op {
       case .statistic: levels[id.index] = level + 1
-      case .input, .constant, .elementwise, .convert, .reshape: levels[id.index] = level
+      case .input, .constant, .elementwise, .convert, .reshape, .matmul:
+        levels[id.index] = level
       }
     }
     return Region(
@@ -117,6 +118,7 @@ public enum FusionPlanner {
       case .input:
         let varies = !node.shape.extents.isEmpty && node.shape.rowExtent == rowExtent
         roles.append(varies ? .row : .scalar)
+      case .matmul: roles.append(.row)
       case .elementwise, .convert, .reshape:
         roles.append(node.operands.contains { roles[$0.index] == .row } ? .row : .scalar)
       }
