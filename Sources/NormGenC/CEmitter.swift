@@ -139,7 +139,7 @@ public struct CEmitter {
         function.lines(under: head, prefix: "static void").joined(separator: "\n"))
     }
     var driver = CProgram(program, symbol: symbol, target: target, library: library)
-    definitions += try driver.products()
+    definitions += try driver.productFunctions()
     definitions += driver.driver()
     return Functions(
       contract: driver.contract(), prototypes: driver.prototypes(), entry: driver.entryPrototype,

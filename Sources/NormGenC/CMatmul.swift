@@ -1,5 +1,5 @@
 import NormGenIR
-import NormGenLoops
+public import NormGenLoops
 import NormGenSchedule
 import NormGenTemplates
 

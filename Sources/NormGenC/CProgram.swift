@@ -37,7 +37,7 @@ struct CProgram {
   // MARK: Products
 
   /// The functions that multiply and pack, each once.
-  func products() throws(TemplateError) -> [String] {
+  func productFunctions() throws(TemplateError) -> [String] {
     var texts: [String] = []
     var seen: Set<String> = []
     for product in products {

@@ -1,4 +1,4 @@
-public import NormGenIR
+import NormGenIR
 public import NormGenLoops
 
 /// Puts the row programs of a plan together with its products.
@@ -58,7 +58,13 @@ public enum ProgramBuilder {
     return Multiplication(
       x: x.name, weights: weights, storage: storage, sums: sums.name,
       depth: graph[operands[0]].shape.rowExtent, columns: graph[id].shape.rowExtent,
-      matmul: matmul, isPacked: schedule.packsWeights)
+      matmul: matmul, isPacked: schedule.packsWeights && isPackable(operands[1], graph))
+  }
+
+  /// Whether all that a graph does with weights is one kind of matmul: packed they fit no other use.
+  private static func isPackable(_ weights: ValueID, _ graph: Graph) -> Bool {
+    let uses = graph.nodes.filter { $0.operands.contains(weights) }
+    return Set(uses.map(\.op)).count == 1 && !graph.outputs.contains { $0.value == weights }
   }
 
   private static func buffers(of graph: Graph) -> [Buffer] {
