@@ -17,6 +17,8 @@ extension TemplateFile {
     TemplateFile(path: "math/erf.h.in", bytes: PackageResources.erf_h_in),
     TemplateFile(path: "math/sigmoid.h.in", bytes: PackageResources.sigmoid_h_in),
     TemplateFile(path: "math/put.h.in", bytes: PackageResources.put_h_in),
+    TemplateFile(path: "math/pairs.h.in", bytes: PackageResources.pairs_h_in),
+    TemplateFile(path: "math/bf16_dot.h.in", bytes: PackageResources.bf16_dot_h_in),
     TemplateFile(path: "math/prefetch.h.in", bytes: PackageResources.prefetch_h_in),
   ]
 
