@@ -106,6 +106,21 @@ import Testing
     } -> y: bf16, s: f32
 
     """,
+    "matmuls": """
+    kernel k(
+      x: bf16[rows, 64],
+      gain: bf16[64],
+      up: bf16[64, 96],
+      down: f16[80, 96],
+      across: bf16[80, 64]
+    ) {
+      a = matmul(x * gain, up)
+      b = matmul(bf16(x + gain), up, accumulate: bf16_dot)
+      y = matmul(a * b, down, layout: out_in)
+      z = matmul(matmul(x, up) - b, down, layout: out_in) * matmul(x, across, layout: out_in, accumulate: bf16_dot)
+    } -> y: f16, z: bf16
+
+    """,
     "nested compositions": """
     kernel k(x: f32[rows, 4]) {
       outer {
