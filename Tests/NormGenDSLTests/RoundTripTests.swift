@@ -121,6 +121,14 @@ import Testing
     } -> y: f16, z: bf16
 
     """,
+    "values named like words": """
+    kernel k(x: bf16[rows, 64], up: bf16[96, 64]) {
+      out_in = matmul(x, up, layout: out_in)
+      bf16_dot = matmul(x, up, layout: out_in, accumulate: bf16_dot)
+      y = max(out_in, bf16_dot) * mean(out_in, fraction: 0.5, rounding: up)
+    } -> y: bf16
+
+    """,
     "nested compositions": """
     kernel k(x: f32[rows, 4]) {
       outer {

@@ -211,4 +211,20 @@ import Testing
     #expect(
       try GraphInterpreter.outputs(of: graph, rows: 1, inputs: inputs) == [[Bounded(50)]])
   }
+
+  @Test func randomWeightsKeepTheDeviationOfTheRows() throws {
+    let test = Case(terms: 1024, columns: 64, rows: 8)
+    let graph = try test.graph()
+    let inputs = try inputs(graph, test.rows)
+    func deviation(_ values: [Double]) -> Double {
+      let mean = values.reduce(0, +) / Double(values.count)
+      let squares = values.map { ($0 - mean) * ($0 - mean) }.reduce(0, +)
+      return (squares / Double(values.count)).squareRoot()
+    }
+    // Eight times the deviation of the estimate itself.
+    let weights = deviation(try #require(inputs["w"]).doubles) * 32
+    #expect(abs(weights - 1) < 8 / Double(2 * 65536).squareRoot())
+    let oracle = try GraphInterpreter.outputs(of: graph, rows: test.rows, inputs: inputs)[0]
+    #expect(abs(deviation(oracle.map(\.value)) - 1) < 8 / Double(2 * oracle.count).squareRoot())
+  }
 }
