@@ -89,6 +89,7 @@ public enum ProgramBuilder {
   }
 
   /// Measured: with more rows the weights' way from memory costs next to nothing.
-  private static let mostBlockRows = 112
-  private static let mostPanelBytes = 8 << 20
+  public static let mostBlockRows = 112
+  /// The bytes of panels that a block's rows may take, unless one tile takes more.
+  public static let mostPanelBytes = 8 << 20
 }
