@@ -170,7 +170,6 @@ struct CProgram {
   private mutating func part() -> [String] {
     let tile = target.matmulTile.rows
     let blockRows = program.blockRows
-    let isWhole = blockRows % tile == 0
     let all = (1 << program.steps.count) - 1
     var lines = [
       "// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next",
@@ -199,10 +198,7 @@ struct CProgram {
       "  if (row >= end) return;",
       "  panels += part * (rows < \(blockRows) ? rows : \(blockRows)) * \(bytesPerRow);",
       "  const int64_t blocks = (end - row + \(blockRows - 1)) / \(blockRows);",
-      "  \(isWhole ? "const " : "")int64_t size = ((end - row + blocks - 1) / blocks + \(tile - 1)) / \(tile) * \(tile);",
-    ]
-    if !isWhole { lines.append("  if (size > \(blockRows)) size = \(blockRows);") }
-    lines += [
+      "  const int64_t size = ((end - row + blocks - 1) / blocks + \(tile - 1)) / \(tile) * \(tile);",
       "  for (; row < end; row += size) {",
       "    const int64_t count = end - row < size ? end - row : size;",
     ]

@@ -40,12 +40,12 @@ struct ScheduleOption: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The most rows that a matmul's block has, by default as many as the panels' memory allows.",
-      valueName: "n"))
+      "The most rows of a block of a kernel with matmuls, rounded up to whole tiles; by default as "
+        + "many as the panels' memory allows.", valueName: "n"))
   var blockRows: Int?
 
   /// Blocks beyond this are nothing but memory.
-  private static let mostBlockRows = 1 << 20
+  private static let mostBlockRows = 1 << 16
 
   func validate() throws {
     guard let blockRows, !(1...ScheduleOption.mostBlockRows).contains(blockRows) else { return }

@@ -85,7 +85,7 @@ struct StagePlanner {
     case .input, .constant, .matmul: return
     case .elementwise, .statistic, .convert, .reshape: break
     }
-    // Panels hold rows: what has none is computed in every stage that needs it.
+    // A panel holds rows; what all rows share is computed again.
     if depths[id.index] < stage, node.shape.hasRows, !isPlain(id) {
       keep(id, in: .f32, suffix: "kept")
       return
@@ -234,8 +234,10 @@ struct StagePlanner {
       Output(
         name: root.output.name, value: new[root.value] ?? root.value, storage: root.output.storage)
     }
+    let parameters = graph.inputs.filter { panelToRead($0, stage: stage) == nil }
+      .compactMap { new[$0] }
     return Graph(
-      name: name, nodes: nodes, inputs: graph.inputs.compactMap { new[$0] } + panelInputs,
+      name: name, nodes: nodes, inputs: parameters + panelInputs,
       outputs: outputs, scopes: graph.scopes)
   }
 }
