@@ -99,7 +99,7 @@ func stagesOfACompilation(_ kernel: Kernel) throws -> (Lowering, CompiledKernel)
   var compiler = Compiler(target: try Compiler.target(named: "host"))
   compiler.cache = .directory("/var/tmp/my-kernels")
   let lowering = try compiler.lower(kernel)
-  // lowering.graph, .region, .schedule, .loops and .source are the results of the stages.
+  // lowering.graph, .plan, .schedules, .program and .source are the results of the stages.
   let compiled = try compiler.compile(lowering)
   // end
   return (lowering, compiled)
