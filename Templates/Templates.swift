@@ -27,4 +27,8 @@ extension TemplateFile {
   /// An emitted header.
   package static let kernelHeader = TemplateFile(
     path: "files/kernel.h.in", bytes: PackageResources.kernel_h_in)
+
+  /// Loops whose speed is a limit of the machine.
+  package static let limits = TemplateFile(
+    path: "measure/limits.c.in", bytes: PackageResources.limits_c_in)
 }

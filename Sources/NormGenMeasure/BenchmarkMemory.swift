@@ -28,9 +28,10 @@ final class BenchmarkMemory {
       }
     }
     copiedBytes = (inputBytes + outputBytes) / 2
-    let capacity = max(max(inputBytes, outputBytes), copiedBytes)
-    source = .allocate(byteCount: max(capacity, 1), alignment: 4096)
-    destination = .allocate(byteCount: max(capacity, 1), alignment: 4096)
+    // Whole lines, so that what is read in lines lies inside.
+    let capacity = (max(inputBytes, outputBytes) + 63) & ~63
+    source = .allocate(byteCount: max(capacity, 64), alignment: 4096)
+    destination = .allocate(byteCount: max(capacity, 64), alignment: 4096)
     source.initializeMemory(as: UInt8.self, repeating: 0)
     destination.initializeMemory(as: UInt8.self, repeating: 0)
     var arguments: [KernelArgument] = []
@@ -54,6 +55,11 @@ final class BenchmarkMemory {
     if let to = destination.baseAddress, let from = source.baseAddress {
       memcpy(to, from, copiedBytes)
     }
+  }
+
+  /// Reads as many bytes as a call moves.
+  func read(_ loops: LimitLoops) {
+    loops.read(source.baseAddress, destination.baseAddress, lines: (copiedBytes + 63) / 64)
   }
 
   static func byteCount(of parameter: Buffer, rows: Int) -> Int {
