@@ -32,7 +32,12 @@ struct BenchReport: Encodable {
     let copies = limits.bandwidths.map { one in
       row("memcpy, \(one.level.rawValue), \(Quantity.bytes(one.bytes))", one.copy, "GB/s")
     }
-    return peaks + reads + copies
+    let streamed = limits.bandwidths.filter { $0.level == .l3 || $0.level == .memory }.map { one in
+      row(
+        "copy past the caches, \(one.level.rawValue), \(Quantity.bytes(one.bytes))",
+        one.streamedCopy, "GB/s")
+    }
+    return peaks + reads + copies + streamed
   }
 
   private static let header = [
@@ -61,7 +66,7 @@ struct BenchReport: Encodable {
         + zip(["L1", "L2", "L3"], MemoryLevel.sizes)
         .map { "\($0) \(Quantity.bytes($1))" }.joined(separator: ", "),
       "median (lower–upper quartile); limit: the longer of the operations at the "
-        + "\(Peak.multiplyAdd.rawValue) peak and reading as many bytes where they lie",
+        + "\(Peak.multiplyAdd.rawValue) peak and moving as many bytes (reading them where they lie, or past the caches)",
       "a call without rows: \(Quantity.time(calls.boundSeconds)) bound, "
         + "\(Quantity.time(calls.checkedSeconds)) checked",
       "source to callable code: \(Quantity.time(compiling.firstSeconds)) at first, "

@@ -47,26 +47,30 @@ public struct KernelBenchmark: Sendable, Codable {
     let bound = try kernel.bound(rows: rows, memory.arguments)
     let operations = KernelCost(kernel.lowering).operationsPerRow
     let peak = Peak.bounding(operations)
+    self.bytes = 2 * memory.copiedBytes
+    self.level = .of(bytes: bytes)
+    var actions: [() -> Void] = [
+      { bound() }, { memory.copy() }, { loops.run(peak) }, { memory.read(loops) },
+    ]
+    // Nearer caches are always faster than what bypasses them.
+    if level == .l3 || level == .memory { actions.append { memory.stream(loops) } }
     let timing = InterleavedTiming(
-      rounds: rounds, roundSeconds: roundSeconds,
-      [
-        { bound() }, { memory.copy() }, { memory.read(loops) }, { loops.run(peak) },
-      ])
+      rounds: rounds, roundSeconds: roundSeconds, actions)
     self.kernel = kernel.name
     self.group = .of(kernel.lowering.graph)
     self.target = kernel.lowering.target.name
     self.rows = rows
     self.parameters = kernel.parameters.map { "\($0.name): \($0.storage.rawValue)\($0.shape)" }
     self.storage = kernel.parameters.first?.storage.rawValue ?? ""
-    self.bytes = 2 * memory.copiedBytes
     self.flops = operations.flops * rows
-    self.level = .of(bytes: bytes)
     let flopSeconds = Double(flops) / loops.operations(of: peak)
-    let computeSeconds = timing.seconds[3].map { $0 * flopSeconds }
-    let readSeconds = timing.seconds[2]
-    let limitSeconds = zip(computeSeconds, readSeconds).map { max($0, $1) }
+    let computeSeconds = timing.seconds[2].map { $0 * flopSeconds }
+    let moveSeconds = timing.seconds[2].indices.map { round in
+      timing.seconds[3...].map { $0[round] }.min() ?? 0
+    }
+    let limitSeconds = zip(computeSeconds, moveSeconds).map { max($0, $1) }
     self.limit = RooflineLimit(
-      peak: peak, computeSeconds: Spread(computeSeconds), readSeconds: Spread(readSeconds),
+      peak: peak, computeSeconds: Spread(computeSeconds), moveSeconds: Spread(moveSeconds),
       seconds: Spread(limitSeconds))
     self.seconds = Spread(timing.seconds[0])
     self.copySeconds = Spread(timing.seconds[1])

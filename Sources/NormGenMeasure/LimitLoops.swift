@@ -17,12 +17,15 @@ public enum Peak: String, CaseIterable, Hashable, Sendable, Codable {
 public final class LimitLoops: Sendable {
   private typealias Arithmetic = @convention(c) (UnsafePointer<Float>?, Int64) -> Float
   private typealias Read = @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?, Int64) -> UInt32
+  private typealias Copy =
+    @convention(c) (UnsafeMutableRawPointer?, UnsafeRawPointer?, Int64) -> Void
 
   /// The peaks that this processor has.
   let peaks: [Peak]
   private let source: CompiledSource
   private let arithmetic: [Peak: Arithmetic]
   private let reading: Read
+  private let copying: Copy
   /// Operands, and a start for each chain.
   private let values: [Float]
   private let operationsPerStep: Int
@@ -50,6 +53,7 @@ public final class LimitLoops: Sendable {
     }
     self.arithmetic = arithmetic
     reading = unsafeBitCast(try source.address(of: "limit_read"), to: Read.self)
+    copying = unsafeBitCast(try source.address(of: "limit_streamed_copy"), to: Copy.self)
     // The products are small and the starts differ: no chain overflows or equals another.
     values = (0..<(target.lanes * (chains + 2))).map { 0x1p-12 * Float($0 + 1) }
     operationsPerStep = 2 * target.lanes * chains
@@ -99,5 +103,12 @@ public final class LimitLoops: Sendable {
   /// Reads two areas of `lines` 64-byte lines each.
   func read(_ first: UnsafeRawPointer?, _ second: UnsafeRawPointer?, lines: Int) {
     _ = reading(first, second, Int64(lines))
+  }
+
+  /// Copies an even number of 64-byte lines past the caches.
+  func streamedCopy(
+    to: UnsafeMutableRawPointer?, from: UnsafeRawPointer?, lines: Int
+  ) {
+    copying(to, from, Int64(lines))
   }
 }

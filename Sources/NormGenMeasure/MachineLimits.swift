@@ -21,6 +21,11 @@ public struct MachineLimits: Sendable, Codable {
     public let read: Spread
     /// Bytes per second of `memcpy`, those read and those written.
     public let copy: Spread
+    /// Bytes per second of a copy past the caches, likewise.
+    public let streamedCopy: Spread
+
+    /// The greatest of the medians.
+    public var fastest: Double { max(read.median, copy.median, streamedCopy.median) }
   }
 
   /// The peaks that this processor has.
@@ -37,6 +42,7 @@ public struct MachineLimits: Sendable, Codable {
     for (_, memory) in areas {
       actions.append { memory.read(loops) }
       actions.append { memory.copy() }
+      actions.append { memory.streamedCopy(loops) }
     }
     let timing = InterleavedTiming(rounds: rounds, roundSeconds: roundSeconds, actions)
     arithmetic = loops.peaks.enumerated().map { index, peak in
@@ -45,11 +51,12 @@ public struct MachineLimits: Sendable, Codable {
     }
     bandwidths = areas.enumerated().map { index, area in
       let (level, memory) = area
-      let first = loops.peaks.count + 2 * index
+      let first = loops.peaks.count + 3 * index
       let bytes = Double(memory.bytes)
       return Bandwidth(
         level: level, bytes: memory.bytes, read: timing.rate(of: bytes, by: first),
-        copy: timing.rate(of: bytes, by: first + 1))
+        copy: timing.rate(of: bytes, by: first + 1),
+        streamedCopy: timing.rate(of: bytes, by: first + 2))
     }
   }
 
@@ -82,7 +89,7 @@ private final class LimitMemory {
 
   /// About `bytes` bytes in all.
   init(bytes: Int) {
-    let half = max(bytes / 128, 1) * 64
+    let half = max(bytes / 256, 1) * 128
     self.bytes = 2 * half
     source = .allocate(byteCount: half, alignment: 4096)
     destination = .allocate(byteCount: half, alignment: 4096)
@@ -97,6 +104,11 @@ private final class LimitMemory {
 
   func read(_ loops: LimitLoops) {
     loops.read(source.baseAddress, destination.baseAddress, lines: source.count / 64)
+  }
+
+  func streamedCopy(_ loops: LimitLoops) {
+    loops.streamedCopy(
+      to: destination.baseAddress, from: source.baseAddress, lines: source.count / 64)
   }
 
   func copy() {

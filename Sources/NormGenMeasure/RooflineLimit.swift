@@ -1,10 +1,10 @@
-/// The roofline's bound on a call: no less than computing, and no less than reading the bytes.
+/// The roofline's bound on a call: no less than computing, and no less than moving the bytes.
 public struct RooflineLimit: Sendable, Codable {
   /// Which of the two takes longer.
   public enum Binding: String, Hashable, Sendable, Codable {
     /// Arithmetic at the rate of ``RooflineLimit/peak``.
     case arithmetic
-    /// Reading as many bytes as the call moves, where they lie.
+    /// Moving as many bytes as the call, where they lie.
     case bandwidth
   }
 
@@ -16,14 +16,16 @@ public struct RooflineLimit: Sendable, Codable {
   public let seconds: Spread
   /// The operations at ``peak``, in seconds.
   public let computeSeconds: Spread
-  /// Reading as many bytes as the call moves, in seconds.
-  public let readSeconds: Spread
+  /// Moving as many bytes as the call, in seconds: the faster of reading them all where they lie
+  /// and, beyond the second-level cache, of reading the inputs and writing the outputs past the
+  /// caches.
+  public let moveSeconds: Spread
 
-  init(peak: Peak, computeSeconds: Spread, readSeconds: Spread, seconds: Spread) {
+  init(peak: Peak, computeSeconds: Spread, moveSeconds: Spread, seconds: Spread) {
     self.peak = peak
-    self.binding = computeSeconds.median > readSeconds.median ? .arithmetic : .bandwidth
+    self.binding = computeSeconds.median > moveSeconds.median ? .arithmetic : .bandwidth
     self.seconds = seconds
     self.computeSeconds = computeSeconds
-    self.readSeconds = readSeconds
+    self.moveSeconds = moveSeconds
   }
 }

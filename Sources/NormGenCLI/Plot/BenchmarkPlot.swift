@@ -93,10 +93,10 @@ struct BenchmarkPlot {
       place.x += 36 + PlotStyle.width(of: storage, size: 11)
     }
     let notes = [
-      "Roofs: operations at the peak, and reading at the bandwidth of each level.",
-      "A kernel's limit is the longer of its operations at the peak and of reading as many bytes",
-      "as it must move, from where they lie. Bars: medians over the rounds, whiskers from the lower",
-      "to the upper quartile; dashed marks: memcpy of the same bytes, which writes half of them.",
+      "Roofs: operations at the peak, and bytes at the bandwidth of each level.",
+      "A kernel's limit is the longer of its operations at the f32 peak and of moving as many bytes",
+      "where they lie. Bars: medians over the rounds, whiskers from the lower to the upper quartile;",
+      "dashed marks: memcpy of the same bytes.",
     ]
     var y = origin.y + 46
     for note in notes {

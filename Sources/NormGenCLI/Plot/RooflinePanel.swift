@@ -16,7 +16,7 @@ struct RooflinePanel {
     let intensities = kernels.map(\.benchmark.intensity).filter { $0 > 0 }
     let rates = kernels.map(\.benchmark.flopsPerSecond).filter { $0 > 0 }
     let peaks = limits.arithmetic.map(\.flopsPerSecond.median)
-    let bandwidths = limits.bandwidths.map(\.read.median)
+    let bandwidths = limits.bandwidths.map(\.fastest)
     let highest = peaks.max() ?? 1e9
     // To the left there is room for the roofs' names.
     let left = (intensities.min() ?? 1) / 6
@@ -74,7 +74,7 @@ struct RooflinePanel {
     for (index, level) in limits.bandwidths.enumerated() {
       elements += slope(index, level, highest: highest)
     }
-    let fastest = limits.bandwidths.map(\.read.median).max() ?? .infinity
+    let fastest = limits.bandwidths.map(\.fastest).max() ?? .infinity
     for peak in limits.arithmetic {
       let rate = peak.flopsPerSecond.median
       elements.append(
@@ -91,21 +91,21 @@ struct RooflinePanel {
   private func slope(
     _ index: Int, _ level: MachineLimits.Bandwidth, highest: Double
   ) -> [SVGElement] {
-    let rate = level.read.median
+    let rate = level.fastest
     guard rate > 0 else { return [] }
     let left = max(x.domain.lowerBound, y.domain.lowerBound / rate)
     let start = PlotPoint(x: x(left), y: y(left * rate))
     let end = PlotPoint(x: x(highest / rate), y: y(highest))
     let angle = atan2(end.y - start.y, end.x - start.x)
     // The name stands above its roof unless the roof above is too close.
-    let above = index > 0 ? limits.bandwidths[index - 1].read.median : .infinity
+    let above = index > 0 ? limits.bandwidths[index - 1].fastest : .infinity
     let gap = above.isFinite ? (y(left * rate) - y(left * above)) * cos(angle) : .infinity
     let offset = gap < 15 ? 12.0 : -5
     let along = 12.0
     let place = PlotPoint(
       x: start.x + along * cos(angle) - offset * sin(angle),
       y: start.y + along * sin(angle) + offset * cos(angle))
-    let name = "\(level.level.rawValue) read, \(Quantity.decimal(rate / 1e9, 0)) GB/s"
+    let name = "\(level.level.rawValue), \(Quantity.decimal(rate / 1e9, 0)) GB/s"
     let turn =
       "rotate(\(SVGElement.number(angle * 180 / .pi)) \(SVGElement.number(place.x)) "
       + "\(SVGElement.number(place.y)))"

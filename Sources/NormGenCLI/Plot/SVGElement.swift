@@ -74,14 +74,15 @@ struct SVGElement {
   /// What a viewer shows about the elements around it.
   static func title(_ text: String) -> SVGElement { SVGElement("title", text: text) }
 
-  /// The same element with another attribute.
+  /// The same element with an attribute, in place of an earlier value.
   func with(_ attribute: String, _ value: String) -> SVGElement {
     var element = self
+    element.attributes.removeAll { $0.name == attribute }
     element.attributes.append((attribute, value))
     return element
   }
 
-  /// The same element with another attribute.
+  /// The same element with an attribute, in place of an earlier value.
   func with(_ attribute: String, _ value: Double) -> SVGElement {
     with(attribute, SVGElement.number(value))
   }
