@@ -15,9 +15,10 @@ struct BenchReport: Encodable {
     }.filter { !$0.1.isEmpty }
   }
 
-  private static let limitsHeader = ["limit of one core", "rate", "quartiles"]
+  static let limitsHeader = ["limit of one core", "rate", "quartiles"]
 
-  private var limitsRows: [[String]] {
+  /// The limits of the machine, line by line.
+  var limitsRows: [[String]] {
     func row(_ name: String, _ rate: Spread, _ unit: String) -> [String] {
       [
         name, "\(Quantity.decimal(rate.median / 1e9, 1)) \(unit)",

@@ -79,7 +79,7 @@ struct BenchmarkPlot {
     var elements: [SVGElement] = []
     var place = origin
     for group in groups {
-      elements.append(PlotStyle.sign(at: place, storage: "f32", group: group))
+      elements.append(PlotStyle.sign(at: place, storage: "f32", color: PlotStyle.color(of: group)))
       elements.append(
         PlotStyle.label(group.title, at: PlotPoint(x: place.x + 9, y: place.y + 4)))
       place.x += 36 + PlotStyle.width(of: group.title, size: 11)
@@ -88,7 +88,7 @@ struct BenchmarkPlot {
     let types = Set(kernels.map(\.benchmark.storage)).sorted { $0.count < $1.count }
     for storage in types {
       elements.append(
-        PlotStyle.sign(at: place, storage: storage, group: groups.first ?? .norms))
+        PlotStyle.sign(at: place, storage: storage, color: PlotStyle.quiet))
       elements.append(PlotStyle.label(storage, at: PlotPoint(x: place.x + 9, y: place.y + 4)))
       place.x += 36 + PlotStyle.width(of: storage, size: 11)
     }
@@ -96,12 +96,20 @@ struct BenchmarkPlot {
       "Roofs: operations at the peak, and bytes at the bandwidth of each level.",
       "A kernel's limit is the longer of its operations at the f32 peak and of moving as many bytes",
       "where they lie. Bars: medians over the rounds, whiskers from the lower to the upper quartile;",
-      "dashed marks: memcpy of the same bytes.",
+      "dashed marks: memcpy of the same bytes; pale: types narrower than f32.",
     ]
     var y = origin.y + 46
     for note in notes {
       elements.append(
         PlotStyle.label(note, at: PlotPoint(x: origin.x - 4, y: y)).with("fill-opacity", "0.75"))
+      y += 16
+    }
+    y += 12
+    for row in [BenchReport.limitsHeader] + report.limitsRows {
+      for (cell, x) in zip(row, [-4.0, 330, 430]) {
+        let label = PlotStyle.label(cell, at: PlotPoint(x: origin.x + x, y: y))
+        elements.append(x < 0 ? label : label.with("text-anchor", "end"))
+      }
       y += 16
     }
     return (elements, y - origin.y)

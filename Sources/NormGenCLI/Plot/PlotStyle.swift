@@ -31,9 +31,26 @@ enum PlotStyle {
     }
   }
 
+  /// The colour of a group's bars: paler for types narrower than Float32.
+  static func barColor(of group: BenchmarkGroup, storage: String) -> String {
+    if storage == "f32" { return color(of: group) }
+    return switch group {
+    case .norms: "#8dbbe8"
+    case .residual: "#e3af8a"
+    case .heads: "#8cc4b0"
+    case .elementwise: "#c0a0dc"
+    }
+  }
+
+  /// Text that stays readable on lines: a seam of the ground's colour surrounds it.
+  static func seamed(_ label: SVGElement) -> SVGElement {
+    label.with("stroke", ground).with("stroke-width", 3).with("stroke-linejoin", "round")
+      .with("paint-order", "stroke")
+  }
+
   /// A sign at a point: its form tells the storage type, its colour the group.
   static func sign(
-    at point: PlotPoint, storage: String, group: BenchmarkGroup
+    at point: PlotPoint, storage: String, color: String
   ) -> SVGElement {
     let size = 4.0
     let shape: SVGElement =
@@ -50,6 +67,6 @@ enum PlotStyle {
           PlotPoint(x: point.x - size * 1.3, y: point.y),
         ])
       }
-    return shape.with("fill", color(of: group)).with("stroke", ground).with("stroke-width", 0.8)
+    return shape.with("fill", color).with("stroke", ground).with("stroke-width", 0.8)
   }
 }

@@ -83,13 +83,13 @@ struct RatioPanel {
     let share = kernel.benchmark.shareOfLimit
     let middle = top + RatioPanel.rowHeight / 2
     let start = across(0)
-    let color = PlotStyle.color(of: kernel.benchmark.group)
+    let color = PlotStyle.barColor(
+      of: kernel.benchmark.group, storage: kernel.benchmark.storage)
     let bar = SVGElement.rectangle(
       PlotArea(
         x: start, y: top + 2.5, width: across(share.median) - start,
         height: RatioPanel.rowHeight - 5)
     ).with("class", "kernel-bar").with("fill", color)
-      .with("fill-opacity", kernel.benchmark.storage == "f32" ? 0.85 : 0.45)
       .with(.title("\(kernel.number) \(kernel.name)"))
     let (low, high) = (across(share.lowerQuartile), across(share.upperQuartile))
     let whisker = [
@@ -97,25 +97,29 @@ struct RatioPanel {
       line(PlotPoint(x: low, y: middle - 2.5), PlotPoint(x: low, y: middle + 2.5)),
       line(PlotPoint(x: high, y: middle - 2.5), PlotPoint(x: high, y: middle + 2.5)),
     ]
-    let copyShare =
-      kernel.benchmark.limit.seconds.median / kernel.benchmark.copySeconds.median
-    let copy = SVGElement.line(
-      PlotPoint(x: across(copyShare), y: top + 1),
-      PlotPoint(x: across(copyShare), y: top + RatioPanel.rowHeight - 1)
-    ).with("class", "copy-mark").with("stroke", PlotStyle.ink).with("stroke-width", 1.6)
-      .with("stroke-dasharray", "2 1.5")
     return [
       PlotStyle.label(
         "\(kernel.number)", at: PlotPoint(x: origin.x + 18, y: middle + 3.5), size: 10
       ).with("text-anchor", "end").with("fill-opacity", "0.7"),
       PlotStyle.label(
         kernel.label, at: PlotPoint(x: origin.x + 26, y: middle + 3.5), size: 10.5),
-      bar,
-    ] + [
-      SVGElement.group(whisker).with("class", "kernel-whisker"), copy,
+      bar, SVGElement.group(whisker).with("class", "kernel-whisker"),
       PlotStyle.label(
         Quantity.decimal(share.median, 2),
         at: PlotPoint(x: across(most) + 8, y: middle + 3.5), size: 10),
+    ] + copyMark(kernel, top: top)
+  }
+
+  /// Where `memcpy` of the same bytes stands, if that is inside.
+  private func copyMark(_ kernel: NumberedKernel, top: Double) -> [SVGElement] {
+    let share = kernel.benchmark.limit.seconds.median / kernel.benchmark.copySeconds.median
+    guard share <= most else { return [] }
+    let x = across(share)
+    return [
+      SVGElement.line(
+        PlotPoint(x: x, y: top + 1), PlotPoint(x: x, y: top + RatioPanel.rowHeight - 1)
+      ).with("stroke", PlotStyle.ink).with("stroke-width", 1.6)
+        .with("stroke-dasharray", "2 1.5")
     ]
   }
 

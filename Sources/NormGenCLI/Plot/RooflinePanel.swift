@@ -19,12 +19,12 @@ struct RooflinePanel {
     let bandwidths = limits.bandwidths.map(\.fastest)
     let highest = peaks.max() ?? 1e9
     // To the left there is room for the roofs' names.
-    let left = (intensities.min() ?? 1) / 6
+    let left = (intensities.min() ?? 1) / 5
     let ridge = highest / (bandwidths.min() ?? highest)
     x = LogScale(
       left, max((intensities.max() ?? 1) * 2, ridge * 2), start: frame.x, end: frame.right)
-    let lowest = min(rates.min() ?? 1e9, left * (bandwidths.min() ?? 1e9))
-    y = LogScale(lowest / 1.5, highest * 1.6, start: frame.bottom, end: frame.y)
+    let lowest = rates.min() ?? left * highest / ridge
+    y = LogScale(lowest / 1.8, highest * 1.6, start: frame.bottom, end: frame.y)
   }
 
   var elements: [SVGElement] {
@@ -81,8 +81,9 @@ struct RooflinePanel {
         roof(PlotPoint(x: x(rate / fastest), y: y(rate)), PlotPoint(x: frame.right, y: y(rate))))
       let name = "\(peak.peak.rawValue), \(Quantity.decimal(rate / 1e9, 0)) GFLOP/s"
       elements.append(
-        PlotStyle.label(name, at: PlotPoint(x: frame.right - 6, y: y(rate) - 5), size: 10.5)
-          .with("text-anchor", "end").with("fill-opacity", "0.85"))
+        PlotStyle.seamed(
+          PlotStyle.label(name, at: PlotPoint(x: frame.right - 6, y: y(rate) - 6), size: 10.5)
+            .with("text-anchor", "end")))
     }
     return elements
   }
@@ -111,8 +112,7 @@ struct RooflinePanel {
       + "\(SVGElement.number(place.y)))"
     return [
       roof(start, end),
-      PlotStyle.label(name, at: place, size: 10.5).with("fill-opacity", "0.85")
-        .with("transform", turn),
+      PlotStyle.seamed(PlotStyle.label(name, at: place, size: 10.5).with("transform", turn)),
     ]
   }
 
@@ -143,12 +143,13 @@ struct RooflinePanel {
           .line(point, middle).with("stroke", PlotStyle.axis).with("stroke-width", 0.6))
       }
       numbers.append(
-        PlotStyle.label(text, at: PlotPoint(x: middle.x, y: area.bottom - 1), size: size)
-          .with("text-anchor", "middle").with("stroke", PlotStyle.ground)
-          .with("stroke-width", 2.5).with("paint-order", "stroke"))
+        PlotStyle.seamed(
+          PlotStyle.label(text, at: PlotPoint(x: middle.x, y: area.bottom - 1), size: size)
+            .with("text-anchor", "middle")))
       signs.append(
         PlotStyle.sign(
-          at: point, storage: kernel.benchmark.storage, group: kernel.benchmark.group
+          at: point, storage: kernel.benchmark.storage,
+          color: PlotStyle.color(of: kernel.benchmark.group)
         ).with("class", "kernel-point").with(.title("\(kernel.number) \(kernel.name)")))
     }
     return leaders + signs + numbers
