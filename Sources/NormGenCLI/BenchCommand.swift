@@ -97,14 +97,14 @@ struct BenchCommand: ParsableCommand {
     Terminal.endProgress()
     let report = BenchReport(
       limits: limits, kernels: results, calls: overhead, compiling: compileTime)
-    if let plot {
-      let text = BenchmarkPlot(report).document.text
-      _ = try FileWriter.write([EmittedFile(path: plot, text: text)], to: "")
-    }
     if json {
       try Terminal.print(try JSONText.of(report))
     } else {
       try Terminal.print(markdown ? report.markdown : report.text)
+    }
+    if let plot {
+      let text = BenchmarkPlot(report).document.text
+      _ = try FileWriter.write([EmittedFile(path: plot, text: text)], to: "")
     }
   }
 

@@ -110,7 +110,9 @@ struct SVGElement {
   /// At most two decimals, with a point in every locale.
   static func number(_ value: Double) -> String {
     guard value.isFinite else { return "0" }
-    let text = String(format: "%.2f", value)
+    // A sum with zero has no sign of its own when it is zero.
+    let hundredths = (value * 100).rounded() + 0
+    let text = String(format: "%.2f", hundredths / 100)
     if text.hasSuffix(".00") { return String(text.dropLast(3)) }
     return text.hasSuffix("0") ? String(text.dropLast()) : text
   }
