@@ -86,6 +86,24 @@ class Case:
         return 2 * matrices * self.rows * self.inner * self.columns
 
     @property
+    def bare(self) -> "Case | None":
+        """The matrix product alone, for a case that does more than it."""
+        if self.operation.group != "matmuls" or self.operation.name == "matmul":
+            return None
+        columns = 2 * self.columns if self.operation.name == "gated" else self.columns
+        return Case(OPERATIONS["matmul"], self.storage, self.rows, self.inner, columns)
+
+    @property
+    def goal(self) -> float | None:
+        """The least ratio to the best peer that we aim at; to the best bare product if there is one."""
+        if self.operation.group == "norms":
+            return {(1, 4096): 3, (32, 4096): 3, (4096, 4096): None}.get(
+                (self.rows, self.inner), 1.5)
+        if self.rows >= 64:
+            return 1.05 if self.storage == "f32" else 1.08
+        return 1.5 if self.rows == 16 else None
+
+    @property
     def inputs(self) -> tuple[Tensor, ...]:
         """The inputs in the order of our kernel's parameters."""
         rows, inner, columns = self.rows, self.inner, self.columns

@@ -4,7 +4,7 @@ The starter of this process sets its environment and the processors it may use.
 """
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 import gc
 import json
 import os
@@ -18,8 +18,8 @@ import peer_openvino
 import peer_torch
 from cases import Case, all_cases
 from own import KERNEL_FILES, BuildError, Library
-from problem import Contender, Unsupported, make_problem
-from reference import compare, expected
+from problem import Contender, Problem, Unsupported, make_problem
+from reference import Agreement, compare, expected
 from timing import Spread, take_turns
 
 PEERS = [peer_torch, peer_jax, peer_onnxruntime, peer_openvino]
@@ -28,22 +28,18 @@ PEERS = [peer_torch, peer_jax, peer_onnxruntime, peer_openvino]
 def measure(case: Case, library: Library, threads: int, rounds: int, seconds: float) -> dict:
     """One row: every contender's times and agreement, and who is missing and why."""
     problem = make_problem(case)
-    found: list[Contender] = library.contenders(problem) if library.has(case) else []
-    missing: dict[str, str] = {}
-    for peer in PEERS:
-        try:
-            found += peer.contenders(problem, threads)
-        except Unsupported as error:
-            missing[peer.VERSION] = str(error)
-    wanted = expected(problem, case.operation.peers)
-    own_wanted = wanted
-    if case.operation.peers != case.operation.name:
-        own_wanted = expected(problem, case.operation.name)
-    agreements = [
-        compare(case, contender.results(), wanted if contender.is_peer else own_wanted)
-        for contender in found
-    ]
-    del wanted, own_wanted
+    own = library.contenders(problem) if library.has(case) else []
+    peers, missing = peers_of(problem, threads)
+    agreements = agreement(problem, case.operation.name, own)
+    agreements += agreement(problem, case.operation.peers, peers)
+    bare: list[Contender] = []
+    if case.bare:
+        bare_problem = make_problem(case.bare)
+        bare, _ = peers_of(bare_problem, threads)
+        agreements += agreement(bare_problem, case.bare.operation.name, bare)
+        bare = [replace(contender, role="bare") for contender in bare]
+    found = own + peers + bare
+    # With several threads, those that wait for work spin for a while, in everybody's way.
     pause = 0.0 if threads == 1 else 0.01
     times = take_turns(found, rounds, seconds, pause)
     return {
@@ -52,15 +48,38 @@ def measure(case: Case, library: Library, threads: int, rounds: int, seconds: fl
         "contenders": [
             {
                 "name": contender.name,
-                "is_peer": contender.is_peer,
+                "role": contender.role,
                 "seconds": asdict(Spread.of(values)),
-                "rounds": values,
-                "error_units": agreement.units,
-                "part_of_bound": agreement.part_of_bound,
+                # Its time by ours, if we have a kernel.
+                "ratio": asdict(Spread.of_ratio(values, times[0])) if own else None,
+                "error_units": agreed.units,
+                "part_of_bound": agreed.part_of_bound,
             }
-            for contender, values, agreement in zip(found, times, agreements)
+            for contender, values, agreed in zip(found, times, agreements)
         ],
     }
+
+
+def peers_of(problem: Problem, threads: int) -> tuple[list[Contender], dict[str, str]]:
+    """All peers that can compute a problem, and why the others cannot."""
+    found: list[Contender] = []
+    missing: dict[str, str] = {}
+    for peer in PEERS:
+        try:
+            found += peer.contenders(problem, threads)
+        except Unsupported as error:
+            missing[peer.VERSION] = str(error)
+    return found, missing
+
+
+def agreement(
+    problem: Problem, operation: str, contenders: list[Contender]
+) -> list[Agreement]:
+    """How each contender's outputs agree with what an operation must give."""
+    if not contenders:
+        return []
+    wanted = expected(problem, operation)
+    return [compare(problem.case, contender.results(), wanted) for contender in contenders]
 
 
 def processor() -> str:

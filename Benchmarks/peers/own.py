@@ -109,11 +109,11 @@ class Library:
         def results() -> Arrays:
             return cleared_results(problem, lambda: repeat(1))
 
-        found = [Contender("NormGen", repeat, results, is_peer=False)]
+        found = [Contender("NormGen", repeat, results, role="own")]
         if self._threads == 1:
             rows = ctypes.c_int64(case.rows)
             through_ctypes = repeated(lambda: entry(rows, buffers, strides))
-            found.append(Contender("NormGen through ctypes", through_ctypes, results, is_peer=False))
+            found.append(Contender("NormGen through ctypes", through_ctypes, results, role="own"))
         return found
 
 

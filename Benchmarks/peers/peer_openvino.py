@@ -7,7 +7,7 @@ from openvino import opset13 as operators
 from cases import EPSILON
 from problem import DTYPES, Arrays, Contender, Problem, repeated
 
-VERSION = f"OpenVINO {openvino.__version__}"
+VERSION = f"OpenVINO {openvino.__version__.split('-')[0]}"
 
 ELEMENTS = {"f32": openvino.Type.f32, "bf16": openvino.Type.bf16}
 
@@ -72,6 +72,8 @@ def contenders(problem: Problem, threads: int) -> list[Contender]:
     element = ELEMENTS[case.storage]
     parameters: list[Node] = []
     values: dict[str, Node] = {}
+    # Constants lie on the memory of arrays, which OpenVINO does not keep.
+    held: list[np.ndarray] = []
     for tensor in case.inputs:
         array = problem.inputs[tensor.name]
         if tensor.has_rows:
@@ -80,6 +82,7 @@ def contenders(problem: Problem, threads: int) -> list[Contender]:
         else:
             # Linear layers keep [out, in].
             array = np.ascontiguousarray(array.T) if tensor.is_matrix else array
+            held.append(array)
             weights = operators.constant(shared(array, element))
             values[tensor.name] = widened(weights, case.storage)
     outputs = evaluate(case.operation.peers, values)
@@ -99,7 +102,7 @@ def contenders(problem: Problem, threads: int) -> list[Contender]:
     for index, array in enumerate(problem.outputs.values()):
         request.set_output_tensor(index, shared(array, element))
 
-    def call() -> None:
+    def call(held: list[np.ndarray] = held) -> None:
         request.infer(share_outputs=True)
 
     def results() -> Arrays:

@@ -26,6 +26,9 @@ PEERS: list[tuple[str, list[str], str]] = [
 
 TICKS = [0.5, 1, 2, 5, 10, 20, 50]
 
+# Longer bars end at the edge.
+LIMITS = (0.7, 80)
+
 
 def write_plot(runs: list[dict], path: Path) -> None:
     """Writes the plot of the runs on one thread that hold our kernels; nothing without one."""
@@ -55,7 +58,7 @@ def write_plot(runs: list[dict], path: Path) -> None:
         for axis, (title, storage, chosen) in zip(axes.flat, panels):
             _draw(axis, f"{title}, {storage}", chosen)
         for line in axes:
-            line[0].set_ylabel("time by ours")
+            line[0].set_ylabel("peer's time by ours")
         handles, labels = axes[0][0].get_legend_handles_labels()
         figure.legend(
             handles, labels, loc="outside upper center", ncols=len(PEERS) + 1, frameon=False)
@@ -79,6 +82,7 @@ def _draw(axis: Axes, title: str, rows: list[Summary]) -> None:
             bottom=1, color=color, label=label)
     axis.axhline(1, color=INK, linewidth=1, label=f"{OWN} (1)")
     axis.set_yscale("log")
+    axis.set_ylim(*LIMITS)
     axis.yaxis.set_major_locator(FixedLocator(TICKS))
     axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -94,5 +98,5 @@ def _draw(axis: Axes, title: str, rows: list[Summary]) -> None:
 
 def _fastest(row: Summary, names: list[str]) -> float | None:
     """The ratio of the fastest of a peer's forms."""
-    ratios = [ratio.median for name in names if (ratio := row.ratio_to(name))]
-    return min(ratios) if ratios else None
+    found = [each for name in names if (each := row.contender(name))]
+    return min((each["ratio"]["median"] for each in found if each["ratio"]), default=None)

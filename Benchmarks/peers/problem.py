@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 import zlib
 
 import ml_dtypes
@@ -30,6 +31,10 @@ class Problem:
     outputs: Arrays
 
 
+# Bare: a peer's matrix product alone, beside a case that does more.
+Role = Literal["own", "peer", "bare"]
+
+
 @dataclass(frozen=True)
 class Contender:
     """One way to compute a case."""
@@ -39,8 +44,7 @@ class Contender:
     repeat: Callable[[int], None]
     # Computes the case once and gives the outputs.
     results: Callable[[], Arrays]
-    # Competes as a peer. What does not is listed beside our kernel.
-    is_peer: bool = True
+    role: Role = "peer"
 
 
 def repeated(call: Callable[[], object]) -> Callable[[int], None]:

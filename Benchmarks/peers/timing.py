@@ -20,6 +20,11 @@ class Spread:
         lower, median, upper = statistics.quantiles(values, n=4, method="inclusive")
         return Spread(median, lower, upper)
 
+    @staticmethod
+    def of_ratio(numerators: list[float], denominators: list[float]) -> "Spread":
+        """Round by round."""
+        return Spread.of([a / b for a, b in zip(numerators, denominators)])
+
 
 def calibrated(contender: Contender, seconds: float) -> int:
     """How many calls fill `seconds`; at least one."""
