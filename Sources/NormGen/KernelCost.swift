@@ -37,17 +37,23 @@ public struct KernelCost: Hashable, Sendable {
   public private(set) var operationsPerRow = Operations()
   /// The elements of a row that each pass runs over.
   public private(set) var passExtents: [Int] = []
+  /// The extent of the row that each pass runs over a part of.
+  public private(set) var passRowExtents: [Int] = []
   /// Bytes of memory that the kernel keeps for a row between passes.
   public private(set) var scratchBytes = 0
 
   /// The cost of a lowered kernel.
   public init(_ lowering: Lowering) {
-    self.init(lowering.region)
-    scratchBytes = KernelCost.scratchBytes(of: lowering.loops.row)
+    for region in lowering.plan.regions { add(region) }
+    scratchBytes = lowering.program.kernels.map { KernelCost.scratchBytes(of: $0.row) }.max() ?? 0
   }
 
   /// The cost of a region, without scratch memory.
   public init(_ region: Region) {
+    add(region)
+  }
+
+  private mutating func add(_ region: Region) {
     let graph = region.graph
     let needed = KernelCost.neededElements(of: region)
     // Statistics run once for each index of the axes outside the row.
@@ -56,7 +62,7 @@ public struct KernelCost: Hashable, Sendable {
       let node = graph[id]
       let elements = outer * needed[id.index]
       switch node.op {
-      case .constant, .reshape: break
+      case .constant, .reshape, .matmul: break
       case .input(_, let storage):
         // An input without rows may be shorter than the rows it is broadcast to.
         let ownOuter = node.shape.outerExtents.reduce(1, *)
@@ -76,7 +82,8 @@ public struct KernelCost: Hashable, Sendable {
       let isRounded = output.storage != .f32 && graph[output.value].op != .convert(output.storage)
       if isRounded { operationsPerRow.roundings += elements }
     }
-    passExtents = region.passes.map { pass in
+    passRowExtents += region.passes.map { _ in region.rowExtent }
+    passExtents += region.passes.map { pass in
       if !pass.stores.isEmpty { return region.rowExtent }
       return pass.statistics.map { region.window(of: $0) }.max() ?? 0
     }
