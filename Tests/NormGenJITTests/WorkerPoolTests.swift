@@ -88,7 +88,7 @@ import Testing
     let problems = Mutex<[String]>([])
     DispatchQueue.concurrentPerform(iterations: 16) { _ in
       let (work, record) = recorded(parts: 3, phases: 4)
-      for _ in 0..<500 {
+      for _ in 0..<100 {
         record.begin()
         WorkerPool.shared.run(work)
       }
