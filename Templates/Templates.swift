@@ -17,6 +17,8 @@ extension TemplateFile {
     TemplateFile(path: "math/erf.h.in", bytes: PackageResources.erf_h_in),
     TemplateFile(path: "math/sigmoid.h.in", bytes: PackageResources.sigmoid_h_in),
     TemplateFile(path: "math/put.h.in", bytes: PackageResources.put_h_in),
+    TemplateFile(path: "math/pairs.h.in", bytes: PackageResources.pairs_h_in),
+    TemplateFile(path: "math/bf16_dot.h.in", bytes: PackageResources.bf16_dot_h_in),
     TemplateFile(path: "math/prefetch.h.in", bytes: PackageResources.prefetch_h_in),
   ]
 
@@ -47,4 +49,8 @@ extension TemplateFile {
   /// The function that packs weights.
   package static let matmulPack = TemplateFile(
     path: "files/matmul_pack.c.in", bytes: PackageResources.matmul_pack_c_in)
+
+  /// Loops whose speed is a limit of the machine.
+  package static let limits = TemplateFile(
+    path: "measure/limits.c.in", bytes: PackageResources.limits_c_in)
 }

@@ -25,6 +25,12 @@ public struct KernelCost: Hashable, Sendable {
     public var selections = 0
     /// Roundings to a storage type narrower than Float32.
     public var roundings = 0
+
+    /// Floating-point operations as rates count them: a fused multiply-add is two, a division, a
+    /// root and an elementary function one each; selections and roundings are none.
+    public var flops: Int {
+      additions + multiplications + 2 * fused + divisions + squareRoots + elementary
+    }
   }
 
   /// Bytes of parameters with rows that one row needs.
@@ -62,7 +68,7 @@ public struct KernelCost: Hashable, Sendable {
       let node = graph[id]
       let elements = outer * needed[id.index]
       switch node.op {
-      case .constant, .reshape, .matmul: break
+      case .constant, .reshape, .columns, .matmul: break
       case .input(_, let storage):
         // An input without rows may be shorter than the rows it is broadcast to.
         let ownOuter = node.shape.outerExtents.reduce(1, *)

@@ -29,12 +29,24 @@ struct CMatmul {
     let strides = Dictionary(
       program.panels.map { ($0.name, $0.stride) }, uniquingKeysWith: { $1 })
     var known: [Key: String] = [:]
+    var taken: Set<String> = []
+    /// A name that is free with all that is derived from it.
+    func fresh(_ wanted: String) -> String {
+      var name = wanted
+      var suffix = 2
+      while !taken.isDisjoint(with: [name, "\(name)_gather", "\(name)_tile"]) {
+        name = "\(wanted)\(suffix)"
+        suffix += 1
+      }
+      taken.formUnion([name, "\(name)_gather", "\(name)_tile"])
+      return name
+    }
     return program.multiplications.map { product in
       let key = Key(
         xStride: strides[product.x] ?? 0, sumsStride: strides[product.sums] ?? 0,
         depth: product.depth, columns: product.columns, storage: product.storage,
         matmul: product.matmul, isPacked: product.isPacked)
-      let name = known[key] ?? "\(symbol)_times_\(product.weights)"
+      let name = known[key] ?? fresh("\(symbol)_times_\(product.weights)")
       known[key] = name
       return CMatmul(
         product: product, name: name, symbol: symbol, target: target, xStride: key.xStride,
@@ -48,6 +60,10 @@ struct CMatmul {
   /// Panels of weights.
   var panels: Int { (product.columns + columns - 1) / columns }
   private var isDot: Bool { product.matmul.accumulation == .bf16Dot }
+  /// Whether the columns of the panel's two vectors alternate: bf16 is widened by one operation then.
+  private var isInterleaved: Bool {
+    product.storage == .bf16 && !isDot && target.matmulTile.vectors == 2
+  }
   /// Steps that a panel holds: pairs are whole.
   private var steps: Int { isDot ? (product.depth + 1) / 2 * 2 : product.depth }
   /// Bytes of the gathered weights of one block.
@@ -75,9 +91,10 @@ struct CMatmul {
       """
   }
 
-  func definitions() throws(TemplateError) -> [String] {
+  /// - Parameter packs: Whether the function that packs is among them.
+  func definitions(packs: Bool) throws(TemplateError) -> [String] {
     var texts: [String] = [try gather()]
-    if product.isPacked { texts.append(try pack()) }
+    if packs { texts.append(try pack()) }
     texts.append(try tile())
     texts.append(try multiply())
     return texts
@@ -88,7 +105,9 @@ struct CMatmul {
       .matmulGather,
       [
         "name": gatherName, "type": type, "columns": "\(columns)",
-        "order": isDot ? "pairs of steps, column by column" : "step by step",
+        "order": isDot
+          ? "pairs of steps, column by column"
+          : isInterleaved ? "step by step, the columns of both vectors in turns" : "step by step",
         "loops": gatherLoops().joined(separator: "\n"),
       ])
   }
@@ -96,11 +115,18 @@ struct CMatmul {
   private func gatherLoops() -> [String] {
     let count = product.columns
     let depth = product.depth
-    if product.matmul.layout == .inOut, !isDot { return rowLoops() }
+    if product.matmul.layout == .inOut, !isDot, !isInterleaved { return rowLoops() }
     let source =
       product.matmul.layout == .inOut
       ? "weights[\(count) * (k + i) + first + c]" : "weights[\(depth) * (first + c) + k + i]"
-    let place = isDot ? "\(columns) * (i - i % 2) + 2 * c + i % 2" : "\(columns) * i + c"
+    let place: String
+    if isDot {
+      place = "\(columns) * (i - i % 2) + 2 * c + i % 2"
+    } else if isInterleaved {
+      place = "\(columns) * i + 2 * (c % \(target.lanes)) + c / \(target.lanes)"
+    } else {
+      place = "\(columns) * i + c"
+    }
     var inside = "first + c < \(count)"
     var end = "depth"
     if isDot, depth % 2 == 1 {
@@ -164,8 +190,24 @@ struct CMatmul {
       return try TemplateRenderer.rendered(.matmulDotTile, values)
     }
     values["type"] = type
-    values["storage"] = product.storage.rawValue
+    values["load"] = load()
     return try TemplateRenderer.rendered(.matmulTile, values)
+  }
+
+  /// The weights of one step.
+  private func load() -> String {
+    if isInterleaved {
+      return """
+            const uvec pairs = load_u16_pairs(panel + \(columns) * k);
+            weights[0] = widen_bf16_first(pairs);
+            weights[1] = widen_bf16_second(pairs);
+        """
+    }
+    return """
+          for (int v = 0; v < \(target.matmulTile.vectors); ++v) {
+            weights[v] = load_\(product.storage.rawValue)(panel + \(columns) * k + \(target.lanes) * v);
+          }
+      """
   }
 
   /// Asks for weights some steps ahead, a cache line at a time.

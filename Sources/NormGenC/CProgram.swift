@@ -40,8 +40,11 @@ struct CProgram {
   func productFunctions() throws(TemplateError) -> [String] {
     var texts: [String] = []
     var seen: Set<String> = []
+    var packed: Set<String> = []
     for product in products {
-      for text in try product.definitions() where seen.insert(text).inserted {
+      // Weights of several products are packed once.
+      let packs = product.product.isPacked && packed.insert(product.packName).inserted
+      for text in try product.definitions(packs: packs) where seen.insert(text).inserted {
         texts.append(text)
       }
     }
@@ -139,13 +142,16 @@ struct CProgram {
   private mutating func call(_ kernel: LoopKernel) -> String {
     var arguments = ["count"]
     for buffer in kernel.buffers {
-      let name = names(buffer.name)
+      let view = program.views.first { $0.name == buffer.name }
+      let base = view?.base ?? buffer.name
+      var name = names(base)
+      if let view, view.offset > 0 { name += " + \(view.offset)" }
       guard buffer.shape.hasRows else {
         arguments.append(name)
         continue
       }
-      let panel = program.panels.first { $0.name == buffer.name }
-      let stride = panel.map { "\($0.stride)" } ?? CNames.stride(of: name)
+      let panel = program.panels.first { $0.name == base }
+      let stride = panel.map { "\($0.stride)" } ?? CNames.stride(of: names(base))
       arguments += ["\(name) + row * \(stride)", stride]
     }
     let name = CProgram.symbol(of: kernel, in: program, symbol: symbol)

@@ -13,6 +13,8 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
   case kernelOptionWithoutFile(String)
   /// Two kernels of one place have the same name.
   case duplicateKernel(String, place: String)
+  /// None of the named kernels is of a chosen group.
+  case noKernelOfGroup(groups: [String], kernels: [String])
   /// A file cannot be read or written.
   case file(path: String, reason: String)
   /// The tensors of a call would not fit this machine.
@@ -31,6 +33,9 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
     case .kernelOptionWithoutFile(let name):
       "--kernel chooses among the kernels of a text file; '\(name)' is a kernel's name"
     case .duplicateKernel(let name, let place): "\(place) holds two kernels named '\(name)'"
+    case .noKernelOfGroup(let groups, let kernels):
+      "--group: expected a kernel of \(groups.joined(separator: " or ")), "
+        + "found \(kernels.joined(separator: ", "))"
     case .file(let path, let reason): "\(path): \(reason)"
     case .memory(let action, let kernel, let rows):
       "\(action) '\(kernel)' on \(rows) rows takes more memory than this machine can spare"

@@ -71,7 +71,8 @@ struct DemoCommand: ParsableCommand {
       evaluation: PyTorchLayerNorm.elements(
         x: inputs["x"] ?? y, gain: inputs["gain"] ?? y, shift: inputs["shift"] ?? y,
         epsilon: Double(DemoCommand.epsilon)))
-    let speed = try KernelBenchmark(kernel, rows: expected.shape[0])
+    let speed = try KernelBenchmark(
+      kernel, rows: expected.shape[0], loops: try LimitLoops())
 
     let table = TextTable(
       header: ["what", "result", "details"],
@@ -83,9 +84,9 @@ struct DemoCommand: ParsableCommand {
         agreement.line("against the oracle"), pyTorch.line("against PyTorch"),
         [
           "beside memcpy", "\(Quantity.decimal(speed.speedOfCopy.median, 2)) of its speed",
-          "\(Quantity.time(speed.seconds)) for \(speed.rows) rows, "
-            + "\(Quantity.decimal(speed.bandwidth / 1e9, 0)) GB/s; memcpy of the same bytes "
-            + "\(Quantity.time(speed.copySeconds))",
+          "\(Quantity.time(speed.seconds.median)) for \(speed.rows) rows, "
+            + "\(Quantity.decimal(speed.bytesPerSecond / 1e9, 0)) GB/s; memcpy of the same bytes "
+            + "\(Quantity.time(speed.copySeconds.median))",
         ],
       ])
     try Terminal.print(table.text)

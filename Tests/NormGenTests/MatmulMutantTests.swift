@@ -274,8 +274,6 @@ import Testing
       name: "layout exchanged", pattern: "weights[33 * (first + c) + k + i]",
       replacement: "weights[33 * (k + i) + first + c]", layouts: [.outIn], isSquare: true),
     Edit(
-      name: "wrong stride of the sums", pattern: "sum + row * ", replacement: "sum + row * 0 * "),
-    Edit(
       name: "bias missing", pattern: " + load_f32(bias + ", replacement: " + 0 * load_f32(bias + "),
   ]
 
