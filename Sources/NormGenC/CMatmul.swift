@@ -29,12 +29,24 @@ struct CMatmul {
     let strides = Dictionary(
       program.panels.map { ($0.name, $0.stride) }, uniquingKeysWith: { $1 })
     var known: [Key: String] = [:]
+    var taken: Set<String> = []
+    /// A name that is free with all that is derived from it.
+    func fresh(_ wanted: String) -> String {
+      var name = wanted
+      var suffix = 2
+      while !taken.isDisjoint(with: [name, "\(name)_gather", "\(name)_tile"]) {
+        name = "\(wanted)\(suffix)"
+        suffix += 1
+      }
+      taken.formUnion([name, "\(name)_gather", "\(name)_tile"])
+      return name
+    }
     return program.multiplications.map { product in
       let key = Key(
         xStride: strides[product.x] ?? 0, sumsStride: strides[product.sums] ?? 0,
         depth: product.depth, columns: product.columns, storage: product.storage,
         matmul: product.matmul, isPacked: product.isPacked)
-      let name = known[key] ?? "\(symbol)_times_\(product.weights)"
+      let name = known[key] ?? fresh("\(symbol)_times_\(product.weights)")
       known[key] = name
       return CMatmul(
         product: product, name: name, symbol: symbol, target: target, xStride: key.xStride,
@@ -79,9 +91,10 @@ struct CMatmul {
       """
   }
 
-  func definitions() throws(TemplateError) -> [String] {
+  /// - Parameter packs: Whether the function that packs is among them.
+  func definitions(packs: Bool) throws(TemplateError) -> [String] {
     var texts: [String] = [try gather()]
-    if product.isPacked { texts.append(try pack()) }
+    if packs { texts.append(try pack()) }
     texts.append(try tile())
     texts.append(try multiply())
     return texts

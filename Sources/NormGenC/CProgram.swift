@@ -40,8 +40,11 @@ struct CProgram {
   func productFunctions() throws(TemplateError) -> [String] {
     var texts: [String] = []
     var seen: Set<String> = []
+    var packed: Set<String> = []
     for product in products {
-      for text in try product.definitions() where seen.insert(text).inserted {
+      // Weights of several products are packed once.
+      let packs = product.product.isPacked && packed.insert(product.packName).inserted
+      for text in try product.definitions(packs: packs) where seen.insert(text).inserted {
         texts.append(text)
       }
     }

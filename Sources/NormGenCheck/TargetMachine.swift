@@ -89,24 +89,22 @@ public enum TargetMachine: Hashable, Sendable {
   private static func emulated(
     _ calls: [KernelCall], by emulator: Emulator, _ compiler: Compiler
   ) throws -> [[String: HostTensor]] {
-    var kernels: [EmulatedKernel] = []
+    var kernels: [EmulatedLowering] = []
     var positions: [String: Int] = [:]
     var requests: [EmulatedCall] = []
     for call in calls {
-      let source = call.lowering.source
-      if positions[source.name] == nil {
-        positions[source.name] = kernels.count
-        kernels.append(
-          EmulatedKernel(
-            name: source.name, source: .object(try compiler.object(of: call.lowering))))
+      let name = call.lowering.source.name
+      let position = positions[name] ?? kernels.count
+      positions[name] = position
+      if position == kernels.count {
+        kernels.append(try EmulatedLowering(call.lowering, compiler: compiler))
       }
       let buffers = try call.lowering.program.buffers.map { buffer in
         try EmulatedBuffer(buffer, of: call)
       }
-      requests.append(
-        EmulatedCall(kernel: positions[source.name] ?? 0, rows: call.rows, buffers: buffers))
+      requests.append(kernels[position].call(kernel: position, rows: call.rows, buffers: buffers))
     }
-    let results = try emulator.run(kernels: kernels, calls: requests)
+    let results = try emulator.run(kernels: kernels.map(\.kernel), calls: requests)
     return try zip(calls, results).map { call, result in
       if let write = result.outOfBounds.first {
         throw TargetMachineError.writtenOutside(

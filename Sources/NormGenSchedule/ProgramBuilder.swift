@@ -30,7 +30,7 @@ public enum ProgramBuilder {
     }
     return LoopProgram(
       name: graph.name, buffers: buffers(of: graph), lanes: target.lanes,
-      blockRows: schedule.blockRows ?? blockRows(panels, target: target), panels: panels,
+      blockRows: blockRows(schedule.blockRows, panels, target: target), panels: panels,
       views: plan.views.compactMap { view($0, graph) }, steps: steps)
   }
 
@@ -86,8 +86,10 @@ public enum ProgramBuilder {
   }
 
   /// As many rows as keep the weights' way from memory short, as long as the panels stay near.
-  private static func blockRows(_ panels: [Panel], target: Target) -> Int {
+  private static func blockRows(_ forced: Int?, _ panels: [Panel], target: Target) -> Int {
     let tile = target.matmulTile.rows
+    // A block that were no whole tiles would grow beyond its panels.
+    if let forced { return (min(max(forced, 1), mostForcedRows) + tile - 1) / tile * tile }
     let bytes = panels.map(\.bytesPerRow).reduce(0, +)
     let most = min(mostBlockRows, mostPanelBytes / max(bytes, 1))
     return max(most / tile, 1) * tile
@@ -95,5 +97,6 @@ public enum ProgramBuilder {
 
   /// Measured: with more rows the weights' way from memory costs next to nothing.
   private static let mostBlockRows = 112
+  private static let mostForcedRows = 1 << 16
   private static let mostPanelBytes = 8 << 20
 }

@@ -109,7 +109,8 @@ struct StagePlanner {
     case .input, .constant, .columns, .matmul: return
     case .elementwise, .statistic, .convert, .reshape: break
     }
-    if depths[id.index] < stage, !isPlain(id) {
+    // A panel holds rows; what all rows share is computed again.
+    if depths[id.index] < stage, node.shape.hasRows, !isPlain(id) {
       keep(id, in: .f32, suffix: "kept")
       return
     }
@@ -121,7 +122,7 @@ struct StagePlanner {
     var stack = [root]
     var seen: Set<ValueID> = []
     while let id = stack.popLast() {
-      guard seen.insert(id).inserted else { continue }
+      guard seen.insert(id).inserted, graph[id].shape.hasRows else { continue }
       switch graph[id].op {
       case .input, .constant, .columns, .matmul: continue
       case .statistic: return false

@@ -18,6 +18,36 @@ import Testing
     }
   }
 
+  /// Real tensors that lie beside the repository where they were fetched.
+  private static let feedForward = URL(filePath: examples).deletingLastPathComponent()
+    .deletingLastPathComponent().appending(path: "shared/data/minilm_feed_forward.safetensors")
+    .path
+
+  @Test(.enabled(if: FileManager.default.fileExists(atPath: feedForward)))
+  func theFeedForwardPartIsJudgedByBothBounds() throws {
+    let result = try CommandLineFixture.normgen([
+      "demo", "--examples", Self.examples, "--feed-forward", Self.feedForward,
+    ])
+    #expect(result.status == 0, "\(result.output) \(result.errors)")
+    for expected in [
+      "minilm_up against the oracle    within the bound   196608 elements",
+      "minilm_up against PyTorch       within the bounds  196608 elements",
+      "minilm_down against the oracle  within the bound   49152 elements",
+      "minilm_down against PyTorch     within the bounds  49152 elements",
+    ] {
+      #expect(result.output.contains(expected), "\(expected)")
+    }
+  }
+
+  @Test func theFeedForwardPartNamesAMissingTensor() throws {
+    let result = try CommandLineFixture.normgen([
+      "demo", "--examples", Self.examples, "--feed-forward",
+      Self.examples + "/Data/minilm_embedding_norm.safetensors",
+    ])
+    #expect(result.status == 1)
+    #expect(result.errors.contains("w_up"), "\(result.errors)")
+  }
+
   @Test func theDemoNamesWhatItDoesNotFind() throws {
     let directory = try TestDirectory()
     let result = try CommandLineFixture.normgen(["demo"], in: directory)
