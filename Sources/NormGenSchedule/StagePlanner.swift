@@ -85,7 +85,8 @@ struct StagePlanner {
     case .input, .constant, .matmul: return
     case .elementwise, .statistic, .convert, .reshape: break
     }
-    if depths[id.index] < stage, !isPlain(id) {
+    // What has no rows is no row of a panel.
+    if depths[id.index] < stage, node.shape.hasRows, !isPlain(id) {
       keep(id, in: .f32, suffix: "kept")
       return
     }
