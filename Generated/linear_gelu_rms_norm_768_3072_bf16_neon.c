@@ -48,6 +48,12 @@
 #pragma GCC optimize("fp-contract=off")
 #endif
 
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
 // Four Float32 lanes of a NEON register.
 typedef float vec __attribute__((vector_size(16)));
 
@@ -488,5 +494,9 @@ void linear_gelu_rms_norm_768_3072_bf16_neon_entry(int64_t rows, void *const *bu
   linear_gelu_rms_norm_768_3072_bf16_neon_part(rows, buffers[0], strides[0], buffers[1],
       buffers[2], buffers[3], buffers[4], strides[4], scratch, phase, part, parts);
 }
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 
 #endif

@@ -52,6 +52,12 @@
 #endif
 
 #if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
+#if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), apply_to = function)
 #elif defined(__GNUC__)
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
@@ -364,6 +370,10 @@ void linear_ngpt_update_1024_f32_avx512_entry(int64_t rows, void *const *buffers
   linear_ngpt_update_1024_f32_avx512_part(rows, buffers[0], strides[0], buffers[1], strides[1],
       buffers[2], buffers[3], buffers[4], strides[4], scratch, phase, part, parts);
 }
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -52,6 +52,12 @@
 #endif
 
 #if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
+#if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), apply_to = function)
 #elif defined(__GNUC__)
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
@@ -368,7 +374,8 @@ void linear_residual_layer_norm_1536_384_f32_avx512_part(int64_t rows, const flo
 }
 
 /*
- * linear_residual_layer_norm_1536_384_f32_avx512 of `rows` rows; with none, nothing is read or written.
+ * linear_residual_layer_norm_1536_384_f32_avx512 of `rows` rows; with none, nothing is read or
+ * written.
  *
  *   hidden    f32 [rows, 1536]; hidden_stride elements from row to row
  *   residual  f32 [rows, 384]; residual_stride elements from row to row
@@ -398,6 +405,10 @@ void linear_residual_layer_norm_1536_384_f32_avx512_entry(int64_t rows, void *co
       strides[1], buffers[2], buffers[3], buffers[4], buffers[5], buffers[6], strides[6], scratch,
       phase, part, parts);
 }
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 
 #if defined(__clang__)
 #pragma clang attribute pop

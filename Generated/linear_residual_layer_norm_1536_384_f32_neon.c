@@ -51,6 +51,12 @@
 #pragma GCC optimize("fp-contract=off")
 #endif
 
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
 // Four Float32 lanes of a NEON register.
 typedef float vec __attribute__((vector_size(16)));
 
@@ -364,7 +370,8 @@ void linear_residual_layer_norm_1536_384_f32_neon_part(int64_t rows, const float
 }
 
 /*
- * linear_residual_layer_norm_1536_384_f32_neon of `rows` rows; with none, nothing is read or written.
+ * linear_residual_layer_norm_1536_384_f32_neon of `rows` rows; with none, nothing is read or
+ * written.
  *
  *   hidden    f32 [rows, 1536]; hidden_stride elements from row to row
  *   residual  f32 [rows, 384]; residual_stride elements from row to row
@@ -394,5 +401,9 @@ void linear_residual_layer_norm_1536_384_f32_neon_entry(int64_t rows, void *cons
       strides[1], buffers[2], buffers[3], buffers[4], buffers[5], buffers[6], strides[6], scratch,
       phase, part, parts);
 }
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 
 #endif

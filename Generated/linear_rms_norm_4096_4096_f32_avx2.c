@@ -41,6 +41,12 @@
 #endif
 
 #if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
+#if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #elif defined(__GNUC__)
 #pragma GCC target("avx2,fma,f16c")
@@ -334,6 +340,10 @@ void linear_rms_norm_4096_4096_f32_avx2_entry(int64_t rows, void *const *buffers
   linear_rms_norm_4096_4096_f32_avx2_part(rows, buffers[0], strides[0], buffers[1], buffers[2],
       buffers[3], strides[3], scratch, phase, part, parts);
 }
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -44,6 +44,12 @@
 #pragma GCC optimize("fp-contract=off")
 #endif
 
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
 // Four Float32 lanes of a NEON register.
 typedef float vec __attribute__((vector_size(16)));
 
@@ -414,5 +420,9 @@ void rms_norm_qkv_4096_6144_bf16_neon_entry(int64_t rows, void *const *buffers,
   rms_norm_qkv_4096_6144_bf16_neon_part(rows, buffers[0], strides[0], buffers[1], buffers[2],
       buffers[3], strides[3], scratch, phase, part, parts);
 }
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 
 #endif

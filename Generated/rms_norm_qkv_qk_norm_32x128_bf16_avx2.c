@@ -69,6 +69,12 @@
 #endif
 
 #if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
+#if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #elif defined(__GNUC__)
 #pragma GCC target("avx2,fma,f16c")
@@ -660,6 +666,10 @@ void rms_norm_qkv_qk_norm_32x128_bf16_avx2_entry(int64_t rows, void *const *buff
       buffers[3], buffers[4], buffers[5], buffers[6], buffers[7], strides[7], buffers[8],
       strides[8], buffers[9], strides[9], scratch, phase, part, parts);
 }
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 
 #if defined(__clang__)
 #pragma clang attribute pop

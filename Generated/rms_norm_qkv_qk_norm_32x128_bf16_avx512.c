@@ -69,6 +69,12 @@
 #endif
 
 #if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
+#if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), apply_to = function)
 #elif defined(__GNUC__)
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
@@ -712,6 +718,10 @@ void rms_norm_qkv_qk_norm_32x128_bf16_avx512_entry(int64_t rows, void *const *bu
       buffers[2], buffers[3], buffers[4], buffers[5], buffers[6], buffers[7], strides[7],
       buffers[8], strides[8], buffers[9], strides[9], scratch, phase, part, parts);
 }
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -68,6 +68,12 @@
 #pragma GCC optimize("fp-contract=off")
 #endif
 
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
 // Four Float32 lanes of a NEON register.
 typedef float vec __attribute__((vector_size(16)));
 
@@ -639,5 +645,9 @@ void rms_norm_qkv_qk_norm_32x128_bf16_neon_entry(int64_t rows, void *const *buff
       buffers[3], buffers[4], buffers[5], buffers[6], buffers[7], strides[7], buffers[8],
       strides[8], buffers[9], strides[9], scratch, phase, part, parts);
 }
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 
 #endif

@@ -14,7 +14,8 @@ extern "C" {
 #endif
 
 /*
- * linear_residual_layer_norm_1536_384_f32_neon of `rows` rows; with none, nothing is read or written.
+ * linear_residual_layer_norm_1536_384_f32_neon of `rows` rows; with none, nothing is read or
+ * written.
  *
  *   hidden    f32 [rows, 1536]; hidden_stride elements from row to row
  *   residual  f32 [rows, 384]; residual_stride elements from row to row

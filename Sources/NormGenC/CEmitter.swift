@@ -44,6 +44,8 @@ public struct CEmitter {
     var entry: String
     /// The definitions.
     var definitions: String
+    /// Whether compilers would call the C library's memcpy or memset for some of the loops.
+    var keepsLoops = false
   }
 
   private init(_ graph: Graph, _ target: Target) throws(TemplateError) {
@@ -72,7 +74,9 @@ public struct CEmitter {
         "command": command,
         "text": text.joined(separator: "\n"), "schedule": schedule.joined(separator: "\n"),
         "support": library.definitions(reachedFrom: functions.definitions),
-        "function": functions.definitions, "enable": enable, "disable": disable,
+        "function": functions.definitions, "loops": functions.keepsLoops ? keepLoops : "",
+        "enable": enable,
+        "disable": disable + (functions.keepsLoops ? endOfKeptLoops : ""),
       ])
     let header = try TemplateRenderer.rendered(
       .kernelHeader,
@@ -111,6 +115,29 @@ public struct CEmitter {
       #endif
 
       """
+  }
+
+  /// Loops that copy or clear stay loops, so that the file needs no library.
+  private var keepLoops: String {
+    """
+
+    #if defined(__clang__)
+    #pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+    #elif defined(__GNUC__)
+    #pragma GCC optimize("no-tree-loop-distribute-patterns")
+    #endif
+
+    """
+  }
+
+  private var endOfKeptLoops: String {
+    """
+
+    #if defined(__clang__)
+    #pragma clang attribute pop
+    #endif
+
+    """
   }
 
   // MARK: Kernels
@@ -155,7 +182,8 @@ public struct CEmitter {
     definitions += driver.driver()
     return Functions(
       contract: driver.contract(), prototypes: driver.prototypes(),
-      entry: driver.entryPrototype(end: ";"), definitions: definitions.joined(separator: "\n\n"))
+      entry: driver.entryPrototype(end: ";"), definitions: definitions.joined(separator: "\n\n"),
+      keepsLoops: true)
   }
 
   private func entryPrototype(end: String) -> String {
@@ -174,7 +202,7 @@ public struct CEmitter {
   }
 
   private func contract(_ kernel: LoopKernel, _ names: CNames) -> String {
-    var lines = ["/*", " * \(symbol) of `rows` rows; with none, nothing is read or written.", " *"]
+    var lines = CContract.head(symbol)
     lines += CContract.parameters(kernel.buffers, names: names)
     lines += [" *"] + CContract.rules + [" */"]
     return lines.joined(separator: "\n")
@@ -183,6 +211,14 @@ public struct CEmitter {
 
 /// What a kernel's comment says about its parameters.
 enum CContract {
+  /// What the function does.
+  static func head(_ symbol: String) -> [String] {
+    ["/*"]
+      + CLayout.words(
+        "\(symbol) of `rows` rows; with none, nothing is read or written.", first: " *",
+        next: " *") + [" *"]
+  }
+
   /// A line for each parameter.
   static func parameters(
     _ buffers: [Buffer], names: CNames, notes: [String: String] = [:]

@@ -284,7 +284,7 @@ struct CProgram {
     for product in products where product.product.isPacked {
       notes[product.product.weights] = "as \(product.packName) leaves them"
     }
-    var lines = ["/*", " * \(symbol) of `rows` rows; with none, nothing is read or written.", " *"]
+    var lines = CContract.head(symbol)
     lines += CContract.parameters(program.buffers, names: names, notes: notes)
     lines += [
       " *"
