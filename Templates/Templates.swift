@@ -17,6 +17,8 @@ extension TemplateFile {
     TemplateFile(path: "math/erf.h.in", bytes: PackageResources.erf_h_in),
     TemplateFile(path: "math/sigmoid.h.in", bytes: PackageResources.sigmoid_h_in),
     TemplateFile(path: "math/put.h.in", bytes: PackageResources.put_h_in),
+    TemplateFile(path: "math/pairs.h.in", bytes: PackageResources.pairs_h_in),
+    TemplateFile(path: "math/bf16_dot.h.in", bytes: PackageResources.bf16_dot_h_in),
     TemplateFile(path: "math/prefetch.h.in", bytes: PackageResources.prefetch_h_in),
   ]
 
@@ -27,6 +29,26 @@ extension TemplateFile {
   /// An emitted header.
   package static let kernelHeader = TemplateFile(
     path: "files/kernel.h.in", bytes: PackageResources.kernel_h_in)
+
+  /// A tile of a matmul's sums, by fused multiply-adds.
+  package static let matmulTile = TemplateFile(
+    path: "files/matmul_tile.c.in", bytes: PackageResources.matmul_tile_c_in)
+
+  /// A tile of a matmul's sums, by dot products of bf16 pairs.
+  package static let matmulDotTile = TemplateFile(
+    path: "files/matmul_dot_tile.c.in", bytes: PackageResources.matmul_dot_tile_c_in)
+
+  /// A matmul over a range of panels.
+  package static let matmul = TemplateFile(
+    path: "files/matmul.c.in", bytes: PackageResources.matmul_c_in)
+
+  /// A block of a panel's weights in the order in which a tile reads them.
+  package static let matmulGather = TemplateFile(
+    path: "files/matmul_gather.c.in", bytes: PackageResources.matmul_gather_c_in)
+
+  /// The function that packs weights.
+  package static let matmulPack = TemplateFile(
+    path: "files/matmul_pack.c.in", bytes: PackageResources.matmul_pack_c_in)
 
   /// Loops whose speed is a limit of the machine.
   package static let limits = TemplateFile(

@@ -7,6 +7,8 @@ public struct KernelArgument {
   let rowStride: Int?
   /// Whether the kernel may write the memory.
   let isWritable: Bool
+  /// Weights in a kernel's own order.
+  let packed: PackedWeights?
 
   /// Memory that the kernel reads.
   ///
@@ -17,6 +19,15 @@ public struct KernelArgument {
     self.bytes = UnsafeMutableRawBufferPointer(mutating: bytes)
     self.rowStride = rowStride
     self.isWritable = false
+    self.packed = nil
+  }
+
+  /// Weights that were packed before; see ``CompiledKernel/packed(_:_:)``.
+  public init(_ packed: PackedWeights) {
+    self.bytes = packed.memory.bytes
+    self.rowStride = nil
+    self.isWritable = false
+    self.packed = packed
   }
 
   /// Memory that the kernel reads or writes.
@@ -24,24 +35,34 @@ public struct KernelArgument {
     self.bytes = bytes
     self.rowStride = rowStride
     self.isWritable = true
+    self.packed = nil
   }
 }
 
 /// A kernel with its memory, checked once, for calls in a hot loop.
 ///
 /// A call costs the C function and a few instructions. The memory must outlive the bound kernel;
-/// its contents may change between calls.
+/// its contents may change between calls, except those of weights: they are packed when the kernel is
+/// bound. One thread at a time may call a bound kernel with matmuls, for it has scratch memory.
 public final class BoundKernel {
   private let kernel: CompiledKernel
   private let rows: Int64
   private let buffers: UnsafeMutablePointer<UnsafeMutableRawPointer?>
   private let strides: UnsafeMutablePointer<Int64>
-  private let entry: CompiledKernel.Entry
+  private let code: KernelCode
+  private let scratch: AlignedMemory?
+  private let packed: [PackedWeights]
 
-  init(kernel: CompiledKernel, rows: Int, arguments: [KernelArgument], strides: [Int]) {
+  init(
+    kernel: CompiledKernel, rows: Int, arguments: [KernelArgument], packed: [PackedWeights],
+    strides: [Int]
+  ) {
     self.kernel = kernel
     self.rows = Int64(rows)
-    self.entry = kernel.entry
+    self.code = kernel.code
+    self.packed = packed
+    let scratchBytes = code.scratchBytes(rows: Int64(rows), parts: 1)
+    self.scratch = scratchBytes > 0 ? AlignedMemory(byteCount: scratchBytes) : nil
     self.buffers = .allocate(capacity: arguments.count)
     self.strides = .allocate(capacity: arguments.count)
     for (index, argument) in arguments.enumerated() {
@@ -57,7 +78,7 @@ public final class BoundKernel {
 
   /// Runs the kernel on the bound memory.
   public func callAsFunction() {
-    entry(rows, buffers, strides)
+    code(rows: rows, buffers: buffers, strides: strides, scratch: scratch?.bytes.baseAddress)
   }
 }
 
@@ -72,16 +93,41 @@ extension CompiledKernel {
     rows: Int, _ arguments: [KernelArgument]
   ) throws(CallError) -> BoundKernel {
     let strides = try CallCheck.strides(of: self, rows: rows, arguments)
-    return BoundKernel(kernel: self, rows: rows, arguments: arguments, strides: strides)
+    guard !code.packs.isEmpty else {
+      return BoundKernel(
+        kernel: self, rows: rows, arguments: arguments, packed: [], strides: strides)
+    }
+    var ready: [KernelArgument] = []
+    var packed: [PackedWeights] = []
+    for (parameter, argument) in zip(parameters, arguments) {
+      guard code.packs[parameter.name] != nil else {
+        ready.append(argument)
+        continue
+      }
+      let weights: PackedWeights
+      if let given = argument.packed {
+        weights = given
+      } else {
+        weights = try self.packed(parameter.name, argument)
+      }
+      packed.append(weights)
+      ready.append(KernelArgument(weights))
+    }
+    return BoundKernel(
+      kernel: self, rows: rows, arguments: ready, packed: packed, strides: strides)
   }
 
   /// Checks memory for every parameter and runs the kernel on it once.
   ///
   /// - Throws: ``CallError``; nothing has been written then.
   public func callAsFunction(rows: Int, _ arguments: [KernelArgument]) throws(CallError) {
+    guard case .rows(let function) = code.entry else {
+      try bound(rows: rows, arguments)()
+      return
+    }
     let strides = try CallCheck.strides(of: self, rows: rows, arguments).map { Int64($0) }
     let buffers = arguments.map(\.bytes.baseAddress)
-    entry(Int64(rows), buffers, strides)
+    function(Int64(rows), buffers, strides)
   }
 }
 
@@ -99,6 +145,14 @@ enum CallCheck {
     guard rows >= 0, rows <= Int.max >> 8 else { throw .rows(rows) }
     var strides: [Int] = []
     for (parameter, argument) in zip(parameters, arguments) {
+      if let packed = argument.packed {
+        guard let layout = kernel.packedLayout(of: parameter.name) else {
+          throw .notPacked(parameter: parameter.name)
+        }
+        guard packed.layout == layout else { throw .packedOtherwise(parameter: parameter.name) }
+        strides.append(parameter.shape.elementsPerRow)
+        continue
+      }
       strides.append(try check(argument, for: parameter, rows: rows))
     }
     for (index, parameter) in parameters.enumerated() where parameter.isOutput {
@@ -111,7 +165,7 @@ enum CallCheck {
     return strides
   }
 
-  private static func check(
+  static func check(
     _ argument: KernelArgument, for parameter: Buffer, rows: Int
   ) throws(CallError) -> Int {
     guard argument.isWritable || !parameter.isOutput else {

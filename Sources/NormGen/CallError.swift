@@ -26,6 +26,10 @@ public enum CallError: Error, Hashable, Sendable, CustomStringConvertible {
   case tooShort(parameter: String, expectedBytes: Int, foundBytes: Int)
   /// A buffer that does not begin at a multiple of its element's size.
   case misaligned(parameter: String, alignment: Int, address: UInt)
+  /// Packed weights for a parameter that takes none.
+  case notPacked(parameter: String)
+  /// Weights that were packed for another kind of matmul.
+  case packedOtherwise(parameter: String)
   /// An output whose memory was given for reading only.
   case readOnly(output: String)
   /// An output that shares memory with another parameter.
@@ -58,6 +62,11 @@ public enum CallError: Error, Hashable, Sendable, CustomStringConvertible {
     case .misaligned(let parameter, let alignment, let address):
       "the buffer of '\(parameter)' must begin at a multiple of \(alignment) bytes, found address "
         + "0x\(String(address, radix: 16))"
+    case .notPacked(let parameter):
+      "'\(parameter)' takes no packed weights; it is no weight matrix of a kernel that packs them"
+    case .packedOtherwise(let parameter):
+      "the packed weights given for '\(parameter)' were packed for a matmul of other extents, types "
+        + "or another target"
     case .readOnly(let output):
       "the output '\(output)' needs memory that may be written, found memory for reading only"
     case .overlapping(let output, let other):

@@ -11,13 +11,8 @@ public final class CompiledKernel: Sendable {
   /// Whether the code came from the disk cache.
   public let cacheStatus: CacheStatus
   private let object: LoadedObject
-  /// `void entry(int64_t rows, void *const *buffers, const int64_t *strides)`.
-  let entry: Entry
-
-  typealias Entry =
-    @convention(c) (
-      Int64, UnsafePointer<UnsafeMutableRawPointer?>?, UnsafePointer<Int64>?
-    ) -> Void
+  /// The functions in memory.
+  let code: KernelCode
 
   /// What the disk cache did for a kernel.
   public enum CacheStatus: Sendable, Hashable {
@@ -46,14 +41,12 @@ public final class CompiledKernel: Sendable {
     self.lowering = lowering
     self.object = object
     self.cacheStatus = cacheStatus
-    let address = try object.address(of: lowering.source.entryName)
-    // The entry's C type is fixed by the emitter.
-    self.entry = unsafeBitCast(address, to: Entry.self)
+    self.code = try KernelCode(lowering, object)
   }
 
   /// The kernel's name.
   public var name: String { lowering.graph.name }
 
   /// The parameters: inputs, then outputs.
-  public var parameters: [Buffer] { lowering.loops.buffers }
+  public var parameters: [Buffer] { lowering.program.buffers }
 }

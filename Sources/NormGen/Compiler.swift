@@ -10,14 +10,14 @@ public import NormGenSchedule
 public struct Lowering: Sendable {
   /// The meaning.
   public let graph: Graph
-  /// The fused part that becomes the function.
-  public let region: Region
+  /// The fused parts that become the function, and the products between them.
+  public let plan: KernelPlan
   /// The instruction set.
   public let target: Target
-  /// The chosen strategy and its knobs.
-  public let schedule: Schedule
+  /// The chosen strategy and its knobs, for each of the plan's regions.
+  public let schedules: [Schedule]
   /// The loops.
-  public let loops: LoopKernel
+  public let program: LoopProgram
   /// The C.
   public let source: CSource
 }
@@ -81,44 +81,47 @@ public struct Compiler: Sendable {
     do {
       if trace.verifies { try GraphVerifier.verify(graph) }
     } catch { throw .graph(error) }
-    let region = try plan(graph)
-    let schedule: Schedule
-    let loops: LoopKernel
+    let plan = try plan(graph)
+    var schedules: [Schedule] = []
+    var kernels: [[LoopKernel]] = []
     do throws(PlanError) {
-      let strategy = try chosenStrategy(for: region)
-      var chosen = self.schedule ?? strategy.schedule(for: region, target: target)
-      chosen.strategy = strategy.name
-      schedule = chosen
-      loops = try strategy.lowered(region, schedule: schedule, target: target)
+      for stage in plan.stages {
+        var lowered: [LoopKernel] = []
+        for region in stage.regions {
+          let strategy = try chosenStrategy(for: region)
+          var schedule = self.schedule ?? strategy.schedule(for: region, target: target)
+          schedule.strategy = strategy.name
+          // Panels and blocks of rows are read again soon.
+          if plan.onlyRegion == nil { schedule.streamingBytes = nil }
+          schedules.append(schedule)
+          lowered.append(try strategy.lowered(region, schedule: schedule, target: target))
+        }
+        kernels.append(lowered)
+      }
     } catch { throw .plan(error) }
+    let program = ProgramBuilder.program(
+      of: plan, kernels: kernels, schedule: schedule?.matmul ?? MatmulSchedule(), target: target)
     do {
-      if trace.verifies { try LoopVerifier.verify(loops) }
+      if trace.verifies { try LoopProgramVerifier.verify(program) }
     } catch { throw .loops(error) }
     do {
       let source = try CEmitter.source(
-        of: loops, graph: graph, target: target, schedule: schedule,
+        of: program, graph: graph, target: target, schedules: schedules,
         command: command ?? "normgen emit \(graph.name) --target \(target.name)")
       return Lowering(
-        graph: graph, region: region, target: target, schedule: schedule, loops: loops,
+        graph: graph, plan: plan, target: target, schedules: schedules, program: program,
         source: source)
     } catch { throw .template(error) }
   }
 
-  /// The region that becomes the kernel's function.
-  private func plan(_ graph: Graph) throws(CompilerError) -> Region {
-    let region: Region
-    do throws(PlanError) {
-      // One region is one function; the planner refuses what it can't fuse into one.
-      let regions = try FusionPlanner.regions(of: graph)
-      guard let only = regions.first, regions.count == 1 else {
-        throw PlanError(kernel: graph.name, message: "it falls into \(regions.count) regions")
-      }
-      region = only
-    } catch { throw .plan(error) }
+  /// The regions and products that become the kernel's function.
+  private func plan(_ graph: Graph) throws(CompilerError) -> KernelPlan {
+    let plan: KernelPlan
+    do { plan = try FusionPlanner.plan(of: graph) } catch { throw .plan(error) }
     do {
-      if trace.verifies { try RegionVerifier.verify(region) }
+      if trace.verifies { for region in plan.regions { try RegionVerifier.verify(region) } }
     } catch { throw .region(error) }
-    return region
+    return plan
   }
 
   private func chosenStrategy(for region: Region) throws(PlanError) -> any Strategy {

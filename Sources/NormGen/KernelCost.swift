@@ -15,6 +15,8 @@ public struct KernelCost: Hashable, Sendable {
     public var multiplications = 0
     /// Fused multiply-adds.
     public var fused = 0
+    /// Multiply-adds of bf16 dot products, by the licence of a matmul.
+    public var dotted = 0
     /// Divisions.
     public var divisions = 0
     /// Square roots.
@@ -26,10 +28,10 @@ public struct KernelCost: Hashable, Sendable {
     /// Roundings to a storage type narrower than Float32.
     public var roundings = 0
 
-    /// Floating-point operations as rates count them: a fused multiply-add is two, a division, a
-    /// root and an elementary function one each; selections and roundings are none.
+    /// Floating-point operations as rates count them: a multiply-add is two, a division, a root
+    /// and an elementary function one each; selections and roundings are none.
     public var flops: Int {
-      additions + multiplications + 2 * fused + divisions + squareRoots + elementary
+      additions + multiplications + 2 * (fused + dotted) + divisions + squareRoots + elementary
     }
   }
 
@@ -43,17 +45,24 @@ public struct KernelCost: Hashable, Sendable {
   public private(set) var operationsPerRow = Operations()
   /// The elements of a row that each pass runs over.
   public private(set) var passExtents: [Int] = []
+  /// The extent of the row that each pass runs over a part of.
+  public private(set) var passRowExtents: [Int] = []
   /// Bytes of memory that the kernel keeps for a row between passes.
   public private(set) var scratchBytes = 0
 
   /// The cost of a lowered kernel.
   public init(_ lowering: Lowering) {
-    self.init(lowering.region)
-    scratchBytes = KernelCost.scratchBytes(of: lowering.loops.row)
+    for region in lowering.plan.regions { add(region) }
+    addMatmuls(of: lowering.graph)
+    scratchBytes = lowering.program.kernels.map { KernelCost.scratchBytes(of: $0.row) }.max() ?? 0
   }
 
   /// The cost of a region, without scratch memory.
   public init(_ region: Region) {
+    add(region)
+  }
+
+  private mutating func add(_ region: Region) {
     let graph = region.graph
     let needed = KernelCost.neededElements(of: region)
     // Statistics run once for each index of the axes outside the row.
@@ -62,7 +71,7 @@ public struct KernelCost: Hashable, Sendable {
       let node = graph[id]
       let elements = outer * needed[id.index]
       switch node.op {
-      case .constant, .reshape: break
+      case .constant, .reshape, .matmul: break
       case .input(_, let storage):
         // An input without rows may be shorter than the rows it is broadcast to.
         let ownOuter = node.shape.outerExtents.reduce(1, *)
@@ -82,9 +91,24 @@ public struct KernelCost: Hashable, Sendable {
       let isRounded = output.storage != .f32 && graph[output.value].op != .convert(output.storage)
       if isRounded { operationsPerRow.roundings += elements }
     }
-    passExtents = region.passes.map { pass in
+    passRowExtents += region.passes.map { _ in region.rowExtent }
+    passExtents += region.passes.map { pass in
       if !pass.stores.isEmpty { return region.rowExtent }
       return pass.statistics.map { region.window(of: $0) }.max() ?? 0
+    }
+  }
+
+  /// K multiply-adds for each element of a matmul; regions stand before and behind it.
+  private mutating func addMatmuls(of graph: Graph) {
+    for id in graph.values {
+      guard case .matmul(let matmul) = graph[id].op, let value = graph[id].operands.first else {
+        continue
+      }
+      let count = graph[id].shape.elementsPerRow * graph[value].shape.rowExtent
+      switch matmul.accumulation {
+      case .fused: operationsPerRow.fused += count
+      case .bf16Dot: operationsPerRow.dotted += count
+      }
     }
   }
 

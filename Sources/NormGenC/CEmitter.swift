@@ -5,66 +5,77 @@ import NormGenTemplates
 
 /// Lowers loops to C, the only thing that is ever compiled.
 public struct CEmitter {
-  private let kernel: LoopKernel
   private let graph: Graph
   private let target: Target
-  private let schedule: Schedule
   private let library: SupportLibrary
-  private var names: CNames
-  private let streamed: [StreamedOutput]
   private let symbol: String
 
   /// The C of a kernel.
   ///
   /// - Parameters:
-  ///   - kernel: The loops.
+  ///   - program: The loops.
   ///   - graph: The graph they were lowered from, printed at the head of the file.
   ///   - target: The instruction set, with as many lanes as the loops.
-  ///   - schedule: The schedule that was applied.
+  ///   - schedules: The schedule that was applied to each of the program's row programs.
   ///   - command: The command that emits the file again.
   /// - Throws: ``TemplateError`` when a template and the emitter do not fit.
   public static func source(
-    of kernel: LoopKernel, graph: Graph, target: Target, schedule: Schedule, command: String
+    of program: LoopProgram, graph: Graph, target: Target, schedules: [Schedule], command: String
   ) throws(TemplateError) -> CSource {
-    var emitter = try CEmitter(kernel, graph, target, schedule)
-    return try emitter.source(command: command)
+    let emitter = try CEmitter(graph, target)
+    let functions: Functions
+    if let kernel = program.onlyKernel {
+      functions = emitter.functions(of: kernel, schedule: schedules.first ?? Schedule())
+    } else {
+      functions = try emitter.functions(of: program, schedules: schedules)
+    }
+    let strategy = schedules.first?.strategy ?? Schedule().strategy
+    return try emitter.source(
+      functions, summary: program.summary, strategy: strategy, command: command)
   }
 
-  private init(
-    _ kernel: LoopKernel, _ graph: Graph, _ target: Target, _ schedule: Schedule
-  ) throws(TemplateError) {
-    self.kernel = kernel
+  /// A kernel's functions as text.
+  struct Functions {
+    /// What the header says of them.
+    var contract: String
+    /// The declarations of the kernel and what goes with it.
+    var prototypes: String
+    /// The declaration for callers with arrays of parameters.
+    var entry: String
+    /// The definitions.
+    var definitions: String
+  }
+
+  private init(_ graph: Graph, _ target: Target) throws(TemplateError) {
     self.graph = graph
     self.target = target
-    self.schedule = schedule
     self.library = try SupportLibrary.of(target: target.name)
-    self.symbol = "\(kernel.name)_\(target.name)"
-    self.names = CNames(kernel: kernel, symbol: symbol, library: library)
-    let streams = target.hasStreamingStores && schedule.streamingBytes != nil
-    self.streamed = streams ? StreamedOutput.all(of: kernel) : []
+    self.symbol = "\(graph.name)_\(target.name)"
   }
 
-  private mutating func source(command: String) throws(TemplateError) -> CSource {
-    let contract = self.contract()
-    let function = self.function(contract: contract)
+  private func source(
+    _ functions: Functions, summary: [String], strategy: String, command: String
+  ) throws(TemplateError) -> CSource {
     let text = GraphPrinter.text(of: graph).split(separator: "\n").map { " *   " + $0 }
-    let scheduleLines = scheduleLines()
+    var schedule = CLayout.words(
+      "Schedule \(strategy): \(summary.first ?? "").", first: " *", next: " *  ")
+    for line in summary.dropFirst() { schedule.append(" *   \(line)") }
     let source = try TemplateRenderer.rendered(
       .kernelSource,
       [
         "name": symbol, "machine": machine,
         "target": target.name, "command": command,
-        "text": text.joined(separator: "\n"), "schedule": scheduleLines.joined(separator: "\n"),
-        "support": library.definitions(reachedFrom: function),
-        "function": function, "enable": enable, "disable": disable,
+        "text": text.joined(separator: "\n"), "schedule": schedule.joined(separator: "\n"),
+        "support": library.definitions(reachedFrom: functions.definitions),
+        "function": functions.definitions, "enable": enable, "disable": disable,
       ])
     let header = try TemplateRenderer.rendered(
       .kernelHeader,
       [
         "name": symbol, "machine": machine, "command": command,
         "guard": "NORMGEN_\(symbol)_H",
-        "contract": contract, "prototype": prototype(name: symbol, isRestricted: false),
-        "entry": entryPrototype,
+        "contract": functions.contract, "prototype": functions.prototypes,
+        "entry": functions.entry,
       ])
     return CSource(name: symbol, target: target.name, source: source, header: header)
   }
@@ -97,104 +108,42 @@ public struct CEmitter {
       """
   }
 
-  private func scheduleLines() -> [String] {
-    var lines = CLayout.words(
-      "Schedule \(schedule.strategy): \(kernel.summary.first ?? "").", first: " *", next: " *  ")
-    for line in kernel.summary.dropFirst() { lines.append(" *   \(line)") }
-    return lines
+  // MARK: Kernels
+
+  /// A kernel of one row program.
+  private func functions(of kernel: LoopKernel, schedule: Schedule) -> Functions {
+    var function = CRowFunction(
+      kernel, symbol: symbol, target: target, schedule: schedule, library: library)
+    let contract = contract(kernel, function.names)
+    let entry = entryPrototype
+    let lines = function.lines(under: [contract], prefix: "void")
+    return Functions(
+      contract: contract,
+      prototypes: function.prototype(name: symbol, isRestricted: false) + ";", entry: entry,
+      definitions: (lines + ["", entry + " {"] + entryBody(kernel) + ["}"])
+        .joined(separator: "\n"))
   }
 
-  // MARK: The function
-
-  private mutating func function(contract: String) -> String {
-    var statements = CStatements(
-      kernel: kernel, names: names, streamed: Set(streamed.map(\.pointer.name)))
-    let body = statements.lines(kernel.row, depth: kernel.tile > 1 ? 1 : 2)
-    names = statements.expressions.names
-    var lines: [String] = []
-    if kernel.tile > 1 { lines += tileFunction(body) + [""] }
-    lines += [contract, prototype(name: symbol, isRestricted: true) + " {"]
-    if !streamed.isEmpty { lines += streamDefinition() }
-    if kernel.tile > 1 {
-      lines += tileLoops()
-    } else {
-      lines += ["  for (int64_t row = 0; row < rows; ++row) {"] + body + ["  }"]
+  /// A kernel with matmuls.
+  private func functions(
+    of program: LoopProgram, schedules: [Schedule]
+  ) throws(TemplateError) -> Functions {
+    var definitions: [String] = []
+    for (kernel, schedule) in zip(program.kernels, schedules) {
+      var function = CRowFunction(
+        kernel, symbol: CProgram.symbol(of: kernel, in: program, symbol: symbol), target: target,
+        schedule: schedule, library: library)
+      let head = CLayout.words(
+        "\(kernel.summary.joined(separator: "; ")).", first: "//", next: "//")
+      definitions.append(
+        function.lines(under: head, prefix: "static void").joined(separator: "\n"))
     }
-    if !streamed.isEmpty { lines += ["  if (stream) finish_streams();"] }
-    lines += ["}", "", entryPrototype + " {"] + entryBody() + ["}"]
-    return lines.joined(separator: "\n")
-  }
-
-  /// The function for a tile, compiled once for whole tiles and once for single rows.
-  private mutating func tileFunction(_ body: [String]) -> [String] {
-    let head = prototype(
-      name: "\(symbol)_tile", isRestricted: true,
-      prefix: "static inline __attribute__((always_inline)) void",
-      takesRows: tileNeedsRows,
-      last: ["int64_t first"] + (streamed.isEmpty ? [] : ["int stream"]) + ["const int tile"])
-    return ["// The rows from `first` on, as many as a tile has.", head + " {"]
-      + kernel.tileScalars.map { "  float \(names($0))[\(kernel.tile)];" } + body + ["}"]
-  }
-
-  /// A tile counts its own rows; only where the next row is asked for must it know the last one.
-  private var tileNeedsRows: Bool { kernel.row.contains { $0.prefetches } }
-
-  /// Whole tiles, then row by row.
-  private mutating func tileLoops() -> [String] {
-    let arguments = argumentNames() + ["row"] + (streamed.isEmpty ? [] : ["stream"])
-    func call(_ tile: Int) -> [String] {
-      CLayout.wrapped(
-        "\(symbol)_tile(\((arguments + ["\(tile)"]).joined(separator: ", ")));", depth: 2)
-    }
-    let start = [
-      "  int64_t row = 0;",
-      "  for (; row + \(kernel.tile) <= rows; row += \(kernel.tile)) {",
-    ]
-    return start + call(kernel.tile) + ["  }", "  for (; row < rows; ++row) {"] + call(1) + ["  }"]
-  }
-
-  /// Whether this call's stores bypass the caches.
-  private mutating func streamDefinition() -> [String] {
-    let bytes = streamed.map(\.bytesPerRow).reduce(0, +)
-    var tests = ["rows >= \(((schedule.streamingBytes ?? 0) + bytes - 1) / bytes)"]
-    for output in streamed {
-      let name = names(output.buffer.name)
-      let size = output.buffer.storage.byteCount
-      tests.append(
-        "((uintptr_t)\(name) | (uintptr_t)(\(CNames.stride(of: name)) * \(size))) % "
-          + "\(output.alignment(lanes: kernel.lanes)) == 0")
-    }
-    let threshold = schedule.streamingBytes ?? 0
-    let size = threshold % (1 << 20) == 0 ? "\(threshold >> 20) MiB" : "\(threshold) bytes"
-    return ["  // Outputs of \(size) and more bypass the caches where their rows are aligned."]
-      + CLayout.wrapped("const int stream = \(tests.joined(separator: " && "));", depth: 1)
-  }
-
-  /// What the function for a tile takes of the kernel's own parameters.
-  private mutating func argumentNames() -> [String] {
-    var result = tileNeedsRows ? ["rows"] : []
-    for buffer in kernel.buffers {
-      let name = names(buffer.name)
-      result.append(name)
-      if buffer.shape.hasRows { result.append(CNames.stride(of: name)) }
-    }
-    return result
-  }
-
-  private mutating func prototype(
-    name: String, isRestricted: Bool, prefix: String = "void", takesRows: Bool = true,
-    last: [String] = []
-  ) -> String {
-    var parameters = takesRows ? ["int64_t rows"] : []
-    for buffer in kernel.buffers {
-      let type = CExpression.elementType(buffer.storage, isConstant: !buffer.isOutput)
-      let parameter = names(buffer.name)
-      parameters.append("\(type)*\(isRestricted ? "restrict " : "")\(parameter)")
-      if buffer.shape.hasRows { parameters.append("int64_t \(CNames.stride(of: parameter))") }
-    }
-    parameters += last
-    let text = "\(prefix) \(name)(\(parameters.joined(separator: ", ")))"
-    return CLayout.wrapped(text, depth: 0).joined(separator: "\n")
+    var driver = CProgram(program, symbol: symbol, target: target, library: library)
+    definitions += try driver.productFunctions()
+    definitions += driver.driver()
+    return Functions(
+      contract: driver.contract(), prototypes: driver.prototypes(), entry: driver.entryPrototype,
+      definitions: definitions.joined(separator: "\n\n"))
   }
 
   private var entryPrototype: String {
@@ -203,7 +152,7 @@ public struct CEmitter {
     return CLayout.wrapped(text, depth: 0).joined(separator: "\n")
   }
 
-  private func entryBody() -> [String] {
+  private func entryBody(_ kernel: LoopKernel) -> [String] {
     var arguments = ["rows"]
     for (index, buffer) in kernel.buffers.enumerated() {
       arguments.append("buffers[\(index)]")
@@ -212,25 +161,36 @@ public struct CEmitter {
     return CLayout.wrapped("\(symbol)(\(arguments.joined(separator: ", ")));", depth: 1)
   }
 
-  // MARK: The contract
-
-  private mutating func contract() -> String {
+  private func contract(_ kernel: LoopKernel, _ names: CNames) -> String {
     var lines = ["/*", " * \(symbol) of `rows` rows; with none, nothing is read or written.", " *"]
-    let width = kernel.buffers.map { names($0.name).count }.max() ?? 0
-    for buffer in kernel.buffers {
+    lines += CContract.parameters(kernel.buffers, names: names)
+    lines += [" *"] + CContract.rules + [" */"]
+    return lines.joined(separator: "\n")
+  }
+}
+
+/// What a kernel's comment says about its parameters.
+enum CContract {
+  /// A line for each parameter.
+  static func parameters(
+    _ buffers: [Buffer], names: CNames, notes: [String: String] = [:]
+  ) -> [String] {
+    var names = names
+    let width = buffers.map { names($0.name).count }.max() ?? 0
+    return buffers.map { buffer in
       let name = names(buffer.name)
       let padded = name + String(repeating: " ", count: width - name.count)
       var line = " *   \(padded)  \(buffer.storage.rawValue) \(buffer.shape)"
       if buffer.isOutput { line += ", written" }
       if buffer.shape.hasRows { line += "; \(CNames.stride(of: name)) elements from row to row" }
-      lines.append(line)
+      if let note = notes[buffer.name] { line += "; \(note)" }
+      return line
     }
-    lines += [
-      " *",
-      " * Any element's alignment will do. A stride is at least a row's elements. No output may overlap",
-      " * another parameter. bf16 and f16 elements are passed as their bits.",
-      " */",
-    ]
-    return lines.joined(separator: "\n")
   }
+
+  /// What holds for all of them.
+  static let rules = [
+    " * Any element's alignment will do. A stride is at least a row's elements. No output may overlap",
+    " * another parameter. bf16 and f16 elements are passed as their bits.",
+  ]
 }

@@ -16,14 +16,16 @@ struct CNames {
     "i386", "INT64_C",
   ]
 
-  init(kernel: LoopKernel, symbol: String, library: SupportLibrary) {
+  init(
+    buffers: [Buffer], symbol: String, library: SupportLibrary, reserved: Set<String> = []
+  ) {
     self.library = library
-    self.taken = CNames.used.union(library.names)
+    self.taken = CNames.used.union(library.names).union(reserved)
     taken.formUnion([
       symbol, "\(symbol)_tile", "\(symbol)_entry", "i", "p", "block",
     ])
     taken.formUnion((0..<8).map { "outer\($0)" })
-    for buffer in kernel.buffers {
+    for buffer in buffers {
       let name = assign(buffer.name)
       // A stride's name must be free too.
       taken.insert(CNames.stride(of: name))

@@ -43,7 +43,7 @@ struct DemoCommand: ParsableCommand {
       \(DemoCommand.indented(graph.description))
       The plan for \(lowering.target):
 
-      \(DemoCommand.indented(lowering.loops.summary.joined(separator: "\n") + "\n"))
+      \(DemoCommand.indented(lowering.program.summary.joined(separator: "\n") + "\n"))
       Its C, without the head and the SIMD functions:
 
       \(DemoCommand.indented(DemoCommand.functionText(of: lowering)))

@@ -59,9 +59,9 @@ struct ExplainCommand: ParsableCommand {
   ) throws -> String {
     switch stage {
     case .graph: GraphPrinter.text(of: lowering.graph)
-    case .regions: RegionPrinter.text(of: lowering.region)
+    case .regions: PlanPrinter.text(of: lowering.plan)
     case .schedule: KernelSummary(lowering, compiler).schedule
-    case .loops: LoopPrinter.text(of: lowering.loops)
+    case .loops: LoopPrinter.text(of: lowering.program)
     case .c: lowering.source.source
     case .llvm: try compiler.llvmIR(of: lowering)
     case .asm: try compiler.assembly(of: lowering)

@@ -12,29 +12,34 @@ struct KernelSummary {
 
   /// The text form, the plan, the schedule and the cost.
   var text: String {
-    GraphPrinter.text(of: lowering.graph) + "\n" + RegionPrinter.text(of: lowering.region) + "\n"
+    GraphPrinter.text(of: lowering.graph) + "\n" + PlanPrinter.text(of: lowering.plan) + "\n"
       + schedule + "\n" + cost
   }
 
   /// The strategy, why it was chosen, and what it does in each pass.
   var schedule: String {
-    let chosen = lowering.schedule.strategy
+    var chosen: [String] = []
+    for schedule in lowering.schedules where !chosen.contains(schedule.strategy) {
+      chosen.append(schedule.strategy)
+    }
     var lines = [
       "target \(lowering.target): \(lowering.target.lanes) Float32 lanes",
-      "strategy \(chosen)\(compiler.trace.strategy == nil ? "" : ", as asked for")",
+      "strategy \(chosen.joined(separator: ", "))\(compiler.trace.strategy == nil ? "" : ", as asked for")",
     ]
     for strategy in compiler.strategies {
       let verdict: String
-      if strategy.name == chosen {
+      if chosen.contains(strategy.name) {
         verdict = compiler.trace.strategy == nil ? "the first that applies" : "chosen"
       } else {
-        let applies = strategy.applies(to: lowering.region, target: lowering.target)
+        let applies = lowering.plan.regions.contains {
+          strategy.applies(to: $0, target: lowering.target)
+        }
         verdict = applies ? "applies, too" : "does not apply"
       }
       lines.append("  \(strategy.name): \(verdict) (\(strategy.summary))")
     }
-    lines += lowering.loops.summary
-    if let bytes = lowering.schedule.streamingBytes {
+    lines += lowering.program.summary
+    if let bytes = lowering.schedules.first?.streamingBytes {
       lines.append("outputs of \(bytes) bytes and more bypass the caches where the code allows it")
     }
     return lines.joined(separator: "\n") + "\n"
@@ -44,12 +49,12 @@ struct KernelSummary {
   var cost: String {
     let cost = KernelCost(lowering)
     let operations = cost.operationsPerRow
-    let passes = cost.passExtents.map { extent in
-      extent == lowering.region.rowExtent ? "the whole row" : "\(extent) elements"
+    let passes = zip(cost.passExtents, cost.passRowExtents).map { extent, row in
+      extent == row ? "the whole row" : "\(extent) elements"
     }
     let kinds = [
       ("add", operations.additions), ("mul", operations.multiplications),
-      ("fma", operations.fused), ("div", operations.divisions),
+      ("fma", operations.fused), ("bf16 dot", operations.dotted), ("div", operations.divisions),
       ("sqrt", operations.squareRoots), ("elementary", operations.elementary),
       ("compare or select", operations.selections), ("round", operations.roundings),
     ]

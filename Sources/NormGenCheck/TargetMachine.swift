@@ -97,7 +97,7 @@ public enum TargetMachine: Hashable, Sendable {
           EmulatedKernel(
             name: source.name, source: .object(try compiler.object(of: call.lowering))))
       }
-      let buffers = try call.lowering.loops.buffers.map { buffer in
+      let buffers = try call.lowering.program.buffers.map { buffer in
         try EmulatedBuffer(buffer, of: call)
       }
       requests.append(
@@ -110,7 +110,7 @@ public enum TargetMachine: Hashable, Sendable {
           kernel: call.lowering.source.name, write.description)
       }
       var outputs: [String: HostTensor] = [:]
-      for (buffer, bytes) in zip(call.lowering.loops.buffers, result.buffers)
+      for (buffer, bytes) in zip(call.lowering.program.buffers, result.buffers)
       where buffer.isOutput {
         outputs[buffer.name] = try bytes.withUnsafeBytes { bytes in
           try HostTensor(

@@ -12,6 +12,8 @@ public enum Op: Hashable, Sendable {
   case convert(DType)
   /// The same elements in row-major order under the node's shape.
   case reshape
+  /// The rows of a value times a weight matrix.
+  case matmul(Matmul)
 
   /// A constant operation.
   public static func constant(_ value: Float) -> Op { .constant(bits: value.bitPattern) }
@@ -140,6 +142,13 @@ public struct Graph: Hashable, Sendable {
     }
     for output in outputs { counts[output.value.index] += 1 }
     return counts
+  }
+
+  /// The value whose elements `id` shows under another shape, or `id` itself.
+  public func beneathReshapes(_ id: ValueID) -> ValueID {
+    var id = id
+    while case .reshape = self[id].op, let operand = self[id].operands.first { id = operand }
+    return id
   }
 
   /// The constant a node holds, if it is one.

@@ -36,6 +36,8 @@ public struct GraphError: Error, Hashable, Sendable, CustomStringConvertible {
     case outputWithoutRows(String, Shape)
     /// A chain of more values than this, one computed from the other.
     case tooDeep(limit: Int)
+    /// Operands that a matmul does not admit.
+    case matmul(MatmulError)
     /// An internal invariant of the graph does not hold.
     case malformed(String)
   }
@@ -79,6 +81,7 @@ extension GraphError.Reason: CustomStringConvertible {
       "the output '\(name)' has shape \(shape); an output must begin with 'rows'"
     case .tooDeep(let limit):
       "a value must depend on an input through at most \(limit) others; store one in between"
+    case .matmul(let error): error.description
     case .malformed(let what): what
     }
   }

@@ -71,12 +71,22 @@ public enum GraphVerifier {
       case .max, .min: allowed = 1...1
       }
     case .convert, .reshape: allowed = 1...1
+    case .matmul: allowed = 2...2
     }
     guard allowed.contains(node.operands.count) else {
       throw malformed("value \(id.index) has \(node.operands.count) operands", graph)
     }
     if case .constant(let bits) = node.op, Float(bitPattern: bits).isNaN {
       throw GraphError(.notANumber, kernel: graph.name)
+    }
+    if case .matmul(let matmul) = node.op {
+      do {
+        try matmul.verifyOperands(
+          value: graph[graph.beneathReshapes(node.operands[0])].op,
+          weights: graph[node.operands[1]].op)
+      } catch {
+        throw GraphError(.matmul(error), kernel: graph.name)
+      }
     }
   }
 

@@ -2,9 +2,31 @@ extension Op {
   /// The shape of the result of applying the operation to operands of the given shapes.
   ///
   /// `requested` is the shape that `input` and `reshape` declare; other operations ignore it.
+  /// Only weights may have more than ``Shape/largestElementCount`` elements.
   ///
   /// - Throws: ``ShapeError`` when the operands do not fit together.
   public func resultShape(of operands: [Shape], requested: Shape) throws(ShapeError) -> Shape {
+    for (position, shape) in operands.enumerated() where !isWeights(position) {
+      try shape.verifyCount(atMost: Shape.largestElementCount)
+    }
+    let result = try uncheckedResultShape(of: operands, requested: requested)
+    switch self {
+    case .input: try result.verifyCount(atMost: result.largestCount)
+    case .constant, .elementwise, .statistic, .convert, .reshape, .matmul:
+      try result.verifyCount(atMost: Shape.largestElementCount)
+    }
+    return result
+  }
+
+  /// Whether the operand at `position` is the weights of a matmul.
+  private func isWeights(_ position: Int) -> Bool {
+    guard case .matmul = self else { return false }
+    return position == 1
+  }
+
+  private func uncheckedResultShape(
+    of operands: [Shape], requested: Shape
+  ) throws(ShapeError) -> Shape {
     switch self {
     case .input:
       return requested
@@ -23,6 +45,8 @@ extension Op {
         operand.elementsPerRow == requested.elementsPerRow
       else { throw .elementCountChanges(from: operand, to: requested) }
       return requested
+    case .matmul(let matmul):
+      return try matmul.resultShape(value: operands[0], weights: operands[1])
     }
   }
 

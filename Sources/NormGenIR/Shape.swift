@@ -45,20 +45,31 @@ public struct Shape: Hashable, Sendable {
         extents.append(extent)
       }
     }
-    var count = 1
-    for extent in extents {
-      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
-      guard !overflow, product <= Shape.largestElementCount else {
-        throw .tooManyElements(extents)
-      }
-      count = product
-    }
     self.init(hasRows: hasRows, extents: extents)
+    try verifyCount(atMost: largestCount)
   }
 
   /// The elements that belong to one index of `rows`: beyond any model's, and few enough for the
-  /// verifiers to follow every access.
+  /// verifiers to follow every access. Whatever rows meet elementwise has no more either.
   public static let largestElementCount = 1 << 24
+
+  /// The elements of an input without rows: beyond any model's weights.
+  public static let largestWeightCount = 1 << 31
+
+  /// The elements that an input of this shape may have.
+  var largestCount: Int { hasRows ? Shape.largestElementCount : Shape.largestWeightCount }
+
+  /// - Throws: ``ShapeError/tooManyElements(_:limit:)`` when the fixed extents hold more elements.
+  func verifyCount(atMost limit: Int) throws(ShapeError) {
+    var count = 1
+    for extent in extents {
+      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      guard !overflow, product <= limit else {
+        throw .tooManyElements(extents, limit: limit)
+      }
+      count = product
+    }
+  }
 
   /// The extent of the last fixed axis, the row; 1 for a shape without fixed axes.
   public var rowExtent: Int { extents.last ?? 1 }
@@ -115,8 +126,8 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
   case rowsNotFirst(position: Int)
   /// A fixed extent is zero or negative.
   case extentBelowOne(Int, position: Int)
-  /// The product of the fixed extents exceeds ``Shape/largestElementCount``.
-  case tooManyElements([Int])
+  /// The product of the fixed extents exceeds `limit`.
+  case tooManyElements([Int], limit: Int)
   /// Two shapes have no common broadcast shape.
   case notBroadcastable(Shape, Shape)
   /// A statistic's window is empty or longer than the row.
@@ -125,6 +136,12 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
   case noRowAxis(Shape)
   /// A reshape changes the number of elements of a row.
   case elementCountChanges(from: Shape, to: Shape)
+  /// A matmul's value has no rows or no axis to multiply along.
+  case noMatrixRow(Shape)
+  /// Weights with rows, or with other than two axes.
+  case weightsOfOtherRank(Shape)
+  /// Weights that take rows of another extent.
+  case weightsDoNotFit(Shape, Matmul.WeightLayout, rowExtent: Int)
 
   public var description: String {
     switch self {
@@ -132,8 +149,8 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
       "'rows' must be the first axis, found it at axis \(position)"
     case .extentBelowOne(let extent, let position):
       "axis \(position) must have an extent of at least 1, found \(extent)"
-    case .tooManyElements(let extents):
-      "the fixed extents \(extents) hold more than \(Shape.largestElementCount) elements"
+    case .tooManyElements(let extents, let limit):
+      "the fixed extents \(extents) hold more than \(limit) elements"
     case .notBroadcastable(let left, let right):
       "shapes \(left) and \(right) do not broadcast: aligned at the last axis, extents must be "
         + "equal or 1"
@@ -143,6 +160,19 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
       "a statistic needs a value with a row axis, found shape \(shape)"
     case .elementCountChanges(let from, let to):
       "reshaping \(from) to \(to) changes the number of elements"
+    case .noMatrixRow(let shape):
+      "a matmul needs a value whose shape is 'rows' and at least one fixed axis, found \(shape)"
+    case .weightsOfOtherRank(let shape):
+      "the weights of a matmul must have two fixed axes and no rows, found shape \(shape)"
+    case .weightsDoNotFit(let shape, let layout, let rowExtent):
+      switch layout {
+      case .inOut:
+        "weights of shape \(shape) (in, out) must have first extent \(rowExtent), the last of the "
+          + "value they multiply; found \(shape.extents[0])"
+      case .outIn:
+        "weights of shape \(shape) (out, in) must have last extent \(rowExtent), as the value they "
+          + "multiply; found \(shape.rowExtent)"
+      }
     }
   }
 }

@@ -2,6 +2,20 @@ import NormGenIR
 
 /// Prints loops for `explain` and for goldens.
 public enum LoopPrinter {
+  /// The steps of `program` as indented text.
+  public static func text(of program: LoopProgram) -> String {
+    if let kernel = program.onlyKernel { return text(of: kernel) }
+    var parts = [program.panels.map { "# \($0.summary)\n" }.joined()]
+    for (number, step) in program.steps.enumerated() {
+      parts.append("step \(number + 1), for a block of at most \(program.blockRows) rows\n")
+      switch step {
+      case .rows(let kernels): parts += kernels.map { text(of: $0) }
+      case .multiply(let products): parts += products.map { $0.summary + "\n" }
+      }
+    }
+    return parts.joined(separator: "\n")
+  }
+
   /// The loops of `kernel` as indented text.
   public static func text(of kernel: LoopKernel) -> String {
     var lines = kernel.summary.map { "# " + $0 }

@@ -10,6 +10,8 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
   case heads
   /// No statistic.
   case elementwise
+  /// Matmuls, with or without what is fused to them.
+  case matmul
 
   /// One line on what belongs here.
   public var title: String {
@@ -18,6 +20,7 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
     case .residual: "residual and norm"
     case .heads: "norms of heads"
     case .elementwise: "elementwise"
+    case .matmul: "matmul"
     }
   }
 
@@ -33,6 +36,7 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
       case .statistic:
         hasStatistic = true
         hasHeads = hasHeads || !node.shape.outerExtents.isEmpty
+      case .matmul: return .matmul
       case .constant, .elementwise, .convert, .reshape: break
       }
     }

@@ -35,6 +35,7 @@ public enum BenchmarkSuite {
     case .residual: try overShapes([addRMSNorm])
     case .heads: try heads()
     case .elementwise: try overShapes([gatedSiLU])
+    case .matmul: try matmuls()
     }
   }
 
@@ -60,6 +61,33 @@ public enum BenchmarkSuite {
         let kernel = Kernel(
           "qk_norm_\(heads)x\(size)_\(storage.rawValue)", q.rmsNorm(gain: gain(size, storage)))
         cases.append(BenchmarkCase(try kernel.graph(), rows: rows))
+      }
+    }
+    return cases
+  }
+
+  /// Rows, K and N of matmuls: decoding one token and a few, and many rows.
+  public static let matmulShapes: [(rows: Int, inputs: Int, outputs: Int)] = [
+    (1, 4096, 4096), (16, 4096, 4096), (128, 4096, 4096), (64, 1024, 1024), (512, 768, 3072),
+  ]
+
+  /// Each shape bare, and with bias, GELU and RMSNorm; bf16 by the licence to use dot products.
+  private static func matmuls() throws(GraphError) -> [BenchmarkCase] {
+    var cases: [BenchmarkCase] = []
+    for storage in [DType.f32, .bf16] {
+      for (rows, inputs, outputs) in matmulShapes {
+        let x = self.rows("x", inputs, storage)
+        let weights = Tensor.input("w", [.fixed(inputs), .fixed(outputs)], storage)
+        let product = x.matmul(weights, accumulate: storage == .bf16 ? .bf16Dot : .fused)
+        let bias = Tensor.input("bias", [.fixed(outputs)], storage)
+        let normed = (product + bias).gelu().rmsNorm(gain: gain(outputs, storage))
+        let shape = "\(inputs)x\(outputs)_\(storage.rawValue)"
+        for kernel in [
+          Kernel("matmul_\(shape)", product.stored(as: storage)),
+          Kernel("linear_gelu_rms_norm_\(shape)", normed.stored(as: storage)),
+        ] {
+          cases.append(BenchmarkCase(try kernel.graph(), rows: rows))
+        }
       }
     }
     return cases

@@ -46,7 +46,7 @@ public struct GraphInterpreter {
   public static func outputs(
     of graph: Graph, rows: Int, inputs: [String: HostTensor]
   ) throws(InterpreterError) -> [[Bounded]] {
-    let values = try allValues(of: graph, rows: rows, inputs: inputs)
+    let values = try values(of: graph, rows: rows, inputs: inputs, omitsWeights: true)
     return graph.outputs.map { output in
       values[output.value.index].map { $0.rounded(to: output.storage) }
     }
@@ -55,6 +55,14 @@ public struct GraphInterpreter {
   /// Every value of `graph` by its index in `nodes`, before any storage rounding.
   public static func allValues(
     of graph: Graph, rows: Int, inputs: [String: HostTensor]
+  ) throws(InterpreterError) -> [[Bounded]] {
+    try values(of: graph, rows: rows, inputs: inputs, omitsWeights: false)
+  }
+
+  /// - Parameter omitsWeights: Whether inputs that are nothing but weights of matmuls, which read
+  ///   them where they are, stay empty.
+  private static func values(
+    of graph: Graph, rows: Int, inputs: [String: HostTensor], omitsWeights: Bool
   ) throws(InterpreterError) -> [[Bounded]] {
     guard rows >= 0 else { throw .rows(rows) }
     let names = graph.inputs.compactMap { id -> String? in
@@ -65,10 +73,27 @@ public struct GraphInterpreter {
       throw .unknown(name: name)
     }
     var interpreter = GraphInterpreter(graph: graph, rows: rows)
-    for node in graph.nodes {
-      interpreter.values.append(try interpreter.evaluate(node, inputs))
+    let omitted = omitsWeights ? weights(of: graph) : []
+    for id in graph.values {
+      interpreter.values.append(
+        omitted.contains(id) ? [] : try interpreter.evaluate(graph[id], inputs))
     }
     return interpreter.values
+  }
+
+  /// The inputs that are weights of matmuls and nothing else.
+  private static func weights(of graph: Graph) -> Set<ValueID> {
+    var weights: Set<ValueID> = []
+    var others = Set(graph.outputs.map(\.value))
+    for node in graph.nodes {
+      if case .matmul = node.op, node.operands.count == 2 {
+        others.insert(node.operands[0])
+        weights.insert(node.operands[1])
+      } else {
+        others.formUnion(node.operands)
+      }
+    }
+    return weights.subtracting(others)
   }
 
   private init(graph: Graph, rows: Int) {
@@ -80,16 +105,8 @@ public struct GraphInterpreter {
     _ node: Node, _ inputs: [String: HostTensor]
   ) throws(InterpreterError) -> [Bounded] {
     switch node.op {
-    case .input(let name, let storage):
-      guard let tensor = inputs[name] else { throw .missing(input: name) }
-      guard tensor.storage == storage else {
-        throw .storage(input: name, expected: storage, found: tensor.storage)
-      }
-      let expected = (node.shape.hasRows ? [rows] : []) + node.shape.extents
-      guard tensor.shape == expected else {
-        throw .shape(input: name, expected: expected, found: tensor.shape)
-      }
-      return tensor.doubles.map { Bounded($0) }
+    case .input:
+      return try tensor(of: node, inputs).doubles.map { Bounded($0) }
     case .constant(let bits):
       return [Bounded(Double(Float(bitPattern: bits)))]
     case .elementwise(let op):
@@ -100,7 +117,30 @@ public struct GraphInterpreter {
       return values[node.operands[0].index]
     case .statistic(let statistic):
       return reduce(statistic, node.operands)
+    case .matmul(let matmul):
+      let weights = graph[node.operands[1]]
+      let tensor = try tensor(of: weights, inputs)
+      return MatmulEvaluation.product(
+        values[node.operands[0].index], terms: graph[node.operands[0]].shape.rowExtent, tensor,
+        matmul)
     }
+  }
+
+  /// The tensor given for an input node.
+  private func tensor(
+    of node: Node, _ inputs: [String: HostTensor]
+  ) throws(InterpreterError) -> HostTensor {
+    guard case .input(let name, let storage) = node.op, let tensor = inputs[name] else {
+      throw .missing(input: node.inputName ?? node.name ?? "weights")
+    }
+    guard tensor.storage == storage else {
+      throw .storage(input: name, expected: storage, found: tensor.storage)
+    }
+    let expected = (node.shape.hasRows ? [rows] : []) + node.shape.extents
+    guard tensor.shape == expected else {
+      throw .shape(input: name, expected: expected, found: tensor.shape)
+    }
+    return tensor
   }
 
   // MARK: Elementwise

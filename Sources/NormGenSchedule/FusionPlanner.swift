@@ -7,12 +7,25 @@ public import NormGenIR
 /// the earliest pass that runs over the whole row anyway. No order with fewer passes exists,
 /// because a statistic is known only when its pass is over.
 public enum FusionPlanner {
-  /// The regions of `graph`.
+  /// The plan of `graph`: one region, or several between its matmuls.
   ///
   /// - Throws: ``PlanError`` when steps over rows of different lengths meet.
-  public static func regions(of graph: Graph) throws(PlanError) -> [Region] {
+  public static func plan(of graph: Graph) throws(PlanError) -> KernelPlan {
+    let hasMatmul = graph.nodes.contains { node in
+      if case .matmul = node.op { return true }
+      return false
+    }
+    if hasMatmul { return try StagePlanner.plan(of: graph) }
+    let stage = KernelPlan.Stage(regions: [try region(of: graph)], products: [])
+    return KernelPlan(graph: graph, stages: [stage], panels: [])
+  }
+
+  /// The region of a graph without matmuls.
+  ///
+  /// - Throws: ``PlanError`` when steps over rows of different lengths meet.
+  public static func region(of graph: Graph) throws(PlanError) -> Region {
     let (flat, parameterShapes) = try ReshapeRemover.removed(from: graph)
-    return [try region(of: flat, parameterShapes: parameterShapes)]
+    return try region(of: flat, parameterShapes: parameterShapes)
   }
 
   private static func region(
@@ -27,7 +40,8 @@ public enum FusionPlanner {
       let level = node.operands.map { levels[$0.index] }.max() ?? 0
       switch node.op {
       case .statistic: levels[id.index] = level + 1
-      case .input, .constant, .elementwise, .convert, .reshape: levels[id.index] = level
+      case .input, .constant, .elementwise, .convert, .reshape, .matmul:
+        levels[id.index] = level
       }
     }
     return Region(
@@ -104,6 +118,7 @@ public enum FusionPlanner {
       case .input:
         let varies = !node.shape.extents.isEmpty && node.shape.rowExtent == rowExtent
         roles.append(varies ? .row : .scalar)
+      case .matmul: roles.append(.row)
       case .elementwise, .convert, .reshape:
         roles.append(node.operands.contains { roles[$0.index] == .row } ? .row : .scalar)
       }

@@ -24,13 +24,15 @@ public struct Target: Hashable, Sendable {
   public let hasStreamingStores: Bool
   /// Whether two vectors are rounded to bf16 together for less.
   public let pairsHalfStores: Bool
+  /// The sums of a matmul that registers hold at once.
+  public let matmulTile: MatmulTile
 
   /// Creates a target.
   public init(
     name: String, lanes: Int, architecture: String?, guardMacro: String?,
     functionFeatures: String?, compilerArguments: [String], requiredFeatures: [String],
     optionalFeatures: [OptionalFeature] = [], hasStreamingStores: Bool = false,
-    pairsHalfStores: Bool = false
+    pairsHalfStores: Bool = false, matmulTile: MatmulTile = MatmulTile(rows: 4, vectors: 2)
   ) {
     self.name = name
     self.lanes = lanes
@@ -42,6 +44,7 @@ public struct Target: Hashable, Sendable {
     self.optionalFeatures = optionalFeatures
     self.hasStreamingStores = hasStreamingStores
     self.pairsHalfStores = pairsHalfStores
+    self.matmulTile = matmulTile
   }
 
   /// All targets, the most capable last for each architecture.
@@ -49,6 +52,23 @@ public struct Target: Hashable, Sendable {
 
   /// The target called `name`.
   public static func named(_ name: String) -> Target? { all.first { $0.name == name } }
+}
+
+/// Rows by vectors of columns; each element is one register's lane.
+public struct MatmulTile: Hashable, Sendable {
+  /// The most rows.
+  public let rows: Int
+  /// Vectors of columns.
+  public let vectors: Int
+
+  /// Creates a tile.
+  public init(rows: Int, vectors: Int) {
+    self.rows = rows
+    self.vectors = vectors
+  }
+
+  /// The rows that tiles are made for, the most first: what one leaves over the next ones take.
+  public var heights: [Int] { [rows] + [8, 4, 2, 1].filter { $0 < rows } }
 }
 
 /// An instruction set that speeds a target up where the processor has it.
@@ -63,6 +83,11 @@ public struct OptionalFeature: Hashable, Sendable {
     self.name = name
     self.compilerArgument = compilerArgument
   }
+}
+
+extension Target {
+  /// Columns that packed weights are cut into.
+  public var panelColumns: Int { lanes * matmulTile.vectors }
 }
 
 extension Target: CustomStringConvertible {

@@ -62,7 +62,7 @@ struct VectorBody {
         definition = .rounded(type, expression(node.operands[0]))
       case .reshape:
         definition = expression(node.operands[0])
-      case .constant, .statistic:
+      case .constant, .statistic, .matmul:
         definition = lowering.scalar(id)
       }
     }

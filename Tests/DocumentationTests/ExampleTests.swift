@@ -35,8 +35,8 @@ import Testing
   @Test func theStrategyOfTheExampleIsChosenAndChangesNoBit() throws {
     let kernel = squaredReLUKernel()
     let lowering = try loweredWithWideTiles(kernel)
-    #expect(lowering.schedule.strategy == "wide_tiles")
-    #expect(lowering.loops.tile == 8)
+    #expect(lowering.schedules[0].strategy == "wide_tiles")
+    #expect(lowering.program.kernels[0].tile == 8)
     let inputs = try RandomInputs.tensors(for: lowering.graph, rows: 11, seed: 5)
     let compiler = try Compiler()
     let wide = try #require(try compiler.compile(lowering)(inputs)["y"])
@@ -45,7 +45,7 @@ import Testing
     // Where it does not apply the next strategy is taken.
     let long = Tensor.input("x", [.rows, 2048], .f32).rmsNorm()
     let other = try loweredWithWideTiles(Kernel("long_norm", long))
-    #expect(other.schedule.strategy == "row_streaming")
+    #expect(other.schedules[0].strategy == "row_streaming")
   }
 
   @Test func aTargetWithoutTemplateIsATypedError() throws {

@@ -62,6 +62,8 @@ private struct OneByOne: Strategy {
       case .elementwise(let op): values.append(.apply(op, operands))
       case .convert(let type): values.append(.rounded(type, operands[0]))
       case .reshape: values.append(operands[0])
+      case .matmul:
+        throw PlanError(kernel: graph.name, message: "a matmul needs another strategy")
       case .statistic:
         throw PlanError(kernel: graph.name, message: "a statistic needs another strategy")
       }
@@ -178,14 +180,14 @@ private struct OneByOne: Strategy {
     var compiler = try Compiler()
     compiler.strategies = [OneByOne()] + Strategies.all
     let lowering = try compiler.lower(kernel)
-    #expect(lowering.schedule.strategy == "one_by_one")
+    #expect(lowering.schedules[0].strategy == "one_by_one")
     #expect(lowering.source.source.contains("one element at a time"))
     let own = try outputs(kernel.graph(), rows: 3, compiler)
     let usual = try outputs(kernel.graph(), rows: 3, Compiler())
     for name in ["y", "z"] { #expect(own[name]?.doubles == usual[name]?.doubles) }
     // Where it does not apply, the next one is chosen; by name it is refused.
     let norm = Kernel("own_norm", x.rmsNorm())
-    #expect(try compiler.lower(norm).schedule.strategy != "one_by_one")
+    #expect(try compiler.lower(norm).schedules[0].strategy != "one_by_one")
     compiler.schedule = Schedule(strategy: "one_by_one")
     #expect(throws: CompilerError.self) { try compiler.lower(norm) }
   }

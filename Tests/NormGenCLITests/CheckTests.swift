@@ -79,7 +79,7 @@ import Testing
     ) throws(PlanError) -> LoopKernel {
       guard
         let graph = try? TestKernels.rmsNorm(region.graph.name, epsilon: 1e-3).graph(),
-        let other = try FusionPlanner.regions(of: graph).first
+        let other = try FusionPlanner.plan(of: graph).regions.first
       else { throw PlanError(kernel: region.graph.name, message: "not the test's kernel") }
       return try RowStreaming().lowered(other, schedule: schedule, target: target)
     }

@@ -80,7 +80,7 @@ import Testing
       var outputs: [String: HostTensor] = [:]
       var blocks: [UnsafeMutableRawBufferPointer] = []
       defer { for block in blocks { block.deallocate() } }
-      for buffer in lowering.loops.buffers {
+      for buffer in lowering.program.buffers {
         let count = (buffer.shape.hasRows ? rows : 1) * buffer.shape.elementsPerRow
         let block = UnsafeMutableRawBufferPointer.allocate(
           byteCount: count * buffer.storage.byteCount, alignment: 64)
@@ -89,8 +89,8 @@ import Testing
       }
       entry(
         Int64(rows), blocks.map(\.baseAddress),
-        lowering.loops.buffers.map { Int64($0.shape.elementsPerRow) })
-      for (buffer, block) in zip(lowering.loops.buffers, blocks) where buffer.isOutput {
+        lowering.program.buffers.map { Int64($0.shape.elementsPerRow) })
+      for (buffer, block) in zip(lowering.program.buffers, blocks) where buffer.isOutput {
         outputs[buffer.name] = try HostTensor(
           bytes: UnsafeRawBufferPointer(block), shape: [rows] + buffer.shape.extents,
           buffer.storage)

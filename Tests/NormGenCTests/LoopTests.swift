@@ -5,7 +5,7 @@ import Testing
 /// The verifier of loops refuses every broken rule, and the printer shows what is done.
 @Suite struct LoopTests {
   private func loops(_ kernel: Kernel, _ target: Target = .avx2) throws -> LoopKernel {
-    try Compiler(target: target).lower(kernel).loops
+    try Compiler(target: target).lower(kernel).program.kernels[0]
   }
 
   private let pointer = Pointer(name: "x", storage: .f32)

@@ -8,7 +8,7 @@ import Testing
   let gain = Tensor.input("gain", [300], .f32)
 
   private func region(_ outputs: KeyValuePairs<String, Tensor>) throws -> Region {
-    let regions = try FusionPlanner.regions(of: Kernel("k", outputs: outputs).graph())
+    let regions = try FusionPlanner.plan(of: Kernel("k", outputs: outputs).graph()).regions
     #expect(regions.count == 1)
     return try #require(regions.first)
   }
@@ -63,7 +63,7 @@ import Testing
     let factor = Tensor.input("factor", [.rows, 3, 1], .f32)
     let total = (heads * factor).sum() + heads.sum()
     let kernel = Kernel("k", outputs: ["y": (heads * total).reshaped([.rows, 300])])
-    #expect(try Compiler(target: .portable).lower(kernel).region.outerExtents == [3])
+    #expect(try Compiler(target: .portable).lower(kernel).plan.regions[0].outerExtents == [3])
   }
 
   /// One number a row has as many axes as the rows do.
@@ -72,7 +72,7 @@ import Testing
     let heads = x.reshaped([.rows, 3, 100]).maximum(.constant(0))
     let kernel = Kernel(
       "k", outputs: ["flat": heads.reshaped([.rows, 300]), "scale_out": scale, "y": heads])
-    let region = try Compiler(target: .portable).lower(kernel).region
+    let region = try Compiler(target: .portable).lower(kernel).plan.regions[0]
     #expect(region.outerExtents == [3])
     #expect(region.rowExtent == 100)
   }
@@ -93,12 +93,12 @@ import Testing
       for target in Target.all {
         var compiler = Compiler(target: target)
         for strategy in compiler.strategies {
-          let region = try FusionPlanner.regions(of: graph)[0]
+          let region = try FusionPlanner.region(of: graph)
           guard strategy.applies(to: region, target: target) else { continue }
           compiler.schedule = Schedule(strategy: strategy.name)
           // Lowering runs the verifiers of the graph and the loops.
           let lowering = try compiler.lower(graph)
-          #expect(lowering.schedule.strategy == strategy.name)
+          #expect(lowering.schedules[0].strategy == strategy.name)
         }
       }
     }

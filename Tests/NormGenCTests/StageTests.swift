@@ -14,7 +14,7 @@ import Testing
   @Test(arguments: names)
   func fusedFormIsItsGolden(name: String) throws {
     let entry = try #require(Catalog.standard[name])
-    let regions = try FusionPlanner.regions(of: entry.kernel.graph())
+    let regions = try FusionPlanner.plan(of: entry.kernel.graph()).regions
     let text = regions.map { RegionPrinter.text(of: $0) }.joined(separator: "\n")
     try Goldens().compare(text, "\(name).region")
   }

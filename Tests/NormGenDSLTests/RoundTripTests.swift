@@ -106,6 +106,29 @@ import Testing
     } -> y: bf16, s: f32
 
     """,
+    "matmuls": """
+    kernel k(
+      x: bf16[rows, 64],
+      gain: bf16[64],
+      up: bf16[64, 96],
+      down: f16[80, 96],
+      across: bf16[80, 64]
+    ) {
+      a = matmul(x * gain, up)
+      b = matmul(bf16(x + gain), up, accumulate: bf16_dot)
+      y = matmul(a * b, down, layout: out_in)
+      z = matmul(matmul(x, up) - b, down, layout: out_in) * matmul(x, across, layout: out_in, accumulate: bf16_dot)
+    } -> y: f16, z: bf16
+
+    """,
+    "values named like words": """
+    kernel k(x: bf16[rows, 64], up: bf16[96, 64]) {
+      out_in = matmul(x, up, layout: out_in)
+      bf16_dot = matmul(x, up, layout: out_in, accumulate: bf16_dot)
+      y = max(out_in, bf16_dot) * mean(out_in, fraction: 0.5, rounding: up)
+    } -> y: bf16
+
+    """,
     "nested compositions": """
     kernel k(x: f32[rows, 4]) {
       outer {

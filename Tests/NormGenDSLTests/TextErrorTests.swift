@@ -75,6 +75,19 @@ struct MalformedText: Sendable, CustomTestStringConvertible {
     MalformedText("defined twice", statement: "y = x\n  ▸y = x", "'y' is already defined"),
     MalformedText("input redefined", statement: "▸x = x + 1", "'x' is already defined"),
     MalformedText("shared twice", statement: "%1 = x\n  ▸%1 = x", "'%1' is already defined"),
+    MalformedText(
+      "weights of other rank", statement: "y = ▸matmul(x, g)", "two fixed axes and no rows"),
+    MalformedText(
+      "weights computed", statement: "y = ▸matmul(x, reshape(g, [1, 4]), layout: out_in)",
+      "must be an input as it is, found a reshaped value"),
+    MalformedText(
+      "no such layout", statement: "y = matmul(x, g, ▸layout: rows)",
+      "expected one of in_out, out_in, found 'rows'"),
+    MalformedText(
+      "no such accumulation", statement: "y = matmul(x, g, ▸accumulate: fast)",
+      "expected one of fused, bf16_dot, found 'fast'"),
+    MalformedText(
+      "no weights", statement: "y = ▸matmul(x)", "expected a tensor argument"),
     MalformedText("unknown value", statement: "y = x + ▸h", "no value is named 'h'; known: g, x"),
     MalformedText("unknown shared", statement: "y = ▸%7", "no value is named '%7'"),
     MalformedText("keyword as value", statement: "▸int = x", "C keyword"),

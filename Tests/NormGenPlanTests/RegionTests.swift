@@ -14,7 +14,7 @@ import Testing
 
   private func region(of text: String = text) throws -> Region {
     let graph = try #require(try GraphParser.graphs(in: text).first)
-    return try #require(try FusionPlanner.regions(of: graph).first)
+    return try #require(try FusionPlanner.plan(of: graph).regions.first)
   }
 
   @Test func thePrinterListsPassesWithTheirValues() throws {
@@ -45,7 +45,7 @@ import Testing
 
   @Test func everyPlannedRegionOfTheCatalogIsConsistent() throws {
     for entry in Catalog.standard.entries {
-      for region in try FusionPlanner.regions(of: try entry.kernel.graph()) {
+      for region in try FusionPlanner.plan(of: try entry.kernel.graph()).regions {
         try RegionVerifier.verify(region)
       }
     }

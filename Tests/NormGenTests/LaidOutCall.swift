@@ -37,11 +37,11 @@ struct LaidOutCall {
 
   /// Runs the call; fails if anything but the elements of outputs has changed.
   func outputs() throws -> [String: HostTensor] {
-    let before = try lowering.loops.buffers.map { try memory($0) }
+    let before = try lowering.program.buffers.map { try memory($0) }
     let after =
       try TargetMachine.of(lowering.target) == .native ? native(before) : emulated(before)
     var outputs: [String: HostTensor] = [:]
-    for (index, buffer) in lowering.loops.buffers.enumerated() {
+    for (index, buffer) in lowering.program.buffers.enumerated() {
       guard buffer.isOutput else {
         #expect(after[index] == before[index], "the input '\(buffer.name)' was written")
         continue
@@ -63,7 +63,7 @@ struct LaidOutCall {
 
   private func native(_ before: [[UInt8]]) throws -> [[UInt8]] {
     let kernel = try Compiler(target: lowering.target).compile(lowering)
-    let blocks = zip(before, lowering.loops.buffers).map { bytes, buffer in
+    let blocks = zip(before, lowering.program.buffers).map { bytes, buffer in
       let block = UnsafeMutableRawBufferPointer.allocate(
         byteCount: bytes.count + offset * buffer.storage.byteCount, alignment: 4096)
       let place = UnsafeMutableRawBufferPointer(
@@ -74,7 +74,7 @@ struct LaidOutCall {
     defer { for block in blocks { block.block.deallocate() } }
     try kernel(
       rows: rows,
-      zip(blocks, lowering.loops.buffers).map { block, buffer in
+      zip(blocks, lowering.program.buffers).map { block, buffer in
         KernelArgument(block.place, rowStride: stride(buffer))
       })
     return blocks.map { Array($0.place) }
@@ -83,7 +83,7 @@ struct LaidOutCall {
   private func emulated(_ before: [[UInt8]]) throws -> [[UInt8]] {
     let emulator: Emulator = lowering.target == .neon ? .qemuAArch64 : .bochsX86_64
     let object = try Compiler(target: lowering.target).object(of: lowering)
-    let buffers = zip(before, lowering.loops.buffers).map { bytes, buffer in
+    let buffers = zip(before, lowering.program.buffers).map { bytes, buffer in
       EmulatedBuffer(
         bytes: bytes, rowStride: stride(buffer),
         addressOffset: offset * buffer.storage.byteCount)

@@ -15,7 +15,8 @@ import Testing
     var compiler = Compiler(target: target)
     let chosen = try compiler.lower(graph)
     var lowerings = [chosen]
-    for strategy in compiler.strategies where strategy.applies(to: chosen.region, target: target) {
+    for strategy in compiler.strategies
+    where strategy.applies(to: chosen.plan.regions[0], target: target) {
       for (bytes, tile, prefetches) in [
         (nil, 1, false), (0, 1, true), (nil, 2, true), (0, 3, false), (0, 4, true), (nil, 8, true),
       ] as [(Int?, Int, Bool)] {

@@ -39,7 +39,7 @@ import Testing
       let types = Specimen.Types.all[position % Specimen.Types.all.count]
       let graph = try specimen.kernel(extent, types, epsilon: 1e-5).graph()
       var compiler = Compiler(target: target)
-      let region = try compiler.lower(graph).region
+      let region = try compiler.lower(graph).plan.regions[0]
       let inputs = try RandomInputs.tensors(for: graph, rows: 5, seed: 4)
       let own = [nil] as [Schedule?]
       let forced = compiler.strategies.filter { $0.applies(to: region, target: target) }.map {
@@ -52,7 +52,7 @@ import Testing
         for edge in GuardedMemory.Edge.allCases {
           let outputs = try run(kernel, inputs, rows: 5, at: edge)
           let difference = firstDifference(expected, outputs)
-          #expect(difference == nil, "\(name) \(extent) \(kernel.lowering.schedule) \(edge)")
+          #expect(difference == nil, "\(name) \(extent) \(kernel.lowering.schedules) \(edge)")
         }
       }
     }

@@ -145,7 +145,7 @@ struct GraphMutant: Sendable, CustomTestStringConvertible {
         let right = try compiler.lower(Kernel("right", outputs: mutant.right(parts)))
         let wrong = try compiler.lower(Kernel("wrong", outputs: mutant.wrong(parts)))
         #expect(
-          right.loops.buffers.map(\.name).sorted() == wrong.loops.buffers.map(\.name).sorted())
+          right.program.buffers.map(\.name).sorted() == wrong.program.buffers.map(\.name).sorted())
         #expect(try isAccepted(compiler.compile(right), as: right), "\(extent) \(types)")
         #expect(
           try !isAccepted(compiler.compile(wrong), as: right),

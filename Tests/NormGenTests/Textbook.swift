@@ -111,6 +111,31 @@ enum Textbook {
     return cast(sum(scaled, b), t)
   }
 
+  // MARK: Matrices
+
+  /// A tensor as the rows of a matrix.
+  static func rows(of elements: Row, extent: Int) -> [Row] {
+    stride(from: 0, to: elements.count, by: extent).map { Row(elements[$0..<($0 + extent)]) }
+  }
+
+  /// x·W.
+  static func product(_ x: Row, matrix: [Row]) -> Row {
+    matrix[0].indices.map { column in
+      var sum = 0.0
+      for k in x.indices { sum += x[k] * matrix[k][column] }
+      return sum
+    }
+  }
+
+  /// torch.nn.functional.linear without bias: x·Wᵀ.
+  static func linear(_ x: Row, _ matrix: [Row]) -> Row {
+    matrix.map { weights in
+      var sum = 0.0
+      for k in x.indices { sum += x[k] * weights[k] }
+      return sum
+    }
+  }
+
   // MARK: Others
 
   /// x / max(‖x‖, ε).

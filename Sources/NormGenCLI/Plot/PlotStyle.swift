@@ -28,6 +28,7 @@ enum PlotStyle {
     case .residual: "#c2570c"
     case .heads: "#12805c"
     case .elementwise: "#7b3fb3"
+    case .matmul: "#b8234f"
     }
   }
 
@@ -39,6 +40,7 @@ enum PlotStyle {
     case .residual: "#e3af8a"
     case .heads: "#8cc4b0"
     case .elementwise: "#c0a0dc"
+    case .matmul: "#e09bb0"
     }
   }
 

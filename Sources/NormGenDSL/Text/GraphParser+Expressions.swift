@@ -122,7 +122,7 @@ extension GraphParser {
       } else {
         let value = try argument()
         // Only labelled arguments may be words.
-        if case .word(let name) = value { _ = try self.value(name, at: token) }
+        if case .word(let name, nil) = value { _ = try self.value(name, at: token) }
         arguments.positional.append(value)
       }
       if !isSymbol(")") { try expect(",", "or ')' after an argument") }
@@ -138,9 +138,9 @@ extension GraphParser {
     case .number(let text) where isAlone:
       advance()
       return .number(text)
-    case .identifier(let word) where isAlone && values[word] == nil && word != "inf":
+    case .identifier(let word) where isAlone && (values[word] != nil || word != "inf"):
       advance()
-      return .word(word)
+      return .word(word, values[word])
     case .identifier, .anonymous, .number, .symbol, .newline, .end:
       return .tensor(try expression())
     }

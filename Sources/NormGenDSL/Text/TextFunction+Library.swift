@@ -37,6 +37,17 @@ extension TextFunction {
         }
       }
     }
+    + [
+      TextFunction("matmul") { arguments throws(TextArgumentError) in
+        let x = try arguments.tensor()
+        let weights = try arguments.tensor()
+        let layouts = Matmul.WeightLayout.allCases.map { ($0.rawValue, $0) }
+        let accumulations = Matmul.Accumulation.allCases.map { ($0.rawValue, $0) }
+        return x.matmul(
+          weights, layout: try arguments.choice("layout", of: layouts) ?? .inOut,
+          accumulate: try arguments.choice("accumulate", of: accumulations) ?? .fused)
+      }
+    ]
 
   private static let norms: [TextFunction] = [
     TextFunction("rms_norm") { arguments throws(TextArgumentError) in

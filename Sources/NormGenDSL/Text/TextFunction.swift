@@ -47,7 +47,8 @@ public struct TextArguments: Sendable {
     case tensor(Tensor)
     /// A number is kept as written, so that each use rounds it once.
     case number(String)
-    case word(String)
+    /// A word, and the value of that name if there is one.
+    case word(String, Tensor?)
   }
 
   var positional: [Value]
@@ -59,7 +60,8 @@ public struct TextArguments: Sendable {
     switch positional.removeFirst() {
     case .tensor(let tensor): return tensor
     case .number(let text): return .constant(try Self.float(text, label: nil))
-    case .word(let word): throw TextArgumentError("expected a tensor, found '\(word)'")
+    case .word(_, let tensor?): return tensor
+    case .word(let word, nil): throw TextArgumentError("expected a tensor, found '\(word)'")
     }
   }
 
@@ -68,7 +70,8 @@ public struct TextArguments: Sendable {
     switch take(label) {
     case .tensor(let tensor): return tensor
     case .number(let text): return .constant(try Self.float(text, label: label))
-    case .word(let word):
+    case .word(_, let tensor?): return tensor
+    case .word(let word, nil):
       throw TextArgumentError("expected a tensor, found '\(word)'", label: label)
     case nil: return nil
     }
@@ -88,13 +91,13 @@ public struct TextArguments: Sendable {
     _ label: String, of choices: [(String, Choice)]
   ) throws(TextArgumentError) -> Choice? {
     guard let value = take(label) else { return nil }
-    if case .word(let word) = value, let found = choices.first(where: { $0.0 == word }) {
+    if case .word(let word, _) = value, let found = choices.first(where: { $0.0 == word }) {
       return found.1
     }
     let found: String
     switch value {
-    case .word(let text), .number(let text): found = "'\(text)'"
-    case .tensor: found = "a tensor"
+    case .word(let text, nil), .number(let text): found = "'\(text)'"
+    case .tensor, .word: found = "a tensor"
     }
     let names = choices.map(\.0).joined(separator: ", ")
     throw TextArgumentError("expected one of \(names), found \(found)", label: label)

@@ -5,5 +5,6 @@ extension Target {
     functionFeatures: "avx2,fma,f16c",
     compilerArguments: ["-march=x86-64-v3"],
     requiredFeatures: ["avx2", "fma", "f16c", "bmi2"],
-    hasStreamingStores: true, pairsHalfStores: true)
+    hasStreamingStores: true, pairsHalfStores: true,
+    matmulTile: MatmulTile(rows: 6, vectors: 2))
 }

@@ -8,5 +8,6 @@ extension Target {
     optionalFeatures: [
       OptionalFeature(name: "avx512_bf16", compilerArgument: "-mavx512bf16")
     ],
-    hasStreamingStores: true, pairsHalfStores: true)
+    hasStreamingStores: true, pairsHalfStores: true,
+    matmulTile: MatmulTile(rows: 14, vectors: 2))
 }

@@ -1,0 +1,74 @@
+import NormGenC
+import NormGenJIT
+import NormGenLoops
+
+/// The addresses of a kernel's functions; their C types are fixed by the emitter.
+struct KernelCode: Sendable {
+  /// `void entry(int64_t rows, void *const *buffers, const int64_t *strides)`.
+  typealias RowEntry =
+    @convention(c) (
+      Int64, UnsafePointer<UnsafeMutableRawPointer?>?, UnsafePointer<Int64>?
+    ) -> Void
+  /// The same with `void *scratch, int64_t phase, int64_t part, int64_t parts`.
+  typealias PartEntry =
+    @convention(c) (
+      Int64, UnsafePointer<UnsafeMutableRawPointer?>?, UnsafePointer<Int64>?,
+      UnsafeMutableRawPointer?, Int64, Int64, Int64
+    ) -> Void
+  /// `int64_t phases(int64_t rows, int64_t parts)`, and the same for scratch bytes.
+  typealias Extent = @convention(c) (Int64, Int64) -> Int64
+  /// `void pack(const T *weights, T *packed)`.
+  typealias Pack = @convention(c) (UnsafeRawPointer?, UnsafeMutableRawPointer?) -> Void
+
+  /// How the kernel is called.
+  enum Entry: Sendable {
+    /// Rows by rows, without scratch memory.
+    case rows(RowEntry)
+    /// In phases that parts share, with scratch memory.
+    case parts(PartEntry, phases: Extent, scratchBytes: Extent)
+  }
+
+  let entry: Entry
+  /// The function that packs a parameter's weights, by the parameter's name.
+  let packs: [String: Pack]
+
+  init(_ lowering: Lowering, _ object: LoadedObject) throws(JITError) {
+    let name = lowering.source.name
+    let entry = try object.address(of: lowering.source.entryName)
+    guard lowering.program.onlyKernel == nil else {
+      self.entry = .rows(unsafeBitCast(entry, to: RowEntry.self))
+      self.packs = [:]
+      return
+    }
+    let phases = try object.address(of: "\(name)_phases")
+    let scratchBytes = try object.address(of: "\(name)_scratch_bytes")
+    self.entry = .parts(
+      unsafeBitCast(entry, to: PartEntry.self), phases: unsafeBitCast(phases, to: Extent.self),
+      scratchBytes: unsafeBitCast(scratchBytes, to: Extent.self))
+    var packs: [String: Pack] = [:]
+    for product in lowering.program.multiplications where product.isPacked {
+      let pack = try object.address(of: "\(name)_pack_\(product.weights)")
+      packs[product.weights] = unsafeBitCast(pack, to: Pack.self)
+    }
+    self.packs = packs
+  }
+
+  /// Bytes of scratch memory that a call needs.
+  func scratchBytes(rows: Int64, parts: Int64) -> Int {
+    switch entry {
+    case .rows: 0
+    case .parts(_, _, let scratchBytes): Int(scratchBytes(rows, parts))
+    }
+  }
+
+  /// Runs the kernel in this thread.
+  func callAsFunction(
+    rows: Int64, buffers: UnsafePointer<UnsafeMutableRawPointer?>, strides: UnsafePointer<Int64>,
+    scratch: UnsafeMutableRawPointer?
+  ) {
+    switch entry {
+    case .rows(let function): function(rows, buffers, strides)
+    case .parts(let function, _, _): function(rows, buffers, strides, scratch, 0, 0, 1)
+    }
+  }
+}

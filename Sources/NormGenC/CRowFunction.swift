@@ -1,0 +1,117 @@
+import NormGenIR
+import NormGenLoops
+import NormGenSchedule
+
+/// The C function of one row program.
+struct CRowFunction {
+  let kernel: LoopKernel
+  private let target: Target
+  private let schedule: Schedule
+  private let symbol: String
+  var names: CNames
+  private let streamed: [StreamedOutput]
+
+  init(
+    _ kernel: LoopKernel, symbol: String, target: Target, schedule: Schedule,
+    library: SupportLibrary
+  ) {
+    self.kernel = kernel
+    self.target = target
+    self.schedule = schedule
+    self.symbol = symbol
+    self.names = CNames(buffers: kernel.buffers, symbol: symbol, library: library)
+    let streams = target.hasStreamingStores && schedule.streamingBytes != nil
+    self.streamed = streams ? StreamedOutput.all(of: kernel) : []
+  }
+
+  /// The function, after what stands over it.
+  mutating func lines(under head: [String], prefix: String) -> [String] {
+    var statements = CStatements(
+      kernel: kernel, names: names, streamed: Set(streamed.map(\.pointer.name)))
+    let body = statements.lines(kernel.row, depth: kernel.tile > 1 ? 1 : 2)
+    names = statements.expressions.names
+    var lines: [String] = []
+    if kernel.tile > 1 { lines += tileFunction(body) + [""] }
+    lines += head + [prototype(name: symbol, isRestricted: true, prefix: prefix) + " {"]
+    if !streamed.isEmpty { lines += streamDefinition() }
+    if kernel.tile > 1 {
+      lines += tileLoops()
+    } else {
+      lines += ["  for (int64_t row = 0; row < rows; ++row) {"] + body + ["  }"]
+    }
+    if !streamed.isEmpty { lines += ["  if (stream) finish_streams();"] }
+    return lines + ["}"]
+  }
+
+  /// The function for a tile, compiled once for whole tiles and once for single rows.
+  private mutating func tileFunction(_ body: [String]) -> [String] {
+    let head = prototype(
+      name: "\(symbol)_tile", isRestricted: true,
+      prefix: "static inline __attribute__((always_inline)) void",
+      takesRows: tileNeedsRows,
+      last: ["int64_t first"] + (streamed.isEmpty ? [] : ["int stream"]) + ["const int tile"])
+    return ["// The rows from `first` on, as many as a tile has.", head + " {"]
+      + kernel.tileScalars.map { "  float \(names($0))[\(kernel.tile)];" } + body + ["}"]
+  }
+
+  /// A tile counts its own rows; only where the next row is asked for must it know the last one.
+  private var tileNeedsRows: Bool { kernel.row.contains { $0.prefetches } }
+
+  /// Whole tiles, then row by row.
+  private mutating func tileLoops() -> [String] {
+    let arguments = argumentNames() + ["row"] + (streamed.isEmpty ? [] : ["stream"])
+    func call(_ tile: Int) -> [String] {
+      CLayout.wrapped(
+        "\(symbol)_tile(\((arguments + ["\(tile)"]).joined(separator: ", ")));", depth: 2)
+    }
+    let start = [
+      "  int64_t row = 0;",
+      "  for (; row + \(kernel.tile) <= rows; row += \(kernel.tile)) {",
+    ]
+    return start + call(kernel.tile) + ["  }", "  for (; row < rows; ++row) {"] + call(1) + ["  }"]
+  }
+
+  /// Whether this call's stores bypass the caches.
+  private mutating func streamDefinition() -> [String] {
+    let bytes = streamed.map(\.bytesPerRow).reduce(0, +)
+    var tests = ["rows >= \(((schedule.streamingBytes ?? 0) + bytes - 1) / bytes)"]
+    for output in streamed {
+      let name = names(output.buffer.name)
+      let size = output.buffer.storage.byteCount
+      tests.append(
+        "((uintptr_t)\(name) | (uintptr_t)(\(CNames.stride(of: name)) * \(size))) % "
+          + "\(output.alignment(lanes: kernel.lanes)) == 0")
+    }
+    let threshold = schedule.streamingBytes ?? 0
+    let size = threshold % (1 << 20) == 0 ? "\(threshold >> 20) MiB" : "\(threshold) bytes"
+    return ["  // Outputs of \(size) and more bypass the caches where their rows are aligned."]
+      + CLayout.wrapped("const int stream = \(tests.joined(separator: " && "));", depth: 1)
+  }
+
+  /// What the function for a tile takes of the kernel's own parameters.
+  private mutating func argumentNames() -> [String] {
+    var result = tileNeedsRows ? ["rows"] : []
+    for buffer in kernel.buffers {
+      let name = names(buffer.name)
+      result.append(name)
+      if buffer.shape.hasRows { result.append(CNames.stride(of: name)) }
+    }
+    return result
+  }
+
+  mutating func prototype(
+    name: String, isRestricted: Bool, prefix: String = "void", takesRows: Bool = true,
+    last: [String] = []
+  ) -> String {
+    var parameters = takesRows ? ["int64_t rows"] : []
+    for buffer in kernel.buffers {
+      let type = CExpression.elementType(buffer.storage, isConstant: !buffer.isOutput)
+      let parameter = names(buffer.name)
+      parameters.append("\(type)*\(isRestricted ? "restrict " : "")\(parameter)")
+      if buffer.shape.hasRows { parameters.append("int64_t \(CNames.stride(of: parameter))") }
+    }
+    parameters += last
+    let text = "\(prefix) \(name)(\(parameters.joined(separator: ", ")))"
+    return CLayout.wrapped(text, depth: 0).joined(separator: "\n")
+  }
+}

@@ -1,0 +1,38 @@
+public import NormGenIR
+
+extension Tensor {
+  /// The product of each row with a weight matrix: the last axis becomes the weights' other axis.
+  ///
+  /// - Parameters:
+  ///   - weights: An input of two axes without rows.
+  ///   - layout: Whether the weights are stored [in, out] or [out, in].
+  ///   - accumulation: The exact order of `MatmulOrder`, or the licence to use the hardware's bf16
+  ///     dot product. The latter needs bf16 weights and a value that is rounded to bf16.
+  public func matmul(
+    _ weights: Tensor, layout: Matmul.WeightLayout = .inOut,
+    accumulate accumulation: Matmul.Accumulation = .fused,
+    fileID: String = #fileID, line: UInt = #line
+  ) -> Tensor {
+    let location = SourceLocation(fileID: fileID, line: line)
+    let matmul = Matmul(layout: layout, accumulation: accumulation)
+    let product = Tensor.make(
+      .matmul(matmul), [self, weights], storage: DType.promoted([storage, weights.storage]),
+      location: location)
+    guard product.node.error == nil else { return product }
+    do {
+      try matmul.verifyOperands(value: node.beneathReshapes.op, weights: weights.node.op)
+      return product
+    } catch {
+      return Tensor(failed: GraphError(.matmul(error), at: location))
+    }
+  }
+}
+
+extension TensorNode {
+  /// The node whose elements this one shows under another shape, or the node itself.
+  fileprivate var beneathReshapes: TensorNode {
+    var node = self
+    while case .reshape = node.op, let operand = node.operands.first { node = operand }
+    return node
+  }
+}

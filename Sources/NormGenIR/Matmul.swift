@@ -1,0 +1,143 @@
+/// The product of the rows of a value with a weight matrix.
+///
+/// Operands are the value x, whose last axis has K elements, and the weights, an input of two axes
+/// without rows. Every row of x becomes a row of N elements; the other axes stay.
+public struct Matmul: Hashable, Sendable {
+  /// Which axis of the weights meets the row of the value.
+  public enum WeightLayout: String, CaseIterable, Sendable, Hashable {
+    /// w[K, N].
+    case inOut = "in_out"
+    /// w[N, K], as PyTorch's `Linear` stores it.
+    case outIn = "out_in"
+  }
+
+  /// How the products of an element are summed.
+  public enum Accumulation: String, CaseIterable, Sendable, Hashable {
+    /// The exact order of ``MatmulOrder`` with one Float32 FMA for each k.
+    case fused = "fused"
+    /// The hardware's dot product of pairs of bf16, x86's `vdpbf16ps`: a named licence.
+    ///
+    /// Both operands hold bf16 values. Blocks are those of ``MatmulOrder``. Within a block the
+    /// pairs (k, k + 1), k even, are taken in increasing order, an odd K being padded with
+    /// +0 · +0. A pair takes two steps, first its second product, then its first:
+    ///
+    ///     step(c, a, b):
+    ///       a, b and c that are denormal become zero of their sign
+    ///       r = a · b + c, rounded once, to nearest even, to 24 bits of an unbounded exponent
+    ///       0 < |r| < 2⁻¹²⁶ becomes zero of r's sign; overflow becomes infinity
+    ///     dot(c, a, b) = step(step(c, a[k + 1], b[k + 1]), a[k], b[k])
+    ///
+    /// Infinities, NaN and the signs of zeros are those of an IEEE FMA; the processor's rounding
+    /// mode plays no role. Block results are added by ordinary Float32 additions. The model was
+    /// compared with a processor's results; see `bf16Dot(accumulator:_:_:)` of `NormGenReference`.
+    case bf16Dot = "bf16_dot"
+  }
+
+  /// Which axis of the weights meets the row of the value.
+  public let layout: WeightLayout
+  /// How the products of an element are summed.
+  public let accumulation: Accumulation
+
+  /// Creates a matmul.
+  public init(layout: WeightLayout = .inOut, accumulation: Accumulation = .fused) {
+    self.layout = layout
+    self.accumulation = accumulation
+  }
+
+  /// The arguments of the text form that are not the default.
+  public var arguments: [String] {
+    let plain = Matmul()
+    return (layout == plain.layout ? [] : ["layout: \(layout.rawValue)"])
+      + (accumulation == plain.accumulation ? [] : ["accumulate: \(accumulation.rawValue)"])
+  }
+
+  /// The extents that weights of `shape` take from a row and give to one.
+  ///
+  /// - Throws: ``ShapeError/weightsOfOtherRank(_:)`` unless there are two axes and no rows.
+  public func extents(of shape: Shape) throws(ShapeError) -> (inputs: Int, outputs: Int) {
+    guard !shape.hasRows, shape.extents.count == 2 else { throw .weightsOfOtherRank(shape) }
+    switch layout {
+    case .inOut: return (shape.extents[0], shape.extents[1])
+    case .outIn: return (shape.extents[1], shape.extents[0])
+    }
+  }
+
+  /// The shape of the product of a value of shape `value` with weights of shape `weights`.
+  ///
+  /// - Throws: ``ShapeError`` when they do not fit.
+  public func resultShape(value: Shape, weights: Shape) throws(ShapeError) -> Shape {
+    guard value.hasRows, !value.extents.isEmpty else { throw .noMatrixRow(value) }
+    let (inputs, outputs) = try extents(of: weights)
+    guard inputs == value.rowExtent else {
+      throw .weightsDoNotFit(weights, layout, rowExtent: value.rowExtent)
+    }
+    return Shape(hasRows: true, extents: value.outerExtents + [outputs])
+  }
+}
+
+/// The canonical order of a matmul: a property of the graph, never of a schedule.
+///
+/// The K products of an element are cut into blocks of ``block``. Inside a block there is one chain
+/// of fused multiply-adds over increasing k, starting from +0. Block results are added in
+/// increasing order: the first block's, plus the second's, and so on.
+public enum MatmulOrder {
+  /// Products of a block.
+  public static let block = 512
+}
+
+/// Operands that a matmul does not admit.
+public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The weights are computed.
+  case weightsNotAnInput(found: Op)
+  /// The weights of a bf16 dot product are stored in another type.
+  case weightsNotBF16(DType)
+  /// The value of a bf16 dot product may lie between bf16 values.
+  case valueNotBF16(found: Op)
+
+  public var description: String {
+    switch self {
+    case .weightsNotAnInput(let found):
+      "the weights of a matmul must be an input as it is, found \(Self.name(of: found))"
+    case .weightsNotBF16(let storage):
+      "the weights of a bf16 dot product must be stored as bf16, found \(storage.rawValue)"
+    case .valueNotBF16(let found):
+      "the value of a bf16 dot product must hold bf16 values, an input stored as bf16 or a value "
+        + "after `.rounded(to: .bf16)`, written bf16(x) in the text form; found "
+        + Self.name(of: found)
+    }
+  }
+
+  private static func name(of op: Op) -> String {
+    switch op {
+    case .input(let name, let storage): "the input '\(name)' stored as \(storage.rawValue)"
+    case .constant: "a constant"
+    case .elementwise(let op): "the result of '\(op.rawValue)'"
+    case .statistic(let statistic): "a statistic (\(statistic.reduction.rawValue))"
+    case .convert(let type): "a value rounded to \(type.rawValue)"
+    case .reshape: "a reshaped value"
+    case .matmul: "the result of a matmul"
+    }
+  }
+}
+
+extension Matmul {
+  /// Checks what the operands are; their shapes are another matter.
+  ///
+  /// - Parameters:
+  ///   - value: What computes the value, beneath any reshapes.
+  ///   - weights: What computes the weights.
+  /// - Throws: ``MatmulError``.
+  public func verifyOperands(value: Op, weights: Op) throws(MatmulError) {
+    guard case .input(_, let storage) = weights else { throw .weightsNotAnInput(found: weights) }
+    switch accumulation {
+    case .fused: return
+    case .bf16Dot: break
+    }
+    guard storage == .bf16 else { throw .weightsNotBF16(storage) }
+    switch value {
+    case .input(_, .bf16), .convert(.bf16): return
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .matmul:
+      throw .valueNotBF16(found: value)
+    }
+  }
+}

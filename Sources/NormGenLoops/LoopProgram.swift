@@ -1,0 +1,176 @@
+public import NormGenIR
+
+/// A kernel as steps over a block of rows: row programs, and the multiplications between them.
+///
+/// A kernel without matmuls is one row program. With matmuls, every step finishes its work on the
+/// block before the next one begins; what passes from step to step lies in panels.
+public struct LoopProgram: Hashable, Sendable {
+  /// The kernel's name.
+  public let name: String
+  /// The parameters: inputs, then outputs.
+  public let buffers: [Buffer]
+  /// Float32 lanes of a vector.
+  public let lanes: Int
+  /// The most rows of a block.
+  public let blockRows: Int
+  /// What one step leaves for another.
+  public let panels: [Panel]
+  /// What is done with a block, in order.
+  public let steps: [Step]
+
+  /// One step over a block of rows.
+  public enum Step: Hashable, Sendable {
+    /// Row programs that do not depend on each other.
+    case rows([LoopKernel])
+    /// Products of a panel's rows with weights.
+    case multiply([Multiplication])
+  }
+
+  /// Creates a program without checking it; see ``LoopProgramVerifier``.
+  public init(
+    name: String, buffers: [Buffer], lanes: Int, blockRows: Int, panels: [Panel], steps: [Step]
+  ) {
+    self.name = name
+    self.buffers = buffers
+    self.lanes = lanes
+    self.blockRows = blockRows
+    self.panels = panels
+    self.steps = steps
+  }
+
+  /// A program of one row program.
+  public init(_ kernel: LoopKernel) {
+    self.init(
+      name: kernel.name, buffers: kernel.buffers, lanes: kernel.lanes, blockRows: kernel.tile,
+      panels: [], steps: [.rows([kernel])])
+  }
+
+  /// The row programs, in order.
+  public var kernels: [LoopKernel] {
+    steps.flatMap { step -> [LoopKernel] in
+      switch step {
+      case .rows(let kernels): kernels
+      case .multiply: []
+      }
+    }
+  }
+
+  /// The multiplications, in order.
+  public var multiplications: [Multiplication] {
+    steps.flatMap { step -> [Multiplication] in
+      switch step {
+      case .rows: []
+      case .multiply(let multiplications): multiplications
+      }
+    }
+  }
+
+  /// The row program that is the whole kernel; nil for a kernel with matmuls.
+  public var onlyKernel: LoopKernel? {
+    guard panels.isEmpty, case .rows(let kernels)? = steps.first, kernels.count == 1 else {
+      return nil
+    }
+    return steps.count == 1 ? kernels[0] : nil
+  }
+
+  /// The schedule in words, for the head of the emitted file and `explain`.
+  public var summary: [String] {
+    if let kernel = onlyKernel { return kernel.summary }
+    var lines = ["\(steps.count) steps over a block of at most \(blockRows) rows"]
+    for (number, step) in steps.enumerated() {
+      switch step {
+      case .rows(let kernels):
+        for kernel in kernels {
+          let words = kernel.summary.joined(separator: "; ")
+          lines.append("step \(number + 1): \(words)")
+        }
+      case .multiply(let multiplications):
+        for product in multiplications {
+          lines.append("step \(number + 1): \(product.summary)")
+        }
+      }
+    }
+    lines += panels.map(\.summary)
+    return lines
+  }
+
+  /// Bytes of panels for a block of `rows` rows; see ``Panel/bytesPerRow``.
+  public func panelBytes(rows: Int) -> Int {
+    panels.map { $0.bytesPerRow * min(rows, blockRows) }.reduce(0, +)
+  }
+}
+
+/// Rows that one step of a kernel leaves for another, in memory that the caller lends.
+public struct Panel: Hashable, Sendable {
+  /// The name, unique among the kernel's panels and parameters.
+  public let name: String
+  /// The type of the elements.
+  public let storage: DType
+  /// The elements of a row.
+  public let columns: Int
+  /// Elements from row to row.
+  public let stride: Int
+
+  /// Creates a panel.
+  ///
+  /// A row takes an odd number of cache lines, so that neighbouring rows do not compete for the
+  /// same place of a cache, and whole ones, so that a product may write full vectors.
+  ///
+  /// - Parameter paddedTo: The columns that a step may write at once; the row holds a multiple.
+  public init(name: String, storage: DType, columns: Int, paddedTo multiple: Int = 1) {
+    self.name = name
+    self.storage = storage
+    self.columns = columns
+    let padded = (columns + multiple - 1) / multiple * multiple
+    let line = 64 / storage.byteCount
+    self.stride = ((padded + line - 1) / line | 1) * line
+  }
+
+  /// Bytes of one row.
+  public var bytesPerRow: Int { stride * storage.byteCount }
+
+  var summary: String {
+    "panel \(name): \(columns) \(storage.rawValue) a row, \(bytesPerRow) bytes"
+  }
+}
+
+/// Rows of a panel times a weight matrix, in the canonical order of ``MatmulOrder``.
+public struct Multiplication: Hashable, Sendable {
+  /// The panel with the rows, `depth` columns of Float32, or of bf16 for `bf16_dot`.
+  public let x: String
+  /// The parameter with the weights.
+  public let weights: String
+  /// The type of the weights in memory.
+  public let storage: DType
+  /// The panel that receives the sums, `columns` columns of Float32.
+  public let sums: String
+  /// K: terms of a sum.
+  public let depth: Int
+  /// N: sums of a row.
+  public let columns: Int
+  /// How the weights lie and how their products are added.
+  public let matmul: Matmul
+  /// Whether the parameter holds packed weights.
+  public let isPacked: Bool
+
+  /// Creates a multiplication.
+  public init(
+    x: String, weights: String, storage: DType, sums: String, depth: Int, columns: Int,
+    matmul: Matmul, isPacked: Bool
+  ) {
+    self.x = x
+    self.weights = weights
+    self.storage = storage
+    self.sums = sums
+    self.depth = depth
+    self.columns = columns
+    self.matmul = matmul
+    self.isPacked = isPacked
+  }
+
+  var summary: String {
+    let order = matmul.accumulation == .fused ? "" : ", \(matmul.accumulation.rawValue)"
+    return "\(sums) = \(x) × \(isPacked ? "packed" : "plain") \(weights) "
+      + "(\(depth) × \(columns) \(storage.rawValue)\(order))"
+  }
+}

@@ -1,0 +1,67 @@
+import NormGenIR
+
+/// Checks a program's steps: each row program by ``LoopVerifier``, the extents of every
+/// multiplication, and that panels are written once, before they are read.
+public enum LoopProgramVerifier {
+  /// Verifies `program`.
+  public static func verify(_ program: LoopProgram) throws(LoopError) {
+    func error(_ message: String) -> LoopError {
+      LoopError(kernel: program.name, message: message)
+    }
+    let panels = Dictionary(program.panels.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    let buffers = Dictionary(program.buffers.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    let names = program.panels.map(\.name) + program.buffers.map(\.name)
+    guard Set(names).count == names.count else { throw error("a parameter or panel name repeats") }
+    guard program.blockRows >= 1 else { throw error("blocks of \(program.blockRows) rows") }
+    var written: Set<String> = []
+    func write(_ name: String) throws(LoopError) {
+      guard written.insert(name).inserted else { throw error("'\(name)' is written twice") }
+    }
+    for step in program.steps {
+      switch step {
+      case .rows(let kernels):
+        let ready = written
+        for kernel in kernels {
+          try LoopVerifier.verify(kernel)
+          for buffer in kernel.buffers {
+            if let panel = panels[buffer.name] {
+              guard panel.storage == buffer.storage, buffer.shape.hasRows,
+                panel.columns == buffer.shape.elementsPerRow
+              else { throw error("'\(panel.name)' is \(panel.columns) \(panel.storage) a row") }
+              if buffer.isOutput {
+                try write(buffer.name)
+              } else if !ready.contains(buffer.name) {
+                throw error("'\(buffer.name)' is read before it is written")
+              }
+            } else {
+              guard buffers[buffer.name] == buffer else {
+                throw error("'\(buffer.name)' is no parameter or panel of that type")
+              }
+              if buffer.isOutput { try write(buffer.name) }
+            }
+          }
+        }
+      case .multiply(let multiplications):
+        for product in multiplications {
+          let operand: DType = product.matmul.accumulation == .fused ? .f32 : .bf16
+          guard let x = panels[product.x], x.columns == product.depth, x.storage == operand,
+            written.contains(x.name)
+          else {
+            throw error("'\(product.x)' is no panel of \(product.depth) \(operand) ready to read")
+          }
+          guard let sums = panels[product.sums], sums.columns == product.columns,
+            sums.storage == .f32
+          else { throw error("'\(product.sums)' is no panel of \(product.columns) f32") }
+          try write(sums.name)
+          guard let weights = buffers[product.weights], !weights.isOutput,
+            weights.storage == product.storage, !weights.shape.hasRows,
+            weights.shape.elementsPerRow == product.depth * product.columns
+          else { throw error("'\(product.weights)' are no weights of the product's shape") }
+        }
+      }
+    }
+    for buffer in program.buffers where buffer.isOutput && !written.contains(buffer.name) {
+      throw error("'\(buffer.name)' is never written")
+    }
+  }
+}

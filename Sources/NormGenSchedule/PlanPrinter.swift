@@ -1,0 +1,22 @@
+import NormGenIR
+
+/// Prints plans for `explain` and for goldens.
+public enum PlanPrinter {
+  /// The regions of `plan` in order, with the products and panels between them.
+  public static func text(of plan: KernelPlan) -> String {
+    if let region = plan.onlyRegion { return RegionPrinter.text(of: region) }
+    var parts: [String] = []
+    for stage in plan.stages {
+      parts += stage.regions.map { RegionPrinter.text(of: $0) }
+      let products = stage.products.map { id -> String in
+        let operands = plan.graph[id].operands
+        let rows = plan.panels.first { $0.value == operands[0] }?.name ?? ""
+        let sums = plan.panel(id, .f32)?.name ?? ""
+        let weights = plan.graph[operands[1]]
+        return "product \(sums) = \(rows) × \(weights.inputName ?? "") \(weights.shape)\n"
+      }
+      if !products.isEmpty { parts.append(products.joined()) }
+    }
+    return parts.joined(separator: "\n")
+  }
+}
