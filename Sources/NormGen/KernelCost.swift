@@ -71,7 +71,7 @@ public struct KernelCost: Hashable, Sendable {
       let node = graph[id]
       let elements = outer * needed[id.index]
       switch node.op {
-      case .constant, .reshape, .matmul: break
+      case .constant, .reshape, .columns, .matmul: break
       case .input(_, let storage):
         // An input without rows may be shorter than the rows it is broadcast to.
         let ownOuter = node.shape.outerExtents.reduce(1, *)

@@ -139,13 +139,16 @@ struct CProgram {
   private mutating func call(_ kernel: LoopKernel) -> String {
     var arguments = ["count"]
     for buffer in kernel.buffers {
-      let name = names(buffer.name)
+      let view = program.views.first { $0.name == buffer.name }
+      let base = view?.base ?? buffer.name
+      var name = names(base)
+      if let view, view.offset > 0 { name += " + \(view.offset)" }
       guard buffer.shape.hasRows else {
         arguments.append(name)
         continue
       }
-      let panel = program.panels.first { $0.name == buffer.name }
-      let stride = panel.map { "\($0.stride)" } ?? CNames.stride(of: name)
+      let panel = program.panels.first { $0.name == base }
+      let stride = panel.map { "\($0.stride)" } ?? CNames.stride(of: names(base))
       arguments += ["\(name) + row * \(stride)", stride]
     }
     let name = CProgram.symbol(of: kernel, in: program, symbol: symbol)

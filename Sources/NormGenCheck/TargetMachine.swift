@@ -47,9 +47,11 @@ public enum TargetMachine: Hashable, Sendable {
   ///
   /// All calls run in one emulated machine, so that many small ones cost little more than one.
   ///
-  /// - Parameter compiler: Compiles the kernels; its target is not used.
+  /// - Parameters:
+  ///   - compiler: Compiles the kernels; its target is not used.
+  ///   - threads: The most threads that share a call; emulated machines have one.
   public static func outputs(
-    of calls: [KernelCall], on target: Target, compiler: Compiler
+    of calls: [KernelCall], on target: Target, compiler: Compiler, threads: Int = 1
   ) throws -> [[String: HostTensor]] {
     switch try of(target) {
     case .native:
@@ -58,9 +60,10 @@ public enum TargetMachine: Hashable, Sendable {
         let text = call.lowering.source.source
         let kernel = try compiled[text] ?? compiler.compile(call.lowering)
         compiled[text] = kernel
-        return try kernel(call.inputs)
+        return try kernel(call.inputs, threads: threads)
       }
     case .emulated:
+      guard threads == 1 else { throw TargetMachineError.threads(target: target, threads) }
       let emulator = try emulator(of: target)
       return try runs(of: calls).flatMap { try emulated(Array($0), by: emulator, compiler) }
     }
@@ -146,6 +149,8 @@ public enum TargetMachineError: Error, Hashable, Sendable, CustomStringConvertib
   case emulatorMissing(target: Target, String)
   /// A kernel wrote outside its buffers.
   case writtenOutside(kernel: String, String)
+  /// Threads for a target that is emulated.
+  case threads(target: Target, Int)
 
   public var description: String {
     switch self {
@@ -154,6 +159,8 @@ public enum TargetMachineError: Error, Hashable, Sendable, CustomStringConvertib
     case .emulatorMissing(let target, let install):
       "kernels for '\(target)' do not run on this processor, and its emulator is missing: \(install)"
     case .writtenOutside(let kernel, let what): "'\(kernel)' wrote outside its buffers: \(what)"
+    case .threads(let target, let threads):
+      "kernels for '\(target)' are emulated here, in one thread; found \(threads) threads"
     }
   }
 }

@@ -8,10 +8,10 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
   case residual
   /// Norms of the parts of a row, such as attention heads.
   case heads
+  /// Matmuls, alone or with the steps around them.
+  case matmuls
   /// No statistic.
   case elementwise
-  /// Matmuls, with or without what is fused to them.
-  case matmul
 
   /// One line on what belongs here.
   public var title: String {
@@ -19,8 +19,8 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
     case .norms: "norms"
     case .residual: "residual and norm"
     case .heads: "norms of heads"
+    case .matmuls: "matmuls"
     case .elementwise: "elementwise"
-    case .matmul: "matmul"
     }
   }
 
@@ -36,8 +36,8 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
       case .statistic:
         hasStatistic = true
         hasHeads = hasHeads || !node.shape.outerExtents.isEmpty
-      case .matmul: return .matmul
-      case .constant, .elementwise, .convert, .reshape: break
+      case .matmul: return .matmuls
+      case .constant, .elementwise, .convert, .reshape, .columns: break
       }
     }
     guard hasStatistic else { return .elementwise }

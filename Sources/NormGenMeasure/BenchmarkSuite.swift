@@ -34,9 +34,43 @@ public enum BenchmarkSuite {
     case .norms: try overShapes([rmsNorm, layerNorm, partialRMSNorm])
     case .residual: try overShapes([addRMSNorm])
     case .heads: try heads()
+    case .matmuls: try matmuls()
     case .elementwise: try overShapes([gatedSiLU])
-    case .matmul: try matmuls()
     }
+  }
+
+  /// Rows, depth and columns of matmuls: one token to many, weights in memory and in caches.
+  public static let matmulShapes: [(rows: Int, depth: Int, columns: Int)] = [
+    (1, 4096, 4096), (16, 4096, 4096), (128, 4096, 4096), (512, 4096, 11008), (64, 1024, 1024),
+    (512, 768, 3072),
+  ]
+
+  /// How the operands are stored and the products added.
+  private static let matmulTypes: [(storage: DType, accumulation: Matmul.Accumulation)] = [
+    (.f32, .fused), (.bf16, .fused), (.bf16, .bf16Dot),
+  ]
+
+  /// Bare matmuls, and each with bias, activation and norm.
+  private static func matmuls() throws(GraphError) -> [BenchmarkCase] {
+    var cases: [BenchmarkCase] = []
+    for (storage, accumulation) in matmulTypes {
+      for (count, depth, columns) in matmulShapes {
+        let x = rows("x", depth, storage)
+        let w = Tensor.input("w", [.fixed(depth), .fixed(columns)], storage)
+        let suffix =
+          "\(depth)_\(columns)_"
+          + (accumulation == .fused ? storage.rawValue : accumulation.rawValue)
+        let product = x.matmul(w, accumulate: accumulation)
+        cases.append(
+          BenchmarkCase(try Kernel("matmul_\(suffix)", product).graph(), rows: count))
+        let bias = Tensor.input("bias", [.fixed(columns)], storage)
+        let normed = (product + bias).gelu().rmsNorm(gain: gain(columns, storage))
+        cases.append(
+          BenchmarkCase(
+            try Kernel("matmul_bias_gelu_rms_norm_\(suffix)", normed).graph(), rows: count))
+      }
+    }
+    return cases
   }
 
   private static func overShapes(
@@ -61,33 +95,6 @@ public enum BenchmarkSuite {
         let kernel = Kernel(
           "qk_norm_\(heads)x\(size)_\(storage.rawValue)", q.rmsNorm(gain: gain(size, storage)))
         cases.append(BenchmarkCase(try kernel.graph(), rows: rows))
-      }
-    }
-    return cases
-  }
-
-  /// Rows, K and N of matmuls: decoding one token and a few, and many rows.
-  public static let matmulShapes: [(rows: Int, inputs: Int, outputs: Int)] = [
-    (1, 4096, 4096), (16, 4096, 4096), (128, 4096, 4096), (64, 1024, 1024), (512, 768, 3072),
-  ]
-
-  /// Each shape bare, and with bias, GELU and RMSNorm; bf16 by the licence to use dot products.
-  private static func matmuls() throws(GraphError) -> [BenchmarkCase] {
-    var cases: [BenchmarkCase] = []
-    for storage in [DType.f32, .bf16] {
-      for (rows, inputs, outputs) in matmulShapes {
-        let x = self.rows("x", inputs, storage)
-        let weights = Tensor.input("w", [.fixed(inputs), .fixed(outputs)], storage)
-        let product = x.matmul(weights, accumulate: storage == .bf16 ? .bf16Dot : .fused)
-        let bias = Tensor.input("bias", [.fixed(outputs)], storage)
-        let normed = (product + bias).gelu().rmsNorm(gain: gain(outputs, storage))
-        let shape = "\(inputs)x\(outputs)_\(storage.rawValue)"
-        for kernel in [
-          Kernel("matmul_\(shape)", product.stored(as: storage)),
-          Kernel("linear_gelu_rms_norm_\(shape)", normed.stored(as: storage)),
-        ] {
-          cases.append(BenchmarkCase(try kernel.graph(), rows: rows))
-        }
       }
     }
     return cases

@@ -31,7 +31,12 @@ public enum ProgramBuilder {
     return LoopProgram(
       name: graph.name, buffers: buffers(of: graph), lanes: target.lanes,
       blockRows: schedule.blockRows ?? blockRows(panels, target: target), panels: panels,
-      steps: steps)
+      views: plan.views.compactMap { view($0, graph) }, steps: steps)
+  }
+
+  private static func view(_ view: KernelPlan.PlannedView, _ graph: Graph) -> LoopProgram.View? {
+    guard case .columns(let start, _) = graph[view.value].op else { return nil }
+    return LoopProgram.View(name: view.name, base: view.base, offset: start)
   }
 
   private static func isProduct(_ id: ValueID, _ graph: Graph) -> Bool {

@@ -27,8 +27,8 @@ enum PlotStyle {
     case .norms: "#0b6bcb"
     case .residual: "#c2570c"
     case .heads: "#12805c"
+    case .matmuls: "#b3263d"
     case .elementwise: "#7b3fb3"
-    case .matmul: "#b8234f"
     }
   }
 
@@ -39,8 +39,8 @@ enum PlotStyle {
     case .norms: "#8dbbe8"
     case .residual: "#e3af8a"
     case .heads: "#8cc4b0"
+    case .matmuls: "#dd9aa5"
     case .elementwise: "#c0a0dc"
-    case .matmul: "#e09bb0"
     }
   }
 
