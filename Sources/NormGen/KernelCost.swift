@@ -15,6 +15,8 @@ public struct KernelCost: Hashable, Sendable {
     public var multiplications = 0
     /// Fused multiply-adds.
     public var fused = 0
+    /// Multiply-adds of bf16 dot products, by the licence of a matmul.
+    public var dotted = 0
     /// Divisions.
     public var divisions = 0
     /// Square roots.
@@ -26,10 +28,10 @@ public struct KernelCost: Hashable, Sendable {
     /// Roundings to a storage type narrower than Float32.
     public var roundings = 0
 
-    /// Floating-point operations as rates count them: a fused multiply-add is two, a division, a
-    /// root and an elementary function one each; selections and roundings are none.
+    /// Floating-point operations as rates count them: a multiply-add is two, a division, a root
+    /// and an elementary function one each; selections and roundings are none.
     public var flops: Int {
-      additions + multiplications + 2 * fused + divisions + squareRoots + elementary
+      additions + multiplications + 2 * (fused + dotted) + divisions + squareRoots + elementary
     }
   }
 
@@ -67,7 +69,10 @@ public struct KernelCost: Hashable, Sendable {
   /// Counts a product: each of its terms is one fused multiply-add.
   private mutating func add(_ product: Multiplication, counted: inout Set<String>) {
     let blocks = (product.depth + MatmulOrder.block - 1) / MatmulOrder.block
-    operationsPerRow.fused += product.depth * product.columns
+    switch product.matmul.accumulation {
+    case .fused: operationsPerRow.fused += product.depth * product.columns
+    case .bf16Dot: operationsPerRow.dotted += product.depth * product.columns
+    }
     operationsPerRow.additions += (blocks - 1) * product.columns
     guard counted.insert(product.weights).inserted else { return }
     parameterBytes += product.depth * product.columns * product.storage.byteCount
