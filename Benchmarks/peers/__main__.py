@@ -86,23 +86,30 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=HERE, help="where results are kept")
     arguments = parser.parse_args()
 
+    if arguments.only:
+        measured = [
+            run(arguments, group, threads)
+            for group in arguments.group for threads in arguments.threads
+        ]
+        print(markdown(measured))
+        return report_wrong(measured)
+
     kept = arguments.results / "results.json"
     runs: list[dict] = json.loads(kept.read_text()) if kept.exists() else []
     if not arguments.report:
         for group in arguments.group:
             for threads in arguments.threads:
-                new = run(arguments, group, threads)
-                if arguments.only:
-                    print(markdown([new]))
-                    continue
-                runs = replaced(runs, new)
-                write(kept, json.dumps(runs, separators=(",", ":")) + "\n")
-    if arguments.only:
-        return 0
+                runs = replaced(runs, run(arguments, group, threads))
+                write(kept, json.dumps(runs, indent=0) + "\n")
     text = markdown(runs)
     write(arguments.results / "RESULTS.md", text)
     write_plot(runs, arguments.results / "results.svg")
     print(text)
+    return report_wrong(runs)
+
+
+def report_wrong(runs: list[dict]) -> int:
+    """1 if a kernel of ours gave a wrong result, and says so; else 0."""
     wrong = [
         f"{row['key']}, {each['name']}"
         for measured in runs for row in measured["rows"] for each in row["contenders"]

@@ -99,14 +99,17 @@ def _verdict(rows: list[Summary]) -> str:
     return text
 
 
-def _names(rows: list[Summary], roles: set[Role]) -> list[str]:
-    """All names of contenders, in the order of the first row that has them."""
+def _names(rows: list[Summary]) -> list[str]:
+    """All names of contenders: ours, then peers, in the order of the first row that has them."""
+    roles: list[Role] = ["own", "peer"]
     return list(dict.fromkeys(
-        each["name"] for row in rows for each in row.row["contenders"] if each["role"] in roles))
+        each["name"]
+        for role in roles for row in rows for each in row.row["contenders"]
+        if each["role"] == role))
 
 
 def _times(rows: list[Summary]) -> str:
-    names = _names(rows, {"own", "peer"})
+    names = _names(rows)
     is_product = any(row.case.floating_operations for row in rows)
     head = ["case", "type", "shape", *names, "ratio"]
     if is_product:
@@ -141,7 +144,7 @@ def _rate(row: Summary, contender: dict | None) -> str:
 
 
 def _errors(rows: list[Summary]) -> str:
-    names = [name for name in _names(rows, {"own", "peer"}) if not name.endswith("ctypes")]
+    names = [name for name in _names(rows) if not name.endswith("ctypes")]
     lines = []
     for row in rows:
         line = [row.case.operation.title, row.case.storage, row.case.shape]
