@@ -2,7 +2,7 @@
 
 Each group of cases runs in one process for each number of threads, all contenders in turns. A run
 replaces the earlier one of the same group and threads in results.json, from which RESULTS.md and
-results.svg are written.
+the plots are written.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 import subprocess
 import sys
 
-from plot import write_plot
+from plot import write_plots
 from report import markdown
 
 HERE = Path(__file__).parent
@@ -103,7 +103,7 @@ def main() -> int:
                 write(kept, json.dumps(runs, indent=0) + "\n")
     text = markdown(runs)
     write(arguments.results / "RESULTS.md", text)
-    write_plot(runs, arguments.results / "results.svg")
+    write_plots(runs, arguments.results)
     print(text)
     return report_wrong(runs)
 
