@@ -107,7 +107,10 @@ def _draw(axis: Axes, title: str, rows: list[Summary], limits: tuple[float, floa
 
 
 def _label(case: Case) -> str:
-    return f"{case.operation.title}\n{case.shape}" if case.bare else case.shape
+    """Two lines where one would meet its neighbours."""
+    if case.bare:
+        return f"{case.operation.title}\n{case.shape}"
+    return case.shape.replace("×", "\n× ", 1) if case.columns else case.shape
 
 
 def _fastest(row: Summary, names: list[str]) -> float | None:
