@@ -59,12 +59,17 @@ public struct CEmitter {
     let text = GraphPrinter.text(of: graph).split(separator: "\n").map { " *   " + $0 }
     var schedule = CLayout.words(
       "Schedule \(strategy): \(summary.first ?? "").", first: " *", next: " *  ")
-    for line in summary.dropFirst() { schedule.append(" *   \(line)") }
+    for line in summary.dropFirst() {
+      schedule += CLayout.words(line, first: " *  ", next: " *     ")
+    }
+    let title = CLayout.words(
+      "\(symbol): a kernel for \(target.name), emitted by NormGen. Regenerate with", first: " *",
+      next: " *")
     let source = try TemplateRenderer.rendered(
       .kernelSource,
       [
-        "name": symbol, "machine": machine,
-        "target": target.name, "command": command,
+        "title": title.joined(separator: "\n"), "name": symbol, "machine": machine,
+        "command": command,
         "text": text.joined(separator: "\n"), "schedule": schedule.joined(separator: "\n"),
         "support": library.definitions(reachedFrom: functions.definitions),
         "function": functions.definitions, "enable": enable, "disable": disable,
@@ -115,12 +120,12 @@ public struct CEmitter {
     var function = CRowFunction(
       kernel, symbol: symbol, target: target, schedule: schedule, library: library)
     let contract = contract(kernel, function.names)
-    let entry = entryPrototype
     let lines = function.lines(under: [contract], prefix: "void")
     return Functions(
       contract: contract,
-      prototypes: function.prototype(name: symbol, isRestricted: false) + ";", entry: entry,
-      definitions: (lines + ["", entry + " {"] + entryBody(kernel) + ["}"])
+      prototypes: function.prototype(name: symbol, isRestricted: false, end: ";"),
+      entry: entryPrototype(end: ";"),
+      definitions: (lines + ["", entryPrototype(end: " {")] + entryBody(kernel) + ["}"])
         .joined(separator: "\n"))
   }
 
@@ -128,27 +133,34 @@ public struct CEmitter {
   private func functions(
     of program: LoopProgram, schedules: [Schedule]
   ) throws(TemplateError) -> Functions {
-    var definitions: [String] = []
-    for (kernel, schedule) in zip(program.kernels, schedules) {
-      var function = CRowFunction(
-        kernel, symbol: CProgram.symbol(of: kernel, in: program, symbol: symbol), target: target,
-        schedule: schedule, library: library)
-      let head = CLayout.words(
-        "\(kernel.summary.joined(separator: "; ")).", first: "//", next: "//")
-      definitions.append(
-        function.lines(under: head, prefix: "static void").joined(separator: "\n"))
-    }
     var driver = CProgram(program, symbol: symbol, target: target, library: library)
-    definitions += try driver.productFunctions()
+    var definitions: [String] = []
+    var remaining = Array(zip(program.kernels, schedules))[...]
+    for (number, step) in program.steps.enumerated() {
+      switch step {
+      case .multiply: definitions += try driver.productFunctions(ofStep: number)
+      case .rows(let kernels):
+        for (kernel, schedule) in remaining.prefix(kernels.count) {
+          var function = CRowFunction(
+            kernel, symbol: driver.name(of: kernel), target: target, schedule: schedule,
+            library: library)
+          let head = CLayout.comment(
+            "Step \(number + 1): \(kernel.summary.joined(separator: "; ")).", depth: 0)
+          definitions.append(
+            function.lines(under: head, prefix: "static void").joined(separator: "\n"))
+        }
+        remaining = remaining.dropFirst(kernels.count)
+      }
+    }
     definitions += driver.driver()
     return Functions(
-      contract: driver.contract(), prototypes: driver.prototypes(), entry: driver.entryPrototype,
-      definitions: definitions.joined(separator: "\n\n"))
+      contract: driver.contract(), prototypes: driver.prototypes(),
+      entry: driver.entryPrototype(end: ";"), definitions: definitions.joined(separator: "\n\n"))
   }
 
-  private var entryPrototype: String {
+  private func entryPrototype(end: String) -> String {
     let text =
-      "void \(symbol)_entry(int64_t rows, void *const *buffers, const int64_t *strides)"
+      "void \(symbol)_entry(int64_t rows, void *const *buffers, const int64_t *strides)\(end)"
     return CLayout.wrapped(text, depth: 0).joined(separator: "\n")
   }
 
@@ -177,14 +189,16 @@ enum CContract {
   ) -> [String] {
     var names = names
     let width = buffers.map { names($0.name).count }.max() ?? 0
-    return buffers.map { buffer in
+    return buffers.flatMap { buffer -> [String] in
       let name = names(buffer.name)
       let padded = name + String(repeating: " ", count: width - name.count)
       var line = " *   \(padded)  \(buffer.storage.rawValue) \(buffer.shape)"
       if buffer.isOutput { line += ", written" }
       if buffer.shape.hasRows { line += "; \(CNames.stride(of: name)) elements from row to row" }
-      if let note = notes[buffer.name] { line += "; \(note)" }
-      return line
+      guard let note = notes[buffer.name] else { return [line] }
+      line += ";"
+      guard line.count + 1 + note.count > CLayout.width else { return ["\(line) \(note)"] }
+      return [line, " *     " + String(repeating: " ", count: width) + note]
     }
   }
 

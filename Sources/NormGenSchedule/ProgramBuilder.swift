@@ -30,8 +30,13 @@ public enum ProgramBuilder {
     }
     return LoopProgram(
       name: graph.name, buffers: buffers(of: graph), lanes: target.lanes,
-      blockRows: schedule.blockRows ?? blockRows(panels, target: target), panels: panels,
-      steps: steps)
+      blockRows: blockRows(schedule.blockRows, panels, target: target), panels: panels,
+      views: plan.views.compactMap { view($0, graph) }, steps: steps)
+  }
+
+  private static func view(_ view: KernelPlan.PlannedView, _ graph: Graph) -> LoopProgram.View? {
+    guard case .columns(let start, _) = graph[view.value].op else { return nil }
+    return LoopProgram.View(name: view.name, base: view.base, offset: start)
   }
 
   private static func isProduct(_ id: ValueID, _ graph: Graph) -> Bool {
@@ -81,14 +86,18 @@ public enum ProgramBuilder {
   }
 
   /// As many rows as keep the weights' way from memory short, as long as the panels stay near.
-  private static func blockRows(_ panels: [Panel], target: Target) -> Int {
+  private static func blockRows(_ forced: Int?, _ panels: [Panel], target: Target) -> Int {
     let tile = target.matmulTile.rows
+    // A block that were no whole tiles would grow beyond its panels.
+    if let forced { return (min(max(forced, 1), mostForcedRows) + tile - 1) / tile * tile }
     let bytes = panels.map(\.bytesPerRow).reduce(0, +)
     let most = min(mostBlockRows, mostPanelBytes / max(bytes, 1))
     return max(most / tile, 1) * tile
   }
 
   /// Measured: with more rows the weights' way from memory costs next to nothing.
-  private static let mostBlockRows = 112
-  private static let mostPanelBytes = 8 << 20
+  public static let mostBlockRows = 112
+  /// The bytes of panels that a block's rows may take, unless one tile takes more.
+  public static let mostPanelBytes = 8 << 20
+  private static let mostForcedRows = 1 << 16
 }

@@ -29,7 +29,8 @@ public struct Schedule: Hashable, Sendable {
 
 /// The knobs of a kernel's matmuls.
 public struct MatmulSchedule: Hashable, Sendable {
-  /// The most rows of a block; nil for as many as the panels' memory allows.
+  /// The most rows of a block, rounded up to whole tiles of the target and at most 65536; nil for
+  /// as many as the panels' memory allows.
   public var blockRows: Int?
   /// Whether weights are packed once, before the kernel is called, or read as they are.
   public var packsWeights: Bool

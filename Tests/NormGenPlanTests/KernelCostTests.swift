@@ -30,6 +30,8 @@ import Testing
     #expect(operations.roundings == 100)
     #expect(operations.elementary == 0)
     #expect(operations.selections == 0)
+    // A fused multiply-add is two.
+    #expect(operations.flops == 2 * 100 + 200 + 64 + 2 + 1)
   }
 
   @Test func aWindowCostsItsElementsOnly() throws {

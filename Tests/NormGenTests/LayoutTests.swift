@@ -49,7 +49,7 @@ import Testing
           let difference = firstDifference(expected, try call.outputs())
           #expect(
             difference == nil,
-            "\(name) \(extent) \(lowering.schedule), gap \(gap), offset \(offset)")
+            "\(name) \(extent) \(lowering.schedules), gap \(gap), offset \(offset)")
         }
       }
     }

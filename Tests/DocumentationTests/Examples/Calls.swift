@@ -64,6 +64,18 @@ func boundCalls(
   // end
 }
 
+func sharedCall(
+  _ kernel: CompiledKernel, _ x: UnsafeRawBufferPointer, _ gain: UnsafeRawBufferPointer,
+  _ y: UnsafeMutableRawBufferPointer, rows: Int
+) throws {
+  // example: call-shared
+  let step = try kernel.bound(
+    rows: rows, [KernelArgument(x), KernelArgument(gain), KernelArgument(y)],
+    threads: HostCPU.threads)
+  step()
+  // end
+}
+
 func messageOfACall(_ kernel: CompiledKernel, _ x: HostTensor) -> String {
   var message = ""
   // example: call-error
@@ -99,7 +111,7 @@ func stagesOfACompilation(_ kernel: Kernel) throws -> (Lowering, CompiledKernel)
   var compiler = Compiler(target: try Compiler.target(named: "host"))
   compiler.cache = .directory("/var/tmp/my-kernels")
   let lowering = try compiler.lower(kernel)
-  // lowering.graph, .region, .schedule, .loops and .source are the results of the stages.
+  // lowering.graph, .plan, .schedules, .program and .source are the results of the stages.
   let compiled = try compiler.compile(lowering)
   // end
   return (lowering, compiled)
