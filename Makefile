@@ -1,5 +1,6 @@
 # make run    sets up what is missing, builds, and shows a kernel at work
 # make test   sets up what the tests need and runs all checks, the same as CI
+# make peers  times our kernels beside PyTorch, JAX, ONNX Runtime and OpenVINO; half an hour
 #
 # Set-up is for Debian 12 with Swift 6.2 or later, as root or with sudo.
 
@@ -10,7 +11,7 @@ SWIFT_FILES := Sources Tests Templates Package.swift
 TEST_BUILD := .build-test
 TEST_FLAGS := -c release -Xswiftc -enable-testing --scratch-path $(TEST_BUILD)
 
-.PHONY: run test
+.PHONY: run test peers
 
 run:
 	@$(STEP) "set-up" Support/setup.sh run
@@ -27,3 +28,8 @@ test:
 	@$(STEP) "committed kernels: as emitted" $(TEST_BUILD)/release/normgen verify-generated
 	@$(STEP) "committed kernels: compilers" python3 Tests/GeneratedTests/check.py Generated
 	@$(STEP) "templates" python3 Tests/TemplateTests/check.py
+
+peers:
+	@$(STEP) "set-up" Support/setup.sh peers
+	@$(STEP) "build" swift build -c release --product normgen
+	@$(STEP) "peers" Benchmarks/peers/run.sh

@@ -60,7 +60,7 @@ let package = Package(
       name: "NormGenTemplates", path: "Templates",
       resources: [
         .embedInCode("simd"), .embedInCode("math"), .embedInCode("emulation"),
-        .embedInCode("files"),
+        .embedInCode("files"), .embedInCode("measure"),
       ],
       swiftSettings: settings),
     .target(
@@ -85,7 +85,9 @@ let package = Package(
     .target(
       name: "NormGenCheck", dependencies: facade + ["NormGenEmulation"],
       swiftSettings: settings),
-    .target(name: "NormGenMeasure", dependencies: facade, swiftSettings: settings),
+    .target(
+      name: "NormGenMeasure", dependencies: facade + ["NormGenTemplates"],
+      swiftSettings: settings),
     .target(
       name: "NormGenCLI",
       dependencies: facade + [
@@ -104,7 +106,9 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "NormGenCLITests",
-      dependencies: facade + ["NormGenCheck", "NormGenCLI", "NormGenFiles", "NormGenKernels"],
+      dependencies: facade + [
+        "NormGenCheck", "NormGenCLI", "NormGenFiles", "NormGenKernels", "NormGenMeasure",
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "NormGenEmulationTests", dependencies: ["NormGenEmulation"], swiftSettings: settings),

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that are missing, and nothing else.
 #
-# usage: Support/setup.sh run|test
+# usage: Support/setup.sh run|test|peers
 #
 # NORMGEN_LLVM chooses the LLVM, by default 19. SwiftPM evaluates the manifest once, so this comes
 # before the first build.
@@ -23,8 +23,12 @@ case ${1-} in
     packages="$packages gcc binutils python3 qemu-user-static gcc-aarch64-linux-gnu"
     packages="$packages libc6-dev-arm64-cross bochs bochs-term"
     ;;
+  peers)
+    # A compiler for the emitted C; torch.compile needs one for C++.
+    packages="$packages gcc g++ python3 python3-venv"
+    ;;
   *)
-    echo "usage: Support/setup.sh run|test" >&2
+    echo "usage: Support/setup.sh run|test|peers" >&2
     exit 64
     ;;
 esac

@@ -49,4 +49,8 @@ extension TemplateFile {
   /// The function that packs weights.
   package static let matmulPack = TemplateFile(
     path: "files/matmul_pack.c.in", bytes: PackageResources.matmul_pack_c_in)
+
+  /// Loops whose speed is a limit of the machine.
+  package static let limits = TemplateFile(
+    path: "measure/limits.c.in", bytes: PackageResources.limits_c_in)
 }

@@ -1,4 +1,5 @@
 import NormGenIR
+import NormGenJIT
 import NormGenLoops
 
 /// The memory of one parameter.
@@ -41,44 +42,44 @@ public struct KernelArgument {
 
 /// A kernel with its memory, checked once, for calls in a hot loop.
 ///
-/// A call costs the C function and a few instructions. The memory must outlive the bound kernel;
-/// its contents may change between calls, except those of weights: they are packed when the kernel is
-/// bound. One thread at a time may call a bound kernel with matmuls, for it has scratch memory.
+/// A call costs the C function and a few instructions, and with several threads about a microsecond
+/// for each phase. The memory must outlive the bound kernel; its contents may change between calls,
+/// except those of weights: they are packed when the kernel is bound. One thread at a time may call
+/// a bound kernel.
 public final class BoundKernel {
+  /// The threads that share a call: as many as were asked for, or fewer where the work cannot be
+  /// cut into so many parts.
+  public var threads: Int { call.parts }
+
   private let kernel: CompiledKernel
-  private let rows: Int64
-  private let buffers: UnsafeMutablePointer<UnsafeMutableRawPointer?>
-  private let strides: UnsafeMutablePointer<Int64>
-  private let code: KernelCode
-  private let scratch: AlignedMemory?
   private let packed: [PackedWeights]
+  private let call: PartedCall
+  /// The call as work for several threads.
+  private let work: PartedWork?
 
   init(
     kernel: CompiledKernel, rows: Int, arguments: [KernelArgument], packed: [PackedWeights],
-    strides: [Int]
+    strides: [Int], threads: Int
   ) {
     self.kernel = kernel
-    self.rows = Int64(rows)
-    self.code = kernel.code
     self.packed = packed
-    let scratchBytes = code.scratchBytes(rows: Int64(rows), parts: 1)
-    self.scratch = scratchBytes > 0 ? AlignedMemory(byteCount: scratchBytes) : nil
-    self.buffers = .allocate(capacity: arguments.count)
-    self.strides = .allocate(capacity: arguments.count)
-    for (index, argument) in arguments.enumerated() {
-      buffers.advanced(by: index).initialize(to: argument.bytes.baseAddress)
-      self.strides.advanced(by: index).initialize(to: Int64(strides[index]))
-    }
+    let call = PartedCall(
+      kernel, rows: rows, arguments: arguments, strides: strides, threads: threads)
+    self.call = call
+    self.work =
+      call.parts > 1
+      ? PartedWork(parts: call.parts, phases: call.phases) { phase, part in
+        call(phase: phase, part: part)
+      } : nil
   }
 
-  deinit {
-    buffers.deallocate()
-    strides.deallocate()
-  }
-
-  /// Runs the kernel on the bound memory.
+  /// Runs the kernel on the bound memory; it has ended when the call returns.
   public func callAsFunction() {
-    code(rows: rows, buffers: buffers, strides: strides, scratch: scratch?.bytes.baseAddress)
+    if let work {
+      WorkerPool.shared.run(work)
+    } else {
+      for phase in 0..<call.phases { call(phase: phase, part: 0) }
+    }
   }
 }
 
@@ -88,15 +89,14 @@ extension CompiledKernel {
   /// - Parameters:
   ///   - rows: The number of rows; with 0 nothing is read or written.
   ///   - arguments: One for each of ``parameters``, in order.
+  ///   - threads: The most threads that share a call, the caller's own among them; see
+  ///     ``HostCPU/threads``. The bits do not depend on it.
   /// - Throws: ``CallError`` naming the parameter, what it needs and what was found.
   public func bound(
-    rows: Int, _ arguments: [KernelArgument]
+    rows: Int, _ arguments: [KernelArgument], threads: Int = 1
   ) throws(CallError) -> BoundKernel {
+    guard threads >= 1 else { throw .threads(threads) }
     let strides = try CallCheck.strides(of: self, rows: rows, arguments)
-    guard !code.packs.isEmpty else {
-      return BoundKernel(
-        kernel: self, rows: rows, arguments: arguments, packed: [], strides: strides)
-    }
     var ready: [KernelArgument] = []
     var packed: [PackedWeights] = []
     for (parameter, argument) in zip(parameters, arguments) {
@@ -114,15 +114,20 @@ extension CompiledKernel {
       ready.append(KernelArgument(weights))
     }
     return BoundKernel(
-      kernel: self, rows: rows, arguments: ready, packed: packed, strides: strides)
+      kernel: self, rows: rows, arguments: ready, packed: packed, strides: strides,
+      threads: threads)
   }
 
   /// Checks memory for every parameter and runs the kernel on it once.
   ///
+  /// - Parameter threads: The most threads that share the call; see
+  ///   ``bound(rows:_:threads:)``.
   /// - Throws: ``CallError``; nothing has been written then.
-  public func callAsFunction(rows: Int, _ arguments: [KernelArgument]) throws(CallError) {
-    guard case .rows(let function) = code.entry else {
-      try bound(rows: rows, arguments)()
+  public func callAsFunction(
+    rows: Int, _ arguments: [KernelArgument], threads: Int = 1
+  ) throws(CallError) {
+    guard threads == 1, case .rows(let function) = code.entry else {
+      try bound(rows: rows, arguments, threads: threads)()
       return
     }
     let strides = try CallCheck.strides(of: self, rows: rows, arguments).map { Int64($0) }

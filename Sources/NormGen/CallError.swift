@@ -14,6 +14,8 @@ public enum CallError: Error, Hashable, Sendable, CustomStringConvertible {
   case unknown(name: String, parameters: [String])
   /// Negative rows, or more than addresses can count.
   case rows(Int)
+  /// Less than one thread.
+  case threads(Int)
   /// The elements have another type.
   case storage(parameter: String, expected: DType, found: DType)
   /// The tensor has another shape.
@@ -48,6 +50,7 @@ public enum CallError: Error, Hashable, Sendable, CustomStringConvertible {
     case .unknown(let name, let parameters):
       "there is no parameter '\(name)'; parameters: \(parameters.joined(separator: ", "))"
     case .rows(let rows): "expected a number of rows from 0 on that fits memory, found \(rows)"
+    case .threads(let threads): "expected a number of threads from 1 on, found \(threads)"
     case .storage(let parameter, let expected, let found):
       "'\(parameter)' must have \(expected.rawValue) elements, found \(found.rawValue)"
     case .shape(let parameter, let expected, let found):

@@ -13,11 +13,12 @@ extension CompiledKernel {
   ///   - rows: The number of rows; with 0 nothing is read or written.
   ///   - inputs: The elements of each input, row after row, by name.
   ///   - output: Receives the elements; at least `rows` rows long.
+  ///   - threads: The most threads that share the call; see ``bound(rows:_:threads:)``.
   /// - Throws: ``CallError`` naming the parameter, what it needs and what was found; nothing has
   ///   been written then.
   public func callAsFunction(
     rows: Int, _ inputs: KeyValuePairs<String, any KernelReadable>,
-    into output: inout some KernelWritable
+    into output: inout some KernelWritable, threads: Int = 1
   ) throws(CallError) {
     let written = parameters.filter(\.isOutput)
     guard written.count == 1, let outputParameter = written.first else {
@@ -29,7 +30,7 @@ extension CompiledKernel {
         parameter: outputParameter.name, expected: outputParameter.storage, found: output.storage)
     }
     try output.withMutableKernelBytes { bytes throws(CallError) in
-      try self.call(rows: rows, ordered[...], [], KernelArgument(bytes))
+      try self.call(rows: rows, ordered[...], [], KernelArgument(bytes), threads)
     }
   }
 
@@ -62,14 +63,15 @@ extension CompiledKernel {
   /// Opens one array after the other, so that all are open during the call.
   private func call(
     rows: Int, _ inputs: ArraySlice<any KernelReadable>, _ open: [KernelArgument],
-    _ output: KernelArgument
+    _ output: KernelArgument, _ threads: Int
   ) throws(CallError) {
     guard let next = inputs.first else {
-      try self(rows: rows, open + [output])
+      try self(rows: rows, open + [output], threads: threads)
       return
     }
     try next.withKernelBytes { bytes throws(CallError) in
-      try self.call(rows: rows, inputs.dropFirst(), open + [KernelArgument(bytes)], output)
+      try self.call(
+        rows: rows, inputs.dropFirst(), open + [KernelArgument(bytes)], output, threads)
     }
   }
 }

@@ -5,13 +5,16 @@ public import NormGenTensors
 extension CompiledKernel {
   /// Runs the kernel on tensors.
   ///
-  /// - Parameter inputs: A tensor for each input, by name; where the kernel's shape begins with
-  ///   `rows` the tensor's leading extent is the number of rows.
+  /// - Parameters:
+  ///   - inputs: A tensor for each input, by name; where the kernel's shape begins with `rows` the
+  ///     tensor's leading extent is the number of rows.
+  ///   - threads: The most threads that share the call; see ``bound(rows:_:threads:)``.
   /// - Returns: A new tensor for each output, by name.
   /// - Throws: ``CallError`` for a missing, unknown or unfit tensor.
   public func callAsFunction(
-    _ inputs: [String: HostTensor]
+    _ inputs: [String: HostTensor], threads: Int = 1
   ) throws(CallError) -> [String: HostTensor] {
+    guard threads >= 1 else { throw .threads(threads) }
     let inputParameters = parameters.filter { !$0.isOutput }
     let names = inputParameters.map(\.name)
     if let name = inputs.keys.sorted().first(where: { !names.contains($0) }) {
@@ -34,7 +37,7 @@ extension CompiledKernel {
       outputs[index].withUnsafeMutableBytes { arguments.append(KernelArgument($0)) }
     }
     try withExtendedLifetime((inputs, outputs)) { () throws(CallError) in
-      try self(rows: rows, arguments)
+      try self(rows: rows, arguments, threads: threads)
     }
     let outputNames = parameters.filter(\.isOutput).map(\.name)
     return Dictionary(uniqueKeysWithValues: zip(outputNames, outputs))

@@ -31,6 +31,10 @@ public struct HostCPU: Sendable {
     return HostCPU(architecture: architecture, features: Set(features))
   }()
 
+  /// The threads that run at once on the processors that this process may use: what to ask for to
+  /// use them all.
+  public static let threads = ProcessInfo.processInfo.activeProcessorCount
+
   /// Whether kernels for `target` run here.
   public func supports(_ target: Target) -> Bool {
     if let needed = target.architecture, needed != architecture { return false }

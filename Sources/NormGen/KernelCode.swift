@@ -61,14 +61,11 @@ struct KernelCode: Sendable {
     }
   }
 
-  /// Runs the kernel in this thread.
-  func callAsFunction(
-    rows: Int64, buffers: UnsafePointer<UnsafeMutableRawPointer?>, strides: UnsafePointer<Int64>,
-    scratch: UnsafeMutableRawPointer?
-  ) {
+  /// Phases of a call.
+  func phases(rows: Int64, parts: Int64) -> Int {
     switch entry {
-    case .rows(let function): function(rows, buffers, strides)
-    case .parts(let function, _, _): function(rows, buffers, strides, scratch, 0, 0, 1)
+    case .rows: 1
+    case .parts(_, let phases, _): Int(phases(rows, parts))
     }
   }
 }

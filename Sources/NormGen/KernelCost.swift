@@ -15,6 +15,8 @@ public struct KernelCost: Hashable, Sendable {
     public var multiplications = 0
     /// Fused multiply-adds.
     public var fused = 0
+    /// Multiply-adds of bf16 dot products, by the licence of a matmul.
+    public var dotted = 0
     /// Divisions.
     public var divisions = 0
     /// Square roots.
@@ -25,6 +27,12 @@ public struct KernelCost: Hashable, Sendable {
     public var selections = 0
     /// Roundings to a storage type narrower than Float32.
     public var roundings = 0
+
+    /// Floating-point operations as rates count them: a multiply-add is two, a division, a root
+    /// and an elementary function one each; selections and roundings are none.
+    public var flops: Int {
+      additions + multiplications + 2 * (fused + dotted) + divisions + squareRoots + elementary
+    }
   }
 
   /// Bytes of parameters with rows that one row needs.
@@ -61,7 +69,10 @@ public struct KernelCost: Hashable, Sendable {
   /// Counts a product: each of its terms is one fused multiply-add.
   private mutating func add(_ product: Multiplication, counted: inout Set<String>) {
     let blocks = (product.depth + MatmulOrder.block - 1) / MatmulOrder.block
-    operationsPerRow.fused += product.depth * product.columns
+    switch product.matmul.accumulation {
+    case .fused: operationsPerRow.fused += product.depth * product.columns
+    case .bf16Dot: operationsPerRow.dotted += product.depth * product.columns
+    }
     operationsPerRow.additions += (blocks - 1) * product.columns
     guard counted.insert(product.weights).inserted else { return }
     parameterBytes += product.depth * product.columns * product.storage.byteCount
@@ -78,7 +89,7 @@ public struct KernelCost: Hashable, Sendable {
       let node = graph[id]
       let elements = outer * needed[id.index]
       switch node.op {
-      case .constant, .reshape, .matmul: break
+      case .constant, .reshape, .columns, .matmul: break
       case .input(let name, let storage):
         guard counted.insert(name).inserted else { continue }
         // An input without rows may be shorter than the rows it is broadcast to.

@@ -106,9 +106,10 @@ struct CMatmul {
     CLayout.wrapped(text, depth: depth).joined(separator: "\n")
   }
 
-  func definitions() throws(TemplateError) -> [String] {
+  /// - Parameter packs: Whether the function that packs is among them.
+  func definitions(packs: Bool) throws(TemplateError) -> [String] {
     var texts: [String] = [try gather()]
-    if product.isPacked { texts.append(try pack()) }
+    if packs { texts.append(try pack()) }
     texts.append(try tile())
     texts.append(try multiply())
     return texts.map { $0.hasSuffix("\n") ? String($0.dropLast()) : $0 }

@@ -11,6 +11,8 @@ struct CProgram {
   private var names: CNames
   /// Functions that are written already.
   private var written: Set<String> = []
+  /// Parameters whose packing function is written already.
+  private var packed: Set<String> = []
   /// The functions of each multiplication, in order.
   private let products: [CMatmul]
   /// The functions of the row programs, by the programs' names.
@@ -56,7 +58,9 @@ struct CProgram {
     guard case .multiply(let multiplications) = program.steps[number] else { return [] }
     var texts: [String] = []
     for product in products where multiplications.contains(product.product) {
-      for text in try product.definitions() where written.insert(text).inserted {
+      // Weights of several products are packed once.
+      let packs = product.product.isPacked && packed.insert(product.packName).inserted
+      for text in try product.definitions(packs: packs) where written.insert(text).inserted {
         texts.append(text)
       }
     }
@@ -155,13 +159,16 @@ struct CProgram {
   private mutating func call(_ kernel: LoopKernel) -> String {
     var arguments = ["count"]
     for buffer in kernel.buffers {
-      let name = names(buffer.name)
+      let view = program.views.first { $0.name == buffer.name }
+      let base = view?.base ?? buffer.name
+      var name = names(base)
+      if let view, view.offset > 0 { name += " + \(view.offset)" }
       guard buffer.shape.hasRows else {
         arguments.append(name)
         continue
       }
-      let panel = program.panels.first { $0.name == buffer.name }
-      let stride = panel.map { "\($0.stride)" } ?? CNames.stride(of: name)
+      let panel = program.panels.first { $0.name == base }
+      let stride = panel.map { "\($0.stride)" } ?? CNames.stride(of: names(base))
       arguments += ["\(name) + row * \(stride)", stride]
     }
     return "\(name(of: kernel))(\(arguments.joined(separator: ", ")));"
@@ -190,11 +197,9 @@ struct CProgram {
       call("run_steps", ["panels"] + gathered + ["1 << phase", "part", "parts"]), depth: 2)
     lines += [
       "    return;", "  }",
-      "  // Whole tiles of \(tile) rows for each part, in blocks of about the same size.",
-      "  const int64_t tiles = (rows + \(tile - 1)) / \(tile);",
-      "  int64_t row = tiles * part / parts * \(tile);",
-      "  int64_t end = tiles * (part + 1) / parts * \(tile);",
-      "  if (end > rows) end = rows;",
+      "  // As many rows for each part, in blocks of about the same size, whole tiles of \(tile).",
+      "  int64_t row = rows * part / parts;",
+      "  const int64_t end = rows * (part + 1) / parts;",
       "  if (row >= end) return;",
       "  panels += part * (rows < \(blockRows) ? rows : \(blockRows)) * \(bytesPerRow);",
       "  const int64_t blocks = (end - row + \(blockRows - 1)) / \(blockRows);",

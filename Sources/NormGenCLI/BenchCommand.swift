@@ -3,16 +3,20 @@ internal import Foundation
 internal import NormGen
 internal import NormGenMeasure
 
-/// Times kernels beside a plain copy of the same bytes.
+/// Times kernels beside the limits of the machine and a plain copy of the same bytes.
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Time kernels beside memcpy of the same bytes, in the same run.",
+    abstract: "Time kernels beside the machine's limits and memcpy, in the same run.",
     discussion: """
-      Kernel and memcpy are timed in turns, in one thread, on warm memory; a copy moves as many \
-      bytes as the kernel must (each input and each output once). The ratio is the median over the \
-      rounds, with its quartiles. Without a kernel the suite of the documentation is timed: \
-      RMSNorm, LayerNorm, partial RMSNorm and residual + RMSNorm in f32 and bf16.
+      Kernel, memcpy and the loops that reach the machine's limits are timed in turns, in one \
+      thread, on warm memory. The limit of a call is the longer of two times: its operations at \
+      the peak of multiply-adds or bf16 dot products, and moving as many bytes as it must (each \
+      input and each output once) from where they lie, through the caches or past them. Ratios \
+      are medians over the rounds, with their quartiles; memcpy reads and writes as many bytes. \
+      Without a kernel the suite of the documentation is timed, in f32 and bf16: RMSNorm, \
+      LayerNorm, partial RMSNorm, residual + RMSNorm, norms of heads, the gated SiLU and matmuls, \
+      bare and with bias, GELU and RMSNorm.
       """)
 
   @Argument(
@@ -23,6 +27,13 @@ struct BenchCommand: ParsableCommand {
     parsing: .upToNextOption,
     help: ArgumentHelp("Numbers of rows of a call; for named kernels.", valueName: "n"))
   var rows: [Int] = []
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "Time kernels of these groups only: \(BenchCommand.groupNames).", valueName: "group"),
+    transform: BenchCommand.group(named:))
+  var group: [BenchmarkGroup] = []
 
   @Option(help: ArgumentHelp("Rounds of each measurement.", valueName: "n"))
   var rounds = 15
@@ -35,6 +46,21 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: "Print Markdown.")
   var markdown = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Also draw the roofline and the ratios to the limit in this file.", valueName: "FILE.svg"))
+  var plot: String?
+
+  private static let groupNames = BenchmarkGroup.allCases.map(\.rawValue)
+    .joined(separator: ", ")
+
+  private static func group(named name: String) throws -> BenchmarkGroup {
+    guard let group = BenchmarkGroup(rawValue: name) else {
+      throw ValidationError("expected one of \(groupNames), found '\(name)'")
+    }
+    return group
+  }
+
   func validate() throws {
     if json && markdown { throw ValidationError("choose one of --json and --markdown") }
     guard rounds >= 3 else {
@@ -42,6 +68,9 @@ struct BenchCommand: ParsableCommand {
     }
     guard rows.allSatisfy({ $0 > 0 }) else {
       throw ValidationError("--rows: expected numbers above 0, found \(rows)")
+    }
+    if let plot, !plot.hasSuffix(".svg") || plot.hasSuffix("/.svg") || plot == ".svg" {
+      throw ValidationError("--plot: expected a name that ends in .svg, found '\(plot)'")
     }
     if kernels.isEmpty, !rows.isEmpty {
       throw ValidationError("--rows: the suite has rows of its own; name kernels to choose others")
@@ -56,26 +85,46 @@ struct BenchCommand: ParsableCommand {
       try CompileTime(first.graph, compiler: compiler, cacheDirectory: directory)
     }
     let overhead = try CallOverhead(try compiler.compile(first.graph))
+    Terminal.progress("the machine's limits")
+    let loops = try LimitLoops(cache: compiler.cache)
+    let limits = MachineLimits(loops, rounds: rounds)
     var results: [KernelBenchmark] = []
     for (index, one) in cases.enumerated() {
       Terminal.progress("\(index + 1)/\(cases.count) \(one.graph.name), \(one.rows) rows")
       let compiled = try compiler.compile(one.graph)
       try BenchCommand.admit(compiled, rows: one.rows)
-      results.append(try KernelBenchmark(compiled, rows: one.rows, rounds: rounds))
+      results.append(try KernelBenchmark(compiled, rows: one.rows, loops: loops, rounds: rounds))
     }
     Terminal.endProgress()
-    let report = BenchReport(kernels: results, calls: overhead, compiling: compileTime)
+    let report = BenchReport(
+      limits: limits, kernels: results, calls: overhead, compiling: compileTime)
     if json {
       try Terminal.print(try JSONText.of(report))
     } else {
       try Terminal.print(markdown ? report.markdown : report.text)
     }
+    if let plot {
+      let text = BenchmarkPlot(report).document.text
+      _ = try FileWriter.write([EmittedFile(path: plot, text: text)], to: "")
+    }
   }
 
   private func cases() throws -> [BenchmarkCase] {
-    if kernels.isEmpty { return try BenchmarkSuite.norms() }
-    return try kernels.flatMap { try SelectedKernel.named($0) }.flatMap { kernel in
-      (rows.isEmpty ? [1, 32, 512, 4096] : rows).map { BenchmarkCase(kernel.graph, rows: $0) }
+    let groups = group.isEmpty ? BenchmarkGroup.allCases : group
+    if kernels.isEmpty {
+      return try BenchmarkGroup.allCases.filter(groups.contains).flatMap { group in
+        try BenchmarkSuite.cases(of: group)
+      }
+    }
+    let graphs = try kernels.flatMap { try SelectedKernel.named($0) }.map(\.graph)
+    let chosen = graphs.filter { groups.contains(.of($0)) }
+    guard !chosen.isEmpty else {
+      throw CommandError.noKernelOfGroup(
+        groups: groups.map(\.rawValue),
+        kernels: graphs.map { "\($0.name) (\(BenchmarkGroup.of($0).rawValue))" })
+    }
+    return chosen.flatMap { graph in
+      (rows.isEmpty ? [1, 32, 512, 4096] : rows).map { BenchmarkCase(graph, rows: $0) }
     }
   }
 
@@ -100,81 +149,5 @@ struct BenchCommand: ParsableCommand {
       .appendingPathComponent("normgen-bench-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: directory) }
     return try body(directory.path)
-  }
-}
-
-/// What `bench` prints.
-struct BenchReport: Encodable {
-  let kernels: [KernelBenchmark]
-  let calls: CallOverhead
-  let compiling: CompileTime
-
-  private static let header = [
-    "kernel", "rows", "level", "time", "GB/s", "memcpy", "speed of memcpy", "quartiles",
-  ]
-
-  private var rows: [[String]] {
-    kernels.map { one in
-      [
-        one.kernel, "\(one.rows)", one.level.rawValue, Quantity.time(one.seconds),
-        Quantity.decimal(one.bandwidth / 1e9, 1), Quantity.time(one.copySeconds),
-        Quantity.decimal(one.speedOfCopy.median, 2),
-        Quantity.decimal(one.speedOfCopy.lowerQuartile, 2) + "–"
-          + Quantity.decimal(one.speedOfCopy.upperQuartile, 2),
-      ]
-    }
-  }
-
-  private var notes: [String] {
-    [
-      "target \(kernels.first?.target ?? ""), one thread; caches "
-        + zip(["L1", "L2", "L3"], MemoryLevel.sizes)
-        .map { "\($0) \(Quantity.bytes($1))" }.joined(separator: ", "),
-      "a call without rows: \(Quantity.time(calls.boundSeconds)) bound, "
-        + "\(Quantity.time(calls.checkedSeconds)) checked",
-      "source to callable code: \(Quantity.time(compiling.firstSeconds)) at first, "
-        + "\(Quantity.time(compiling.coldSeconds)) later, "
-        + "\(Quantity.time(compiling.cachedSeconds)) from the disk cache",
-    ]
-  }
-
-  var text: String {
-    let table = TextTable(
-      header: BenchReport.header,
-      alignments: [.left] + [.right, .left] + [TextTable.Alignment](repeating: .right, count: 5),
-      rows)
-    return table.text + "\n" + notes.joined(separator: "\n") + "\n"
-  }
-
-  var markdown: String {
-    let lines =
-      [BenchReport.header, ["---", "--:", "---"] + [String](repeating: "--:", count: 5)] + rows
-    return lines.map { "| " + $0.joined(separator: " | ") + " |" }.joined(separator: "\n") + "\n\n"
-      + notes.map { "- " + $0 }.joined(separator: "\n") + "\n"
-  }
-}
-
-/// Measured quantities in words.
-enum Quantity {
-  /// A number with a fixed number of decimals.
-  static func decimal(_ value: Double, _ digits: Int) -> String {
-    String(format: "%.\(digits)f", value)
-  }
-
-  /// A time with three digits and a unit.
-  static func time(_ seconds: Double) -> String {
-    for (factor, unit) in [(1e9, "ns"), (1e6, "µs"), (1e3, "ms")] {
-      let value = seconds * factor
-      if value < 999.5 {
-        return decimal(value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0) + " " + unit
-      }
-    }
-    return decimal(seconds, 2) + " s"
-  }
-
-  /// A number of bytes in powers of 1024.
-  static func bytes(_ count: Int) -> String {
-    if count >= 1 << 20, count % (1 << 20) == 0 { return "\(count >> 20) MiB" }
-    return count >= 1 << 10 ? "\(count >> 10) KiB" : "\(count) B"
   }
 }

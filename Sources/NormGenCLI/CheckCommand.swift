@@ -12,7 +12,7 @@ struct CheckCommand: ParsableCommand {
       The oracle evaluates the kernel's graph in Float64 with the declared rounding points and \
       derives a bound on the error of every element; an element beyond its bound is a failure. \
       Targets that this processor lacks are emulated. With several targets their bits are \
-      compared with each other, too.
+      compared with each other, too, and with --threads those of several threads with those of one.
       """)
 
   @OptionGroup var selection: KernelSelection
@@ -31,6 +31,12 @@ struct CheckCommand: ParsableCommand {
       valueName: "target"))
   var target: [String] = []
 
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "Numbers of threads whose bits must be those of one thread.", valueName: "n"))
+  var threads: [Int] = []
+
   @OptionGroup var strategy: ScheduleOption
 
   @Option(help: "The seed of the inputs, by default NORMGEN_SEED or a new one.")
@@ -47,6 +53,9 @@ struct CheckCommand: ParsableCommand {
   func validate() throws {
     if let row = rows.first(where: { $0 < 0 }) {
       throw ValidationError("--rows: expected numbers from 0 on, found \(row)")
+    }
+    if let count = threads.first(where: { $0 < 1 }) {
+      throw ValidationError("--threads: expected numbers from 1 on, found \(count)")
     }
   }
 
@@ -69,7 +78,7 @@ struct CheckCommand: ParsableCommand {
     for kernel in kernels {
       let comparison = try TargetComparison(
         of: kernel.graph, targets: targets, rows: rows, seed: seed, compiler: compiler,
-        progress: { Terminal.progress($0) })
+        threads: threads, progress: { Terminal.progress($0) })
       Terminal.endProgress()
       let report = CheckReport(kernel.graph, comparison, seed: seed)
       if !json { try Terminal.print(report.text) }

@@ -35,6 +35,10 @@ struct CheckReport: Encodable {
   let seed: UInt64
   let lines: [Line]
   let targets: [String]
+  /// The numbers of threads that were compared with one thread.
+  let threads: [Int]
+  /// The targets on which they were.
+  let threadedTargets: [String]
   let differences: [String]
   let passes: Bool
 
@@ -43,6 +47,9 @@ struct CheckReport: Encodable {
     self.seed = seed
     self.passes = comparison.passes
     self.targets = comparison.results.map(\.target.name)
+    let threaded = comparison.results.filter { !$0.threads.isEmpty }
+    self.threads = threaded.first?.threads ?? []
+    self.threadedTargets = threaded.map(\.target.name)
     self.differences = comparison.differences.map(\.description)
     self.lines = comparison.results.flatMap { result in
       result.checks.flatMap { check in
@@ -79,6 +86,10 @@ struct CheckReport: Encodable {
     if targets.count > 1, differences.isEmpty {
       text += "\(targets.joined(separator: ", ")): the same bits\n"
     }
+    if !threads.isEmpty, differences.isEmpty {
+      let counts = threads.map(String.init).joined(separator: ", ")
+      text += "\(threadedTargets.joined(separator: ", ")): the same bits in \(counts) threads\n"
+    }
     for machine in emulated { text += machine + "\n" }
     return text + (passes ? "pass\n" : "FAIL\n")
   }
@@ -86,7 +97,10 @@ struct CheckReport: Encodable {
   private var emulated: [String] {
     var seen: Set<String> = []
     return lines.filter { $0.machine != "native" && seen.insert($0.target).inserted }
-      .map { "\($0.target) was emulated by \($0.machine)" }
+      .map { line in
+        "\(line.target) was emulated by \(line.machine)"
+          + (threads.isEmpty ? "" : ", in one thread")
+      }
   }
 
   /// A number with a few digits; nothing for a value that does not exist.

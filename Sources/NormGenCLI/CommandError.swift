@@ -5,6 +5,8 @@ internal import NormGen
 enum CommandError: Error, Hashable, CustomStringConvertible {
   /// No kernel of the catalog has this name.
   case unknownKernel(String, near: [String])
+  /// No model has this name.
+  case unknownModel(String, known: [String])
   /// No kernel of a file has this name.
   case unknownKernelOfFile(String, file: String, known: [String])
   /// One kernel is needed, and a file holds several.
@@ -13,6 +15,8 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
   case kernelOptionWithoutFile(String)
   /// Two kernels of one place have the same name.
   case duplicateKernel(String, place: String)
+  /// None of the named kernels is of a chosen group.
+  case noKernelOfGroup(groups: [String], kernels: [String])
   /// A file cannot be read or written.
   case file(path: String, reason: String)
   /// The tensors of a call would not fit this machine.
@@ -23,6 +27,8 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
     case .unknownKernel(let name, let near):
       "no kernel is named '\(name)'; " + CommandError.guess(near)
         + "'\(Registry.current.commandName) list' names all, and a text file's name ends in .ng"
+    case .unknownModel(let name, let known):
+      "no model is named '\(name)'; known: \(known.joined(separator: ", "))"
     case .unknownKernelOfFile(let name, let file, let known):
       "\(file): no kernel is named '\(name)'; the file holds \(known.joined(separator: ", "))"
     case .severalKernels(let file, let names):
@@ -31,6 +37,9 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
     case .kernelOptionWithoutFile(let name):
       "--kernel chooses among the kernels of a text file; '\(name)' is a kernel's name"
     case .duplicateKernel(let name, let place): "\(place) holds two kernels named '\(name)'"
+    case .noKernelOfGroup(let groups, let kernels):
+      "--group: expected a kernel of \(groups.joined(separator: " or ")), "
+        + "found \(kernels.joined(separator: ", "))"
     case .file(let path, let reason): "\(path): \(reason)"
     case .memory(let action, let kernel, let rows):
       "\(action) '\(kernel)' on \(rows) rows takes more memory than this machine can spare"

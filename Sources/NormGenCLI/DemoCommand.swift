@@ -14,11 +14,20 @@ struct DemoCommand: ParsableCommand {
       Loads the LayerNorm of all-MiniLM-L6-v2 from its text file, prints its plan and its C, \
       compiles it in process, compares its output with the oracle and with what PyTorch computed, \
       and times it beside memcpy of the same bytes.
+
+      With --feed-forward also the two matmul kernels of the model's first feed-forward part, on \
+      tensors of a safetensors file with x, w_up, b_up, w_down, b_down, gain, shift and PyTorch's \
+      results expected_up and expected; weights are stored [in, out].
       """)
 
   @Option(
     help: ArgumentHelp("The folder with the kernel and the tensors.", valueName: "directory"))
   var examples = "Examples"
+
+  @Option(
+    help: ArgumentHelp(
+      "Also run the feed-forward part, on this file's tensors.", valueName: "safetensors"))
+  var feedForward: String?
 
   /// The epsilon of the model and of the text file.
   private static let epsilon: Float = 1e-12
@@ -62,9 +71,9 @@ struct DemoCommand: ParsableCommand {
       evaluation: PyTorchLayerNorm.elements(
         x: inputs["x"] ?? y, gain: inputs["gain"] ?? y, shift: inputs["shift"] ?? y,
         epsilon: Double(DemoCommand.epsilon)))
-    let speed = try KernelBenchmark(kernel, rows: expected.shape[0])
+    let speed = try KernelBenchmark(
+      kernel, rows: expected.shape[0], loops: try LimitLoops())
 
-    let ratio = Quantity.decimal(agreement.worst?.ratio ?? 0, 2)
     let table = TextTable(
       header: ["what", "result", "details"],
       [
@@ -72,25 +81,23 @@ struct DemoCommand: ParsableCommand {
           "compiled in process", Quantity.time(compileSeconds),
           kernel.cacheStatus == .hit ? "found in the disk cache" : "by Clang and LLVM",
         ],
-        [
-          "against the oracle", agreement.passes ? "within the bound" : "BEYOND THE BOUND",
-          "\(agreement.count) elements; error at most \(ratio) of its derived bound",
-        ],
-        [
-          "against PyTorch", pyTorch.passes ? "within the bounds" : "BEYOND THE BOUNDS",
-          "\(pyTorch.count) elements; differences up to "
-            + String(format: "%.1e", pyTorch.greatestDifference) + ", at most "
-            + Quantity.decimal(pyTorch.greatestRatio, 3) + " of both roundings' bound",
-        ],
+        agreement.line("against the oracle"), pyTorch.line("against PyTorch"),
         [
           "beside memcpy", "\(Quantity.decimal(speed.speedOfCopy.median, 2)) of its speed",
-          "\(Quantity.time(speed.seconds)) for \(speed.rows) rows, "
-            + "\(Quantity.decimal(speed.bandwidth / 1e9, 0)) GB/s; memcpy of the same bytes "
-            + "\(Quantity.time(speed.copySeconds))",
+          "\(Quantity.time(speed.seconds.median)) for \(speed.rows) rows, "
+            + "\(Quantity.decimal(speed.bytesPerSecond / 1e9, 0)) GB/s; memcpy of the same bytes "
+            + "\(Quantity.time(speed.copySeconds.median))",
         ],
       ])
     try Terminal.print(table.text)
-    guard agreement.passes, pyTorch.passes else { throw ExitCode.failure }
+    var passes = agreement.passes && pyTorch.passes
+    if let feedForward {
+      let demo = try FeedForwardDemo(
+        kernels: examples + "/minilm_feed_forward.ng", tensors: feedForward, compiler: compiler)
+      try Terminal.print("\n" + demo.text)
+      passes = passes && demo.passes
+    }
+    guard passes else { throw ExitCode.failure }
   }
 
   private static func indented(_ text: String) -> String {
@@ -105,30 +112,5 @@ struct DemoCommand: ParsableCommand {
     let first = lines.firstIndex { $0.contains("\(name)_") && $0.contains("(int64_t rows") }
     let end = lines.firstIndex { $0.hasPrefix("void \(lowering.source.entryName)(") }
     return lines[(first ?? 0)..<(end ?? lines.endIndex)].joined(separator: "\n")
-  }
-}
-
-/// A kernel's output beside what PyTorch computed: two Float32 evaluations of one real value.
-private struct PyTorchComparison {
-  let count: Int
-  private(set) var greatestDifference = 0.0
-  /// The largest difference as a part of its bound: the kernel's and PyTorch's own rounding.
-  private(set) var greatestRatio = 0.0
-  private(set) var failures = 0
-
-  var passes: Bool { failures == 0 && count > 0 }
-
-  init(
-    kernel: HostTensor, expected: HostTensor, oracle: [Bounded], evaluation: [PyTorchLayerNorm]
-  ) {
-    count = min(kernel.count, expected.count, oracle.count, evaluation.count)
-    if kernel.shape != expected.shape { failures += 1 }
-    for index in 0..<count {
-      let difference = abs(kernel[index] - expected[index])
-      let bound = oracle[index].error + evaluation[index].bound
-      greatestDifference = max(greatestDifference, difference)
-      greatestRatio = max(greatestRatio, difference / bound)
-      if !(difference <= bound) { failures += 1 }
-    }
   }
 }

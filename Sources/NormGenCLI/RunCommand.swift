@@ -13,7 +13,7 @@ struct RunCommand: ParsableCommand {
       Tensors must have the storage types of their parameters: nothing is converted. Raw 16-bit \
       elements of a .npy file (uint16 or V2) are read where the parameter is bf16, and bf16 \
       outputs are written to .npy files as uint16. All outputs are computed before the first one \
-      is written. A target that this processor lacks is emulated.
+      is written. A target that this processor lacks is emulated, in one thread.
       """)
 
   @OptionGroup var selection: KernelSelection
@@ -34,6 +34,9 @@ struct RunCommand: ParsableCommand {
 
   @OptionGroup var target: TargetSelection
 
+  @Option(help: ArgumentHelp("The most threads that share the call.", valueName: "n"))
+  var threads = 1
+
   @Option(
     help: ArgumentHelp(
       "C to compile in place of the emitted text, such as an edited copy of it.",
@@ -41,6 +44,9 @@ struct RunCommand: ParsableCommand {
   var source: String?
 
   func validate() throws {
+    guard threads >= 1 else {
+      throw ValidationError("--threads: expected a number from 1 on, found \(threads)")
+    }
     _ = try TensorAssignment.all(input, option: "--input")
     if try TensorAssignment.all(output, option: "--output").isEmpty {
       throw ValidationError("--output: expected at least one NAME=FILE")
@@ -82,7 +88,7 @@ struct RunCommand: ParsableCommand {
     guard let source else {
       let call = KernelCall(lowering, rows: rows, inputs: tensors)
       let results = try TargetMachine.outputs(
-        of: [call], on: lowering.target, compiler: compiler)
+        of: [call], on: lowering.target, compiler: compiler, threads: threads)
       return results.first ?? [:]
     }
     let text = try TextFile.text(at: source)
@@ -90,7 +96,7 @@ struct RunCommand: ParsableCommand {
     do { compiled = try compiler.compile(lowering, source: text) } catch {
       throw CommandError.file(path: source, reason: "\(error)")
     }
-    return try compiled(tensors)
+    return try compiled(tensors, threads: threads)
   }
 
   /// Such as `y: f32[128, 384] in y.npy`.

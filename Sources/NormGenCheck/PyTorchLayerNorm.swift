@@ -1,56 +1,64 @@
 public import NormGen
 
-/// LayerNorm as PyTorch evaluates it in Float32, with a bound on what that evaluation may lose.
-///
-/// The order of PyTorch's sums is unspecified, so the bound holds for every order. It is first-order
-/// rounding analysis with u = 2⁻²⁴ and γₖ = ku / (1 − ku) (Higham, Accuracy and Stability of
-/// Numerical Algorithms, chapters 1 and 3), and a factor that covers the products of errors.
-public struct PyTorchLayerNorm: Sendable {
-  /// The real value of an element.
-  public let value: Double
-  /// A bound on |PyTorch − value|.
-  public let bound: Double
-
+/// LayerNorm as PyTorch evaluates it in Float32.
+public enum PyTorchLayerNorm {
   /// Every element of the LayerNorm of `x`, whose rows are as long as the gain.
   public static func elements(
     x: HostTensor, gain: HostTensor, shift: HostTensor, epsilon: Double
-  ) -> [PyTorchLayerNorm] {
+  ) -> [PyTorchValue] {
+    elements(
+      x: x.doubles.map { PyTorchValue(value: $0, bound: 0) }, gain: gain, shift: shift,
+      epsilon: epsilon)
+  }
+
+  /// Every element of the LayerNorm of values that PyTorch has computed.
+  static func elements(
+    x: [PyTorchValue], gain: HostTensor, shift: HostTensor, epsilon: Double
+  ) -> [PyTorchValue] {
     let extent = gain.count
-    return (0..<x.count / extent).flatMap { row in
-      elements(ofRow: (0..<extent).map { x[row * extent + $0] }, gain, shift, epsilon)
+    let (gain, shift) = (gain.doubles, shift.doubles)
+    return stride(from: 0, to: x.count, by: extent).flatMap { start in
+      let row = x[start..<min(start + extent, x.count)]
+      return elements(ofRow: row.map(\.value), errors: row.map(\.bound), gain, shift, epsilon)
     }
   }
 
   private static func elements(
-    ofRow x: [Double], _ gain: HostTensor, _ shift: HostTensor, _ epsilon: Double
-  ) -> [PyTorchLayerNorm] {
+    ofRow x: [Double], errors: [Double], _ gain: [Double], _ shift: [Double], _ epsilon: Double
+  ) -> [PyTorchValue] {
     let count = Double(x.count)
-    let u = 0x1p-24
-    func gamma(_ roundings: Double) -> Double { roundings * u / (1 - roundings * u) }
+    let u = PyTorchValue.unit
 
     let mean = x.reduce(0, +) / count
     let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / count
     let meanSquare = x.reduce(0) { $0 + $1 * $1 } / count
     let inverseDeviation = 1 / (variance + epsilon).squareRoot()
 
-    let meanError = gamma(count) * x.reduce(0) { $0 + abs($1) } / count
+    let meanError = PyTorchValue.gamma(count) * x.reduce(0) { $0 + abs($1) } / count
     // The one-pass update loses up to the condition number (Chan, Golub and LeVeque), the two-pass
     // sum the square of the mean's error.
     let condition = (meanSquare / variance).squareRoot()
-    let varianceError = gamma(count + 4) * condition + meanError * meanError / variance
+    let varianceError =
+      PyTorchValue.gamma(count + 4) * condition + meanError * meanError / variance
     // Half of it through the root, and the roundings of adding epsilon, root and division.
     let deviationError = varianceError / 2 + 3 * u
+
+    // A row moved by its elements' errors moves its deviation by at most their root mean square.
+    let movement = inverseDeviation * (errors.reduce(0) { $0 + $1 * $1 } / count).squareRoot()
+    let meanMovement = errors.reduce(0, +) / count
 
     return x.indices.map { index in
       let normal = (x[index] - mean) * inverseDeviation
       let value = normal * gain[index] + shift[index]
       // Whether x − mean is scaled or x·scale − mean·scale is formed.
       let normalError =
-        inverseDeviation * (meanError + 3 * u * (abs(x[index]) + abs(mean)))
-        + abs(normal) * (deviationError + 3 * u)
+        inverseDeviation
+        * (errors[index] + meanMovement + meanError + 3 * u * (abs(x[index]) + abs(mean)))
+        + abs(normal) * (movement + deviationError + 3 * u)
       let error =
         abs(gain[index]) * normalError + u * (2 * abs(normal * gain[index]) + abs(value))
-      return PyTorchLayerNorm(value: value, bound: error * (1 + 0x1p-8))
+      let bound = movement < 1 ? error / (1 - movement) * PyTorchValue.slack : .infinity
+      return PyTorchValue(value: value, bound: bound)
     }
   }
 }

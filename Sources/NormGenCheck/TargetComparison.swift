@@ -1,7 +1,7 @@
 public import NormGen
 
-/// A kernel on the same seeded inputs for several targets: each judged by the oracle, and their
-/// bits compared with each other.
+/// A kernel on the same seeded inputs for several targets and numbers of threads: each target judged
+/// by the oracle, and all bits compared.
 public struct TargetComparison: Sendable {
   /// The checks of one target.
   public struct TargetResult: Sendable {
@@ -11,12 +11,14 @@ public struct TargetComparison: Sendable {
     public let machine: TargetMachine
     /// One for each number of rows, in the order given.
     public let checks: [KernelCheck]
+    /// The numbers of threads whose bits were compared with one thread's; none if it is emulated.
+    public let threads: [Int]
 
     /// Whether every element lies inside its bound.
     public var passes: Bool { checks.allSatisfy(\.passes) }
   }
 
-  /// The first element that two targets disagree on.
+  /// The first element that two executions disagree on.
   public struct Difference: Hashable, Sendable, CustomStringConvertible {
     /// The number of rows of the call.
     public let rows: Int
@@ -26,13 +28,13 @@ public struct TargetComparison: Sendable {
     public let position: Int
     /// How many elements differ.
     public let count: Int
-    /// The targets.
-    public let targets: [Target]
+    /// The executions, such as "avx2" and "avx2 in 3 threads".
+    public let executions: [String]
     /// What each of them wrote.
     public let values: [Double]
 
     public var description: String {
-      let pairs = zip(targets, values).map { "\($0): \($1)" }.joined(separator: ", ")
+      let pairs = zip(executions, values).map { "\($0): \($1)" }.joined(separator: ", ")
       return "rows \(rows), output '\(output)': \(count) elements differ in bits, first at "
         + "\(position): \(pairs)"
     }
@@ -40,10 +42,10 @@ public struct TargetComparison: Sendable {
 
   /// The results, one for each target in the order given.
   public private(set) var results: [TargetResult] = []
-  /// Where a target's bits differ from the first target's.
+  /// Where a target's bits differ from the first target's, or several threads' from one's.
   public private(set) var differences: [Difference] = []
 
-  /// Whether every target lies inside the bounds and all have the same bits.
+  /// Whether every target lies inside the bounds and all executions have the same bits.
   public var passes: Bool { differences.isEmpty && results.allSatisfy(\.passes) }
 
   /// Runs and compares a kernel.
@@ -54,12 +56,17 @@ public struct TargetComparison: Sendable {
   ///   - rows: The numbers of rows to call it with.
   ///   - seed: The seed of the inputs.
   ///   - compiler: Compiles for each target in turn.
+  ///   - threads: Numbers of threads to compare with one thread, on targets that run here; at least
+  ///     one must.
   ///   - progress: Told what begins.
   public init(
     of graph: Graph, targets: [Target], rows: [Int], seed: UInt64, compiler: Compiler,
-    progress: (String) -> Void = { _ in }
+    threads: [Int] = [], progress: (String) -> Void = { _ in }
   ) throws {
     let machines = try targets.map { try TargetMachine.of($0) }
+    if let target = targets.first, let most = threads.max(), !machines.contains(.native) {
+      throw TargetMachineError.threads(target: target, most)
+    }
     var inputs: [[String: HostTensor]] = []
     var oracles: [[[Bounded]]] = []
     for rows in rows {
@@ -80,18 +87,37 @@ public struct TargetComparison: Sendable {
       for (index, call) in calls.enumerated() {
         checks.append(try KernelCheck(call, outputs: outputs[index], oracle: oracles[index]))
       }
-      results.append(TargetResult(target: target, machine: machine, checks: checks))
+      let compared = machine == .native ? threads : []
+      results.append(
+        TargetResult(target: target, machine: machine, checks: checks, threads: compared))
+      for count in compared {
+        progress("\(graph.name): \(target) in \(count) threads")
+        let shared = try TargetMachine.outputs(
+          of: calls, on: target, compiler: compiler, threads: count)
+        compare(
+          graph, rows, outputs, shared,
+          executions: ["\(target)", "\(target) in \(count) threads"])
+      }
       if let reference {
-        let pairs = zip(reference.outputs, outputs)
-        for (rows, (first, second)) in zip(rows, pairs) {
-          differences += graph.outputs.compactMap { output in
-            Difference(
-              rows: rows, output: output.name, targets: [reference.target, target],
-              first[output.name], second[output.name])
-          }
-        }
+        compare(
+          graph, rows, reference.outputs, outputs,
+          executions: ["\(reference.target)", "\(target)"])
       } else {
         reference = (target, outputs)
+      }
+    }
+  }
+
+  /// Notes where the outputs of two executions of all calls differ.
+  private mutating func compare(
+    _ graph: Graph, _ rows: [Int], _ first: [[String: HostTensor]],
+    _ second: [[String: HostTensor]], executions: [String]
+  ) {
+    for (rows, (first, second)) in zip(rows, zip(first, second)) {
+      differences += graph.outputs.compactMap { output in
+        Difference(
+          rows: rows, output: output.name, executions: executions, first[output.name],
+          second[output.name])
       }
     }
   }
@@ -102,7 +128,7 @@ extension TargetComparison.Difference {
   ///
   /// NaNs are equal whatever their payload, as for ``Agreement``.
   fileprivate init?(
-    rows: Int, output: String, targets: [Target], _ first: HostTensor?, _ second: HostTensor?
+    rows: Int, output: String, executions: [String], _ first: HostTensor?, _ second: HostTensor?
   ) {
     guard let first, let second else { return nil }
     var position: Int?
@@ -115,7 +141,8 @@ extension TargetComparison.Difference {
     }
     guard let position else { return nil }
     self.init(
-      rows: rows, output: output, position: position, count: count, targets: targets,
+      rows: rows, output: output, position: position, count: count,
+      executions: executions,
       values: [first[position], second[position]])
   }
 }

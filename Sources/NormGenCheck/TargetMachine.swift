@@ -47,9 +47,11 @@ public enum TargetMachine: Hashable, Sendable {
   ///
   /// All calls run in one emulated machine, so that many small ones cost little more than one.
   ///
-  /// - Parameter compiler: Compiles the kernels; its target is not used.
+  /// - Parameters:
+  ///   - compiler: Compiles the kernels; its target is not used.
+  ///   - threads: The most threads that share a call; emulated machines have one.
   public static func outputs(
-    of calls: [KernelCall], on target: Target, compiler: Compiler
+    of calls: [KernelCall], on target: Target, compiler: Compiler, threads: Int = 1
   ) throws -> [[String: HostTensor]] {
     switch try of(target) {
     case .native:
@@ -58,9 +60,10 @@ public enum TargetMachine: Hashable, Sendable {
         let text = call.lowering.source.source
         let kernel = try compiled[text] ?? compiler.compile(call.lowering)
         compiled[text] = kernel
-        return try kernel(call.inputs)
+        return try kernel(call.inputs, threads: threads)
       }
     case .emulated:
+      guard threads == 1 else { throw TargetMachineError.threads(target: target, threads) }
       let emulator = try emulator(of: target)
       return try runs(of: calls).flatMap { try emulated(Array($0), by: emulator, compiler) }
     }
@@ -86,24 +89,22 @@ public enum TargetMachine: Hashable, Sendable {
   private static func emulated(
     _ calls: [KernelCall], by emulator: Emulator, _ compiler: Compiler
   ) throws -> [[String: HostTensor]] {
-    var kernels: [EmulatedKernel] = []
+    var kernels: [EmulatedLowering] = []
     var positions: [String: Int] = [:]
     var requests: [EmulatedCall] = []
     for call in calls {
-      let source = call.lowering.source
-      if positions[source.name] == nil {
-        positions[source.name] = kernels.count
-        kernels.append(
-          EmulatedKernel(
-            name: source.name, source: .object(try compiler.object(of: call.lowering))))
+      let name = call.lowering.source.name
+      let position = positions[name] ?? kernels.count
+      positions[name] = position
+      if position == kernels.count {
+        kernels.append(try EmulatedLowering(call.lowering, compiler: compiler))
       }
       let buffers = try call.lowering.program.buffers.map { buffer in
         try EmulatedBuffer(buffer, of: call)
       }
-      requests.append(
-        EmulatedCall(kernel: positions[source.name] ?? 0, rows: call.rows, buffers: buffers))
+      requests.append(kernels[position].call(kernel: position, rows: call.rows, buffers: buffers))
     }
-    let results = try emulator.run(kernels: kernels, calls: requests)
+    let results = try emulator.run(kernels: kernels.map(\.kernel), calls: requests)
     return try zip(calls, results).map { call, result in
       if let write = result.outOfBounds.first {
         throw TargetMachineError.writtenOutside(
@@ -146,6 +147,8 @@ public enum TargetMachineError: Error, Hashable, Sendable, CustomStringConvertib
   case emulatorMissing(target: Target, String)
   /// A kernel wrote outside its buffers.
   case writtenOutside(kernel: String, String)
+  /// Threads for a target that is emulated.
+  case threads(target: Target, Int)
 
   public var description: String {
     switch self {
@@ -154,6 +157,8 @@ public enum TargetMachineError: Error, Hashable, Sendable, CustomStringConvertib
     case .emulatorMissing(let target, let install):
       "kernels for '\(target)' do not run on this processor, and its emulator is missing: \(install)"
     case .writtenOutside(let kernel, let what): "'\(kernel)' wrote outside its buffers: \(what)"
+    case .threads(let target, let threads):
+      "kernels for '\(target)' are emulated here, in one thread; found \(threads) threads"
     }
   }
 }

@@ -25,7 +25,7 @@ enum Canonicalizer {
       let node = graph[id]
       switch node.op {
       case .input, .constant: return node.renamed(nil)
-      case .elementwise, .statistic, .convert, .reshape, .matmul: break
+      case .elementwise, .statistic, .convert, .reshape, .columns, .matmul: break
       }
       if let name = outputNames[id] { return node.renamed(name) }
       guard let wanted = node.name else { return node }

@@ -55,7 +55,8 @@ struct Freezer {
     let scope: ScopeID?
     switch node.op {
     case .input, .constant: scope = nil
-    case .elementwise, .statistic, .convert, .reshape, .matmul: scope = scopeID(of: node.scope)
+    case .elementwise, .statistic, .convert, .reshape, .columns, .matmul:
+      scope = scopeID(of: node.scope)
     }
     let id = ValueID(nodes.count)
     nodes.append(

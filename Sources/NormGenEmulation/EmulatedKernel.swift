@@ -3,17 +3,21 @@
 /// The source defines `void NAME_entry(int64_t rows, void *const *buffers, const int64_t *strides)`
 /// with external linkage: `buffers` points to the tensors in parameter order, `strides` holds the
 /// distance between rows of each, in elements. Kernels may share one source: equal sources are
-/// compiled and linked once.
+/// compiled and linked once. A kernel with an entry of another kind comes with an adapter that
+/// defines this one.
 package struct EmulatedKernel: Sendable {
   /// The C identifier before `_entry`.
   package var name: String
-  /// What defines the entry.
+  /// What defines the entry, or what the adapter calls.
   package var source: EmulatedSource
+  /// C text that defines the entry by what the source defines; nil if the source defines it.
+  package var adapter: String?
 
-  /// A kernel of the given name, defined by the source.
-  package init(name: String, source: EmulatedSource) {
+  /// A kernel of the given name, defined by the source and its adapter.
+  package init(name: String, source: EmulatedSource, adapter: String? = nil) {
     self.name = name
     self.source = source
+    self.adapter = adapter
   }
 }
 

@@ -25,7 +25,7 @@ struct EmulationBuild: ~Copyable {
     try compile(sources.map { ($0.name, $0.text) } + [("entries.c", table)], flags: flags)
   }
 
-  /// Compiles the kernels' sources, each distinct one once.
+  /// Compiles the kernels' sources, each distinct one once, and their adapters.
   mutating func addKernels(
     _ kernels: [EmulatedKernel], flags: [String]
   ) throws(EmulationError) {
@@ -40,6 +40,10 @@ struct EmulationBuild: ~Copyable {
         try directory.write(Data(bytes), to: name)
         objects.append(name)
       }
+    }
+    for (index, kernel) in kernels.enumerated() {
+      guard let adapter = kernel.adapter else { continue }
+      groups[[], default: []].append(("adapter\(index).c", adapter))
     }
     for (extra, sources) in groups { try compile(sources, flags: flags + extra) }
   }

@@ -12,6 +12,8 @@ public enum Op: Hashable, Sendable {
   case convert(DType)
   /// The same elements in row-major order under the node's shape.
   case reshape
+  /// `count` consecutive elements of the last axis, from `start` on.
+  case columns(start: Int, count: Int)
   /// The rows of a value times a weight matrix.
   case matmul(Matmul)
 

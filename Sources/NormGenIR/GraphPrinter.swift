@@ -32,7 +32,7 @@ public struct GraphPrinter {
       let node = graph[id]
       switch node.op {
       case .input, .constant: return false
-      case .elementwise, .statistic, .convert, .reshape, .matmul: break
+      case .elementwise, .statistic, .convert, .reshape, .columns, .matmul: break
       }
       guard node.name == nil, useCounts[id.index] == 1, !stored.contains(id),
         let user = users[id]
@@ -128,7 +128,8 @@ public struct GraphPrinter {
     case .elementwise(.negate): return .prefix
     case .constant(let bits):
       return Float(bitPattern: bits).sign == .minus ? .prefix : .atom
-    case .input, .elementwise, .statistic, .convert, .reshape, .matmul: return .atom
+    case .input, .elementwise, .statistic, .convert, .reshape, .columns, .matmul:
+      return .atom
     }
   }
 
@@ -158,6 +159,8 @@ public struct GraphPrinter {
       return "\(type.rawValue)(\(operand(operands[0], atLeast: .sum)))"
     case .reshape:
       return "reshape(\(operand(operands[0], atLeast: .sum)), \(node.shape))"
+    case .columns(let start, let count):
+      return "columns(\(operand(operands[0], atLeast: .sum)), from: \(start), count: \(count))"
     case .matmul(let matmul):
       let parts = operands.map { operand($0, atLeast: .sum) } + matmul.arguments
       return "matmul(\(parts.joined(separator: ", ")))"

@@ -70,7 +70,7 @@ public enum GraphVerifier {
       case .sum, .mean: allowed = 1...2
       case .max, .min: allowed = 1...1
       }
-    case .convert, .reshape: allowed = 1...1
+    case .convert, .reshape, .columns: allowed = 1...1
     case .matmul: allowed = 2...2
     }
     guard allowed.contains(node.operands.count) else {

@@ -115,6 +115,7 @@ public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
     case .statistic(let statistic): "a statistic (\(statistic.reduction.rawValue))"
     case .convert(let type): "a value rounded to \(type.rawValue)"
     case .reshape: "a reshaped value"
+    case .columns: "columns of a value"
     case .matmul: "the result of a matmul"
     }
   }
@@ -136,7 +137,7 @@ extension Matmul {
     guard storage == .bf16 else { throw .weightsNotBF16(storage) }
     switch value {
     case .input(_, .bf16), .convert(.bf16): return
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .matmul:
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .matmul:
       throw .valueNotBF16(found: value)
     }
   }

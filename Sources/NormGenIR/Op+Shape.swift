@@ -12,7 +12,7 @@ extension Op {
     let result = try uncheckedResultShape(of: operands, requested: requested)
     switch self {
     case .input: try result.verifyCount(atMost: result.largestCount)
-    case .constant, .elementwise, .statistic, .convert, .reshape, .matmul:
+    case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .matmul:
       try result.verifyCount(atMost: Shape.largestElementCount)
     }
     return result
@@ -45,6 +45,12 @@ extension Op {
         operand.elementsPerRow == requested.elementsPerRow
       else { throw .elementCountChanges(from: operand, to: requested) }
       return requested
+    case .columns(let start, let count):
+      let operand = try Op.broadcast(operands)
+      guard !operand.extents.isEmpty, start >= 0, count >= 1, start <= operand.rowExtent,
+        count <= operand.rowExtent - start
+      else { throw .columnsOutsideRow(start: start, count: count, operand) }
+      return Shape(hasRows: operand.hasRows, extents: operand.outerExtents + [count])
     case .matmul(let matmul):
       return try matmul.resultShape(value: operands[0], weights: operands[1])
     }

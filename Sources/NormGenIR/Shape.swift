@@ -132,6 +132,8 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
   case notBroadcastable(Shape, Shape)
   /// A statistic's window is empty or longer than the row.
   case windowOutsideRow(StatisticWindow, rowExtent: Int)
+  /// Columns were asked for that the last axis does not have.
+  case columnsOutsideRow(start: Int, count: Int, Shape)
   /// A statistic was asked of a value that has no row axis.
   case noRowAxis(Shape)
   /// A reshape changes the number of elements of a row.
@@ -156,6 +158,8 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
         + "equal or 1"
     case .windowOutsideRow(let window, let rowExtent):
       "the window '\(window)' selects no element or more than the row's \(rowExtent)"
+    case .columnsOutsideRow(let start, let count, let shape):
+      "the columns from \(start) on, \(count) of them, do not lie in the last axis of shape \(shape)"
     case .noRowAxis(let shape):
       "a statistic needs a value with a row axis, found shape \(shape)"
     case .elementCountChanges(let from, let to):

@@ -15,8 +15,27 @@ public struct LoopProgram: Hashable, Sendable {
   public let blockRows: Int
   /// What one step leaves for another.
   public let panels: [Panel]
+  /// Columns of parameters and panels that row programs read under names of their own.
+  public let views: [View]
   /// What is done with a block, in order.
   public let steps: [Step]
+
+  /// Consecutive columns of a parameter or panel.
+  public struct View: Hashable, Sendable {
+    /// The name, unique among views, panels and parameters.
+    public let name: String
+    /// The parameter or panel.
+    public let base: String
+    /// The first column.
+    public let offset: Int
+
+    /// Creates a view.
+    public init(name: String, base: String, offset: Int) {
+      self.name = name
+      self.base = base
+      self.offset = offset
+    }
+  }
 
   /// One step over a block of rows.
   public enum Step: Hashable, Sendable {
@@ -28,13 +47,15 @@ public struct LoopProgram: Hashable, Sendable {
 
   /// Creates a program without checking it; see ``LoopProgramVerifier``.
   public init(
-    name: String, buffers: [Buffer], lanes: Int, blockRows: Int, panels: [Panel], steps: [Step]
+    name: String, buffers: [Buffer], lanes: Int, blockRows: Int, panels: [Panel],
+    views: [View] = [], steps: [Step]
   ) {
     self.name = name
     self.buffers = buffers
     self.lanes = lanes
     self.blockRows = blockRows
     self.panels = panels
+    self.views = views
     self.steps = steps
   }
 
@@ -67,7 +88,8 @@ public struct LoopProgram: Hashable, Sendable {
 
   /// The row program that is the whole kernel; nil for a kernel with matmuls.
   public var onlyKernel: LoopKernel? {
-    guard panels.isEmpty, case .rows(let kernels)? = steps.first, kernels.count == 1 else {
+    guard panels.isEmpty, views.isEmpty, case .rows(let kernels)? = steps.first, kernels.count == 1
+    else {
       return nil
     }
     return steps.count == 1 ? kernels[0] : nil

@@ -10,7 +10,8 @@ public enum LoopProgramVerifier {
     }
     let panels = Dictionary(program.panels.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     let buffers = Dictionary(program.buffers.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
-    let names = program.panels.map(\.name) + program.buffers.map(\.name)
+    let names =
+      program.panels.map(\.name) + program.views.map(\.name) + program.buffers.map(\.name)
     guard Set(names).count == names.count else { throw error("a parameter or panel name repeats") }
     guard program.blockRows >= 1 else { throw error("blocks of \(program.blockRows) rows") }
     var written: Set<String> = []
@@ -24,7 +25,22 @@ public enum LoopProgramVerifier {
         for kernel in kernels {
           try LoopVerifier.verify(kernel)
           for buffer in kernel.buffers {
-            if let panel = panels[buffer.name] {
+            if let view = program.views.first(where: { $0.name == buffer.name }) {
+              guard !buffer.isOutput, ready.contains(view.base) || buffers[view.base] != nil else {
+                throw error("the view '\(view.name)' is read before '\(view.base)' is written")
+              }
+              let columns =
+                panels[view.base]?.columns ?? buffers[view.base]?.shape.elementsPerRow ?? 0
+              let storage = panels[view.base]?.storage ?? buffers[view.base]?.storage
+              let hasRows = panels[view.base] != nil || buffers[view.base]?.shape.hasRows == true
+              guard view.offset >= 0, view.offset + buffer.shape.elementsPerRow <= columns,
+                storage == buffer.storage, hasRows == buffer.shape.hasRows
+              else {
+                throw error(
+                  "the view '\(view.name)' of \(buffer.shape) from \(view.offset) on does not lie in "
+                    + "'\(view.base)'")
+              }
+            } else if let panel = panels[buffer.name] {
               guard panel.storage == buffer.storage, buffer.shape.hasRows,
                 panel.columns == buffer.shape.elementsPerRow
               else { throw error("'\(panel.name)' is \(panel.columns) \(panel.storage) a row") }

@@ -9,6 +9,8 @@ final class BenchmarkMemory {
   private let destination: UnsafeMutableRawBufferPointer
   /// Half of the bytes that a call must move at least: each input read once, each output written.
   let copiedBytes: Int
+  private let inputBytes: Int
+  private let outputBytes: Int
 
   /// Memory for `kernel` on `rows` rows, filled with seeded values.
   init(for kernel: CompiledKernel, rows: Int, seed: UInt64) throws {
@@ -27,10 +29,13 @@ final class BenchmarkMemory {
         inputBytes += padded
       }
     }
+    self.inputBytes = inputBytes
+    self.outputBytes = outputBytes
     copiedBytes = (inputBytes + outputBytes) / 2
-    let capacity = max(max(inputBytes, outputBytes), copiedBytes)
-    source = .allocate(byteCount: max(capacity, 1), alignment: 4096)
-    destination = .allocate(byteCount: max(capacity, 1), alignment: 4096)
+    // Whole lines, so that what is read in lines lies inside.
+    let capacity = (max(inputBytes, outputBytes) + 63) & ~63
+    source = .allocate(byteCount: max(capacity, 64), alignment: 4096)
+    destination = .allocate(byteCount: max(capacity, 64), alignment: 4096)
     source.initializeMemory(as: UInt8.self, repeating: 0)
     destination.initializeMemory(as: UInt8.self, repeating: 0)
     var arguments: [KernelArgument] = []
@@ -54,6 +59,22 @@ final class BenchmarkMemory {
     if let to = destination.baseAddress, let from = source.baseAddress {
       memcpy(to, from, copiedBytes)
     }
+  }
+
+  /// Reads as many bytes as a call moves.
+  func read(_ loops: LimitLoops) {
+    loops.read(source.baseAddress, destination.baseAddress, lines: (copiedBytes + 63) / 64)
+  }
+
+  /// Moves as many bytes as a call, as many of them read and written, the written ones past the
+  /// caches: a copy for each output, and a read of what the inputs have more.
+  func stream(_ loops: LimitLoops) {
+    let copied = min(inputBytes, outputBytes) / 128 * 2
+    loops.streamedCopy(to: destination.baseAddress, from: source.baseAddress, lines: copied)
+    let rest = (inputBytes / 64 - copied) / 2
+    guard rest > 0 else { return }
+    let first = source.baseAddress?.advanced(by: 64 * copied)
+    loops.read(first, first?.advanced(by: 64 * rest), lines: rest)
   }
 
   static func byteCount(of parameter: Buffer, rows: Int) -> Int {

@@ -14,21 +14,87 @@ public struct BenchmarkCase: Sendable {
   }
 }
 
-/// The row norms whose speed the documentation states.
+/// The kernels whose speed the documentation states.
 public enum BenchmarkSuite {
   /// One to many rows of 4096, from the first-level cache to main memory, and shorter rows.
   public static let shapes: [(rows: Int, hidden: Int)] = [
     (1, 4096), (32, 4096), (512, 4096), (4096, 4096), (4096, 768), (16384, 128),
   ]
 
-  /// RMSNorm, LayerNorm, partial RMSNorm and residual + RMSNorm, f32 and bf16, over ``shapes``.
-  public static func norms() throws(GraphError) -> [BenchmarkCase] {
+  /// Rows, heads of a row and the size of a head: one token and many, of models in use.
+  public static let headShapes: [(rows: Int, heads: Int, size: Int)] = [
+    (1, 32, 128), (512, 32, 128), (512, 8, 256),
+  ]
+
+  /// The cases of a group, f32 and bf16.
+  public static func cases(
+    of group: BenchmarkGroup
+  ) throws(GraphError) -> [BenchmarkCase] {
+    switch group {
+    case .norms: try overShapes([rmsNorm, layerNorm, partialRMSNorm])
+    case .residual: try overShapes([addRMSNorm])
+    case .heads: try heads()
+    case .matmuls: try matmuls()
+    case .elementwise: try overShapes([gatedSiLU])
+    }
+  }
+
+  /// Rows, depth and columns of matmuls: one token to many, weights in memory and in caches.
+  public static let matmulShapes: [(rows: Int, depth: Int, columns: Int)] = [
+    (1, 4096, 4096), (16, 4096, 4096), (128, 4096, 4096), (512, 4096, 11008), (64, 1024, 1024),
+    (512, 768, 3072),
+  ]
+
+  /// How the operands are stored and the products added.
+  private static let matmulTypes: [(storage: DType, accumulation: Matmul.Accumulation)] = [
+    (.f32, .fused), (.bf16, .fused), (.bf16, .bf16Dot),
+  ]
+
+  /// Bare matmuls, and each with bias, activation and norm.
+  private static func matmuls() throws(GraphError) -> [BenchmarkCase] {
+    var cases: [BenchmarkCase] = []
+    for (storage, accumulation) in matmulTypes {
+      for (count, depth, columns) in matmulShapes {
+        let x = rows("x", depth, storage)
+        let w = Tensor.input("w", [.fixed(depth), .fixed(columns)], storage)
+        let suffix =
+          "\(depth)_\(columns)_"
+          + (accumulation == .fused ? storage.rawValue : accumulation.rawValue)
+        let product = x.matmul(w, accumulate: accumulation)
+        cases.append(
+          BenchmarkCase(try Kernel("matmul_\(suffix)", product).graph(), rows: count))
+        let bias = Tensor.input("bias", [.fixed(columns)], storage)
+        let normed = (product + bias).gelu().rmsNorm(gain: gain(columns, storage))
+        cases.append(
+          BenchmarkCase(
+            try Kernel("matmul_bias_gelu_rms_norm_\(suffix)", normed).graph(), rows: count))
+      }
+    }
+    return cases
+  }
+
+  private static func overShapes(
+    _ kernels: [(Int, DType) -> Kernel]
+  ) throws(GraphError) -> [BenchmarkCase] {
     var cases: [BenchmarkCase] = []
     for storage in [DType.f32, .bf16] {
-      for make in [rmsNorm, layerNorm, partialRMSNorm, addRMSNorm] {
+      for make in kernels {
         for (rows, hidden) in shapes {
           cases.append(BenchmarkCase(try make(hidden, storage).graph(), rows: rows))
         }
+      }
+    }
+    return cases
+  }
+
+  private static func heads() throws(GraphError) -> [BenchmarkCase] {
+    var cases: [BenchmarkCase] = []
+    for storage in [DType.f32, .bf16] {
+      for (rows, heads, size) in headShapes {
+        let q = Tensor.input("q", [.rows, .fixed(heads), .fixed(size)], storage)
+        let kernel = Kernel(
+          "qk_norm_\(heads)x\(size)_\(storage.rawValue)", q.rmsNorm(gain: gain(size, storage)))
+        cases.append(BenchmarkCase(try kernel.graph(), rows: rows))
       }
     }
     return cases
@@ -63,6 +129,11 @@ public enum BenchmarkSuite {
     let gain = gain(hidden, storage)
     let shift = Tensor.input("shift", [.fixed(hidden)], storage)
     return Kernel(name("layer_norm", hidden, storage), x.layerNorm(gain: gain, shift: shift))
+  }
+
+  private static func gatedSiLU(_ hidden: Int, _ storage: DType) -> Kernel {
+    let gate = rows("gate", hidden, storage).silu()
+    return Kernel(name("gated_silu", hidden, storage), gate * rows("up", hidden, storage))
   }
 
   private static func addRMSNorm(_ hidden: Int, _ storage: DType) -> Kernel {

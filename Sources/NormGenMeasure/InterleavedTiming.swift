@@ -40,6 +40,11 @@ public struct InterleavedTiming: Sendable {
     Spread(zip(seconds[numerator], seconds[denominator]).map { $0 / $1 })
   }
 
+  /// How many of `amount` an action does in a second, round by round.
+  public func rate(of amount: Double, by action: Int) -> Spread {
+    Spread(seconds[action].map { amount / $0 })
+  }
+
   private static func repetitions(of action: () -> Void, filling target: Double) -> Int {
     action()
     var count = 1

@@ -115,6 +115,12 @@ public struct GraphInterpreter {
       return values[node.operands[0].index].map { $0.rounded(to: type) }
     case .reshape:
       return values[node.operands[0].index]
+    case .columns(let start, let count):
+      let operand = values[node.operands[0].index]
+      let extent = graph[node.operands[0]].shape.rowExtent
+      return stride(from: start, to: operand.count, by: extent).flatMap {
+        operand[$0..<$0 + count]
+      }
     case .statistic(let statistic):
       return reduce(statistic, node.operands)
     case .matmul(let matmul):

@@ -11,13 +11,15 @@ public enum FusionPlanner {
   ///
   /// - Throws: ``PlanError`` when steps over rows of different lengths meet.
   public static func plan(of graph: Graph) throws(PlanError) -> KernelPlan {
-    let hasMatmul = graph.nodes.contains { node in
-      if case .matmul = node.op { return true }
-      return false
+    let needsStages = graph.nodes.contains { node in
+      switch node.op {
+      case .matmul, .columns: true
+      case .input, .constant, .elementwise, .statistic, .convert, .reshape: false
+      }
     }
-    if hasMatmul { return try StagePlanner.plan(of: graph) }
+    if needsStages { return try StagePlanner.plan(of: graph) }
     let stage = KernelPlan.Stage(regions: [try region(of: graph)], products: [])
-    return KernelPlan(graph: graph, stages: [stage], panels: [])
+    return KernelPlan(graph: graph, stages: [stage], panels: [], views: [])
   }
 
   /// The region of a graph without matmuls.
@@ -40,7 +42,7 @@ public enum FusionPlanner {
       let level = node.operands.map { levels[$0.index] }.max() ?? 0
       switch node.op {
       case .statistic: levels[id.index] = level + 1
-      case .input, .constant, .elementwise, .convert, .reshape, .matmul:
+      case .input, .constant, .elementwise, .convert, .reshape, .columns, .matmul:
         levels[id.index] = level
       }
     }
@@ -118,7 +120,7 @@ public enum FusionPlanner {
       case .input:
         let varies = !node.shape.extents.isEmpty && node.shape.rowExtent == rowExtent
         roles.append(varies ? .row : .scalar)
-      case .matmul: roles.append(.row)
+      case .matmul, .columns: roles.append(.row)
       case .elementwise, .convert, .reshape:
         roles.append(node.operands.contains { roles[$0.index] == .row } ? .row : .scalar)
       }

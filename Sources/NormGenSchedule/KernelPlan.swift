@@ -11,6 +11,8 @@ public struct KernelPlan: Hashable, Sendable {
   public let stages: [Stage]
   /// Values that pass from stage to stage.
   public let panels: [PlannedPanel]
+  /// Columns of parameters and panels that regions read under names of their own.
+  public let views: [PlannedView]
 
   /// Row-wise work and the products of its results.
   public struct Stage: Hashable, Sendable {
@@ -30,9 +32,19 @@ public struct KernelPlan: Hashable, Sendable {
     public let storage: DType
   }
 
+  /// Consecutive columns of a parameter or panel.
+  public struct PlannedView: Hashable, Sendable {
+    /// The name, unique among views, panels and parameters.
+    public let name: String
+    /// The value of the graph: an operation `columns`.
+    public let value: ValueID
+    /// The parameter or panel.
+    public let base: String
+  }
+
   /// The region that is the whole kernel; nil for a kernel with matmuls.
   public var onlyRegion: Region? {
-    stages.count == 1 && stages[0].regions.count == 1 && panels.isEmpty
+    stages.count == 1 && stages[0].regions.count == 1 && panels.isEmpty && views.isEmpty
       ? stages[0].regions[0] : nil
   }
 

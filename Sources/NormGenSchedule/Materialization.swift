@@ -86,7 +86,7 @@ public struct Materialization: Hashable, Sendable {
       switch node.op {
       case .input: cost += 1
       case .constant, .statistic: break
-      case .matmul: cost += 1
+      case .matmul, .columns: cost += 1
       case .convert: cost += 1
       case .reshape: break
       case .elementwise(let op):

@@ -31,7 +31,12 @@ public enum ProgramBuilder {
     return LoopProgram(
       name: graph.name, buffers: buffers(of: graph), lanes: target.lanes,
       blockRows: blockRows(schedule.blockRows, panels, target: target), panels: panels,
-      steps: steps)
+      views: plan.views.compactMap { view($0, graph) }, steps: steps)
+  }
+
+  private static func view(_ view: KernelPlan.PlannedView, _ graph: Graph) -> LoopProgram.View? {
+    guard case .columns(let start, _) = graph[view.value].op else { return nil }
+    return LoopProgram.View(name: view.name, base: view.base, offset: start)
   }
 
   private static func isProduct(_ id: ValueID, _ graph: Graph) -> Bool {
@@ -92,7 +97,7 @@ public enum ProgramBuilder {
 
   /// Measured: with more rows the weights' way from memory costs next to nothing.
   public static let mostBlockRows = 112
-  private static let mostForcedRows = 1 << 16
   /// The bytes of panels that a block's rows may take, unless one tile takes more.
   public static let mostPanelBytes = 8 << 20
+  private static let mostForcedRows = 1 << 16
 }

@@ -31,7 +31,7 @@ public enum RegionPrinter {
         let role = region.roles[id.index]
         switch graph[id].op {
         case .constant, .statistic: continue
-        case .input, .elementwise, .convert, .reshape, .matmul:
+        case .input, .elementwise, .convert, .reshape, .columns, .matmul:
           lines.append(entry(word(role), "\(name(id, graph)) = \(definition(id, graph))"))
         }
       }
@@ -70,7 +70,8 @@ public enum RegionPrinter {
     switch node.op {
     case .constant(let bits): return Float(bitPattern: bits).description
     case .input(let name, _): return name
-    case .elementwise, .statistic, .convert, .reshape, .matmul: return node.name ?? "%\(id.index)"
+    case .elementwise, .statistic, .convert, .reshape, .columns, .matmul:
+      return node.name ?? "%\(id.index)"
     }
   }
 
@@ -85,6 +86,8 @@ public enum RegionPrinter {
       return "\(statistic.reduction.rawValue) of \(operands.joined(separator: "·"))"
     case .convert(let type): return "\(type.rawValue)(\(operands.joined()))"
     case .reshape: return "reshape(\(operands.joined()), \(node.shape))"
+    case .columns(let start, let count):
+      return "columns \(start)..<\(start + count) of \(operands.joined())"
     case .matmul(let matmul):
       return "matmul(\((operands + matmul.arguments).joined(separator: ", ")))"
     }

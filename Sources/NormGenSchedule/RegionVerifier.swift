@@ -63,7 +63,7 @@ public enum RegionVerifier {
     case .input:
       let varies = !node.shape.extents.isEmpty && node.shape.rowExtent == region.rowExtent
       return varies ? .row : .scalar
-    case .matmul: return .row
+    case .matmul, .columns: return .row
     case .elementwise, .convert, .reshape:
       return node.operands.contains { region.roles[$0.index] == .row } ? .row : .scalar
     }
@@ -74,7 +74,7 @@ public enum RegionVerifier {
     let known = node.operands.map { region.levels[$0.index] }.max() ?? 0
     switch node.op {
     case .statistic: return known + 1
-    case .input, .constant, .elementwise, .convert, .reshape, .matmul: return known
+    case .input, .constant, .elementwise, .convert, .reshape, .columns, .matmul: return known
     }
   }
 

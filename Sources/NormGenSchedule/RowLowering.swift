@@ -158,7 +158,7 @@ struct RowLowering {
       guard region.levels[id.index] == pass, scalarNames[id] == nil else { continue }
       let node = graph[id]
       switch node.op {
-      case .constant, .statistic, .matmul: continue
+      case .constant, .statistic, .columns, .matmul: continue
       case .input: break
       case .elementwise, .convert, .reshape:
         let isInline =
@@ -198,7 +198,7 @@ struct RowLowering {
       return .apply(op, node.operands.map { scalar($0) })
     case .convert(let type):
       return .rounded(type, scalar(node.operands[0]))
-    case .statistic, .reshape, .matmul:
+    case .statistic, .reshape, .columns, .matmul:
       // Statistics are named when their pass ends; reshapes are gone, and a matmul is a row.
       return .scalar(scalarNames[id] ?? "")
     }
@@ -214,6 +214,7 @@ struct RowLowering {
     case .statistic(let statistic): return "row_\(statistic.reduction.rawValue)"
     case .convert: return "rounded"
     case .reshape: return "reshaped"
+    case .columns: return "columns"
     case .matmul: return "product"
     case .elementwise(let op):
       switch op {

@@ -1,6 +1,6 @@
 import NormGenIR
 
-/// Cuts a graph at its matmuls.
+/// Cuts a graph at its matmuls, and where columns are taken of a computed row.
 ///
 /// A value that a later stage needs is computed again there if that takes only plain arithmetic on
 /// what the stage reads anyway; otherwise it is kept in a panel.
@@ -10,6 +10,7 @@ struct StagePlanner {
   private let depths: [Int]
   private var names: NameAllocator
   private var panels: [KernelPlan.PlannedPanel] = []
+  private var views: [KernelPlan.PlannedView] = []
   /// The values that each stage must leave, in panels or outputs.
   private var roots: [[Root]]
 
@@ -18,7 +19,7 @@ struct StagePlanner {
     let output: Output
   }
 
-  /// The plan of `graph`, which has matmuls.
+  /// The plan of `graph`, which has matmuls or columns.
   static func plan(of graph: Graph) throws(PlanError) -> KernelPlan {
     var planner = StagePlanner(graph)
     try planner.placeRoots()
@@ -31,7 +32,7 @@ struct StagePlanner {
       }
       stages.append(KernelPlan.Stage(regions: regions, products: products))
     }
-    return KernelPlan(graph: graph, stages: stages, panels: planner.panels)
+    return KernelPlan(graph: graph, stages: stages, panels: planner.panels, views: planner.views)
   }
 
   private init(_ graph: Graph) {
@@ -41,6 +42,13 @@ struct StagePlanner {
       let depth = node.operands.map { depths[$0.index] }.max() ?? 0
       switch node.op {
       case .matmul: depths.append(depth + 1)
+      case .columns:
+        // Sums and parameters lie in memory already.
+        switch graph[node.operands[0]].op {
+        case .input, .matmul: depths.append(depth)
+        case .constant, .elementwise, .statistic, .convert, .reshape, .columns:
+          depths.append(depth + 1)
+        }
       case .input, .constant, .elementwise, .statistic, .convert, .reshape: depths.append(depth)
       }
     }
@@ -70,6 +78,27 @@ struct StagePlanner {
       keep(x, in: storage, suffix: "rows")
       addPanel(id, .f32, name: names.fresh("\(label(of: id))_sums"))
     }
+    for id in graph.values {
+      guard case .columns = graph[id].op else { continue }
+      guard graph[id].shape.extents.count == 1 else {
+        throw PlanError(
+          kernel: graph.name,
+          message: "columns of rows of shape \(graph[id].shape); take them before the row is "
+            + "reshaped")
+      }
+      let base = graph[id].operands[0]
+      guard graph[base].shape.hasRows || graph[base].inputName != nil else {
+        throw PlanError(
+          kernel: graph.name,
+          message: "columns of a computed value without rows; take them of the parameters")
+      }
+      keep(base, in: .f32, suffix: "kept")
+      let name =
+        graph[base].inputName ?? panels.first { $0.value == base && $0.storage == .f32 }?.name ?? ""
+      views.append(
+        KernelPlan.PlannedView(
+          name: names.fresh(graph[id].name ?? "\(name)_part"), value: id, base: name))
+    }
     for stage in roots.indices.reversed() {
       var visited: Set<ValueID> = []
       // Roots of earlier stages are added meanwhile, none of this one.
@@ -82,7 +111,7 @@ struct StagePlanner {
     guard visited.insert(id).inserted else { return }
     let node = graph[id]
     switch node.op {
-    case .input, .constant, .matmul: return
+    case .input, .constant, .columns, .matmul: return
     case .elementwise, .statistic, .convert, .reshape: break
     }
     // A panel holds rows; what all rows share is computed again.
@@ -98,9 +127,9 @@ struct StagePlanner {
     var stack = [root]
     var seen: Set<ValueID> = []
     while let id = stack.popLast() {
-      guard seen.insert(id).inserted else { continue }
+      guard seen.insert(id).inserted, graph[id].shape.hasRows else { continue }
       switch graph[id].op {
-      case .input, .constant, .matmul: continue
+      case .input, .constant, .columns, .matmul: continue
       case .statistic: return false
       case .elementwise(let op):
         if op.elementaryFunction != nil || op == .divide || op == .squareRoot { return false }
@@ -114,7 +143,12 @@ struct StagePlanner {
   /// Has the value's own stage leave it in a panel.
   private mutating func keep(_ id: ValueID, in storage: DType, suffix: String) {
     guard !panels.contains(where: { $0.value == id && $0.storage == storage }) else { return }
-    if case .matmul = graph[id].op, storage == .f32 { return }
+    switch graph[id].op {
+    case .matmul: if storage == .f32 { return }
+    // A row of a parameter is copied only for a product.
+    case .input: if suffix == "kept" { return }
+    case .constant, .elementwise, .statistic, .convert, .reshape, .columns: break
+    }
     let name = names.fresh("\(label(of: id))_\(suffix)")
     addPanel(id, storage, name: name)
     roots[depths[id.index]].append(
@@ -140,7 +174,7 @@ struct StagePlanner {
     switch graph[id].op {
     case .input(let name, _): return name
     case .matmul: return graph[graph[id].operands[1]].inputName ?? "product"
-    case .constant, .elementwise, .statistic, .convert, .reshape: break
+    case .constant, .elementwise, .statistic, .convert, .reshape, .columns: break
     }
     if let scope = graph[id].scope { return graph.scopes[scope.index].name }
     return "value"
@@ -185,7 +219,7 @@ struct StagePlanner {
     while let id = stack.popLast() {
       guard panelToRead(id, stage: stage) == nil else { continue }
       switch graph[id].op {
-      case .input, .constant, .matmul: continue
+      case .input, .constant, .columns, .matmul: continue
       case .elementwise, .statistic, .convert, .reshape: break
       }
       result.insert(id)
@@ -204,6 +238,17 @@ struct StagePlanner {
     return depths[id.index] < stage ? panel : nil
   }
 
+  private func view(of id: ValueID) -> KernelPlan.PlannedView? {
+    views.first { $0.value == id }
+  }
+
+  private func storage(of view: KernelPlan.PlannedView) -> DType {
+    guard case .input(_, let storage) = graph[graph[view.value].operands[0]].op else {
+      return panels.first { $0.name == view.base }?.storage ?? .f32
+    }
+    return storage
+  }
+
   private func subgraph(of roots: [Root], stage: Int, name: String) -> Graph {
     var nodes: [Node] = []
     var new: [ValueID: ValueID] = [:]
@@ -211,7 +256,9 @@ struct StagePlanner {
     var needed: Set<ValueID> = []
     var stack = roots.map(\.value)
     while let id = stack.popLast() {
-      guard needed.insert(id).inserted, panelToRead(id, stage: stage) == nil else { continue }
+      guard needed.insert(id).inserted, panelToRead(id, stage: stage) == nil,
+        view(of: id) == nil
+      else { continue }
       stack += graph[id].operands
     }
     for id in graph.values where needed.contains(id) {
@@ -223,6 +270,12 @@ struct StagePlanner {
           Node(
             op: .input(name: panel.name, storage: panel.storage), operands: [], shape: node.shape,
             name: nil, scope: nil))
+      } else if let view = view(of: id) {
+        panelInputs.append(ValueID(nodes.count))
+        nodes.append(
+          Node(
+            op: .input(name: view.name, storage: storage(of: view)), operands: [],
+            shape: node.shape, name: nil, scope: nil))
       } else {
         nodes.append(
           Node(

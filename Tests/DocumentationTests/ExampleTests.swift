@@ -98,6 +98,15 @@ import Testing
       }
     }
     #expect(dense.map(Double.init) == expected)
+    var shared = [Float](repeating: 0, count: 2 * 768)
+    try rows.withUnsafeBytes { x in
+      try gains.withUnsafeBytes { gain in
+        try shared.withUnsafeMutableBytes { y in
+          try sharedCall(kernel, x, gain, y, rows: 2)
+        }
+      }
+    }
+    #expect(shared == dense)
 
     let batch = try HostTensor(rows, shape: [2, 768])
     let gainTensor = try HostTensor(gains, shape: [768])

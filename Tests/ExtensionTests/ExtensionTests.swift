@@ -62,8 +62,9 @@ private struct OneByOne: Strategy {
       case .elementwise(let op): values.append(.apply(op, operands))
       case .convert(let type): values.append(.rounded(type, operands[0]))
       case .reshape: values.append(operands[0])
-      case .matmul:
-        throw PlanError(kernel: graph.name, message: "a matmul needs another strategy")
+      case .matmul, .columns:
+        throw PlanError(
+          kernel: graph.name, message: "a row of another length needs another strategy")
       case .statistic:
         throw PlanError(kernel: graph.name, message: "a statistic needs another strategy")
       }

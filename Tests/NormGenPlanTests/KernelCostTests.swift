@@ -30,6 +30,8 @@ import Testing
     #expect(operations.roundings == 100)
     #expect(operations.elementary == 0)
     #expect(operations.selections == 0)
+    // A fused multiply-add is two.
+    #expect(operations.flops == 2 * 100 + 200 + 64 + 2 + 1)
   }
 
   @Test func aWindowCostsItsElementsOnly() throws {
@@ -92,5 +94,26 @@ import Testing
       } -> y
       """)
     #expect(cost.scratchBytes == 4 * 64)
+  }
+
+  @Test func matmulsCountTheirMultiplyAdds() throws {
+    let exact = try cost(
+      """
+      kernel product(x: bf16[rows, 40], w: bf16[40, 24]) {
+        y = matmul(x, w)
+      } -> y
+      """)
+    #expect(exact.operationsPerRow.fused == 40 * 24)
+    #expect(exact.operationsPerRow.dotted == 0)
+    #expect(exact.operationsPerRow.flops == 2 * 40 * 24)
+    let licensed = try cost(
+      """
+      kernel product(x: bf16[rows, 40], w: bf16[24, 40]) {
+        y = matmul(x, w, layout: out_in, accumulate: bf16_dot)
+      } -> y
+      """)
+    #expect(licensed.operationsPerRow.fused == 0)
+    #expect(licensed.operationsPerRow.dotted == 40 * 24)
+    #expect(licensed.operationsPerRow.flops == 2 * 40 * 24)
   }
 }

@@ -1,4 +1,4 @@
-import NormGen
+@testable import NormGen
 import NormGenCheck
 import NormGenEmulation
 import Testing
@@ -12,6 +12,13 @@ struct LaidOutCall {
   var gap = 0
   /// Elements between an address of a page's alignment and the buffer.
   var offset = 0
+  /// The parts that an emulated or guarded call of a kernel with matmuls is made of.
+  var parts = 1
+  /// Where unmapped pages touch the memory of a kernel with matmuls, packed weights and scratch
+  /// included; nil for plain memory and a bound call.
+  var edge: GuardedMemory.Edge?
+  /// C in place of what was emitted.
+  var source: String?
 
   static let filler: UInt8 = 0xa5
 
@@ -62,7 +69,8 @@ struct LaidOutCall {
   }
 
   private func native(_ before: [[UInt8]]) throws -> [[UInt8]] {
-    let kernel = try Compiler(target: lowering.target).compile(lowering)
+    let kernel = try Compiler(target: lowering.target).compile(lowering, source: source)
+    if let edge { return try guarded(kernel, before, at: edge) }
     let blocks = zip(before, lowering.program.buffers).map { bytes, buffer in
       let block = UnsafeMutableRawBufferPointer.allocate(
         byteCount: bytes.count + offset * buffer.storage.byteCount, alignment: 4096)
@@ -80,17 +88,52 @@ struct LaidOutCall {
     return blocks.map { Array($0.place) }
   }
 
+  /// A call part by part; what no step has written yet is NaN.
+  private func guarded(
+    _ kernel: CompiledKernel, _ before: [[UInt8]], at edge: GuardedMemory.Edge
+  ) throws -> [[UInt8]] {
+    let program = lowering.program
+    let blocks = try before.map { try GuardedMemory($0, at: edge) }
+    var addresses = blocks.map(\.bytes.baseAddress)
+    func unset(_ bytes: Int) throws -> GuardedMemory {
+      try GuardedMemory([UInt8](repeating: 0xff, count: bytes), at: edge)
+    }
+    var packed: [GuardedMemory] = []
+    for (index, buffer) in program.buffers.enumerated() {
+      guard let pack = kernel.code.packs[buffer.name] else { continue }
+      let product = try #require(program.multiplications.first { $0.weights == buffer.name })
+      let elements = product.packedElements(panelColumns: lowering.target.panelColumns)
+      let memory = try unset(elements * buffer.storage.byteCount)
+      pack(addresses[index], memory.bytes.baseAddress)
+      addresses[index] = memory.bytes.baseAddress
+      packed.append(memory)
+    }
+    guard case .parts(let entry, let phases, let scratchBytes) = kernel.code.entry else {
+      Issue.record("\(kernel.name) has no matmuls")
+      return []
+    }
+    let (rows, parts) = (Int64(rows), Int64(parts))
+    let scratch = try unset(Int(scratchBytes(rows, parts)))
+    let strides = program.buffers.map { Int64(stride($0)) }
+    for phase in 0..<phases(rows, parts) {
+      for part in 0..<parts {
+        entry(rows, addresses, strides, scratch.bytes.baseAddress, phase, part, parts)
+      }
+    }
+    return withExtendedLifetime(packed) { blocks.map { Array($0.bytes) } }
+  }
+
   private func emulated(_ before: [[UInt8]]) throws -> [[UInt8]] {
     let emulator: Emulator = lowering.target == .neon ? .qemuAArch64 : .bochsX86_64
-    let object = try Compiler(target: lowering.target).object(of: lowering)
+    let kernel = try EmulatedLowering(
+      lowering, parts: parts, compiler: Compiler(target: lowering.target))
     let buffers = zip(before, lowering.program.buffers).map { bytes, buffer in
       EmulatedBuffer(
         bytes: bytes, rowStride: stride(buffer),
         addressOffset: offset * buffer.storage.byteCount)
     }
     let result = try emulator.run(
-      kernels: [EmulatedKernel(name: lowering.source.name, source: .object(object))],
-      calls: [EmulatedCall(kernel: 0, rows: rows, buffers: buffers)])
+      kernels: [kernel.kernel], calls: [kernel.call(kernel: 0, rows: rows, buffers: buffers)])
     #expect(result[0].outOfBounds.isEmpty)
     return result[0].buffers
   }

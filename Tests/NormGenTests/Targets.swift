@@ -22,10 +22,14 @@ enum Targets {
   /// Executes the calls on every usable target; the first one's outputs lie within the oracle's
   /// bound and all others have the same bits.
   ///
-  /// - Parameter bounded: Whether every element must have a bound that says something.
-  static func check(_ calls: [Call], bounded: Bool, seed: UInt64 = 0) throws {
+  /// - Parameters:
+  ///   - bounded: Whether every element must have a bound that says something.
+  ///   - targets: The targets, all usable ones by default.
+  static func check(
+    _ calls: [Call], bounded: Bool, seed: UInt64 = 0, targets: [Target] = usable
+  ) throws {
     var first: [[String: HostTensor]] = []
-    for target in usable {
+    for target in targets {
       let compiler = Compiler(target: target)
       var lowerings: [Graph: Lowering] = [:]
       let kernelCalls = try calls.map { call in
@@ -42,7 +46,7 @@ enum Targets {
       for (index, call) in calls.enumerated() {
         guard let difference = firstDifference(first[index], outputs[index]) else { continue }
         Issue.record(
-          "\(usable[0]) and \(target) differ, seed \(seed), \(call.rows) rows: \(difference)\n\(call.graph)"
+          "\(targets[0]) and \(target) differ, seed \(seed), \(call.rows) rows: \(difference)\n\(call.graph)"
         )
       }
     }

@@ -38,6 +38,16 @@ extension TextFunction {
       }
     }
     + [
+      TextFunction("columns") { arguments throws(TextArgumentError) in
+        let operand = try arguments.tensor()
+        let start = try arguments.wholeNumber("from")
+        let count = try arguments.wholeNumber("count")
+        let (end, overflow) = start.addingReportingOverflow(count)
+        guard !overflow else {
+          throw TextArgumentError("\(count) columns from \(start) on are too many", label: "count")
+        }
+        return operand.columns(start..<end)
+      },
       TextFunction("matmul") { arguments throws(TextArgumentError) in
         let x = try arguments.tensor()
         let weights = try arguments.tensor()
@@ -46,7 +56,7 @@ extension TextFunction {
         return x.matmul(
           weights, layout: try arguments.choice("layout", of: layouts) ?? .inOut,
           accumulate: try arguments.choice("accumulate", of: accumulations) ?? .fused)
-      }
+      },
     ]
 
   private static let norms: [TextFunction] = [

@@ -86,6 +86,15 @@ public struct TextArguments: Sendable {
     }
   }
 
+  /// The whole number from 0 on labelled `label`, which must be given.
+  public mutating func wholeNumber(_ label: String) throws(TextArgumentError) -> Int {
+    guard let value = take(label) else { throw TextArgumentError("expected '\(label):'") }
+    guard case .number(let text) = value, let number = Int(text), number >= 0 else {
+      throw TextArgumentError("expected a whole number from 0 on", label: label)
+    }
+    return number
+  }
+
   /// One of the words `choices`, if given.
   public mutating func choice<Choice>(
     _ label: String, of choices: [(String, Choice)]

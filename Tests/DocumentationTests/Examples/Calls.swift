@@ -64,6 +64,18 @@ func boundCalls(
   // end
 }
 
+func sharedCall(
+  _ kernel: CompiledKernel, _ x: UnsafeRawBufferPointer, _ gain: UnsafeRawBufferPointer,
+  _ y: UnsafeMutableRawBufferPointer, rows: Int
+) throws {
+  // example: call-shared
+  let step = try kernel.bound(
+    rows: rows, [KernelArgument(x), KernelArgument(gain), KernelArgument(y)],
+    threads: HostCPU.threads)
+  step()
+  // end
+}
+
 func messageOfACall(_ kernel: CompiledKernel, _ x: HostTensor) -> String {
   var message = ""
   // example: call-error

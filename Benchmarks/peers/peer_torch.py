@@ -1,0 +1,136 @@
+"""PyTorch: eager, and compiled by its own compiler."""
+
+from collections.abc import Callable
+
+import ml_dtypes
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from cases import EPSILON
+from problem import Arrays, Contender, Problem, repeated
+
+VERSION = f"PyTorch {torch.__version__}"
+
+# The outputs of a case, in its order.
+Results = tuple[torch.Tensor, ...]
+Function = Callable[..., Results]
+
+
+def start(threads: int) -> None:
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(False)
+
+
+def shared(array: np.ndarray) -> torch.Tensor:
+    """A tensor on the array's memory."""
+    if array.dtype == np.dtype(ml_dtypes.bfloat16):
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def as_array(tensor: torch.Tensor) -> np.ndarray:
+    if tensor.dtype == torch.bfloat16:
+        return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16).copy()
+    return tensor.numpy().copy()
+
+
+def function(operation: str, weights: dict[str, torch.Tensor]) -> Function:
+    """The operation on tensors with rows, its weights at hand. Matrices are [out, in]."""
+    gain, shift, bias = weights.get("gain"), weights.get("shift"), weights.get("bias")
+    w, gate, up = weights.get("w"), weights.get("gate"), weights.get("up")
+    shape = gain.shape if gain is not None else ()
+    rms_epsilon, layer_epsilon = EPSILON["rms_norm"], EPSILON["layer_norm"]
+
+    def rms_norm(x: torch.Tensor) -> torch.Tensor:
+        return functional.rms_norm(x, shape, gain, rms_epsilon)
+
+    def add_rms_norm(x: torch.Tensor, residual: torch.Tensor) -> Results:
+        hidden = x + residual
+        return (hidden, functional.rms_norm(hidden, shape, gain, rms_epsilon))
+
+    match operation:
+        case "rms_norm":
+            return lambda x: (functional.rms_norm(x, shape, gain, rms_epsilon),)
+        case "layer_norm":
+            return lambda x: (functional.layer_norm(x, shape, gain, shift, layer_epsilon),)
+        case "add_rms_norm":
+            return add_rms_norm
+        case "matmul":
+            return lambda x: (functional.linear(x, w),)
+        case "linear_gelu_rms_norm":
+            return lambda x: (rms_norm(functional.gelu(functional.linear(x, w, bias))),)
+        case "rms_norm_linear":
+            return lambda x: (functional.linear(rms_norm(x), w),)
+        case "gated":
+            return lambda x: (
+                functional.silu(functional.linear(x, gate)) * functional.linear(x, up),)
+        case other:
+            raise ValueError(f"PyTorch has no function for the operation {other!r}")
+
+
+class Layer(torch.nn.Module):
+    """An operation with its weights as parameters, which the compiler can freeze and pack."""
+
+    def __init__(self, operation: str, weights: dict[str, torch.Tensor]) -> None:
+        super().__init__()
+        self.operation = operation
+        self.names = list(weights)
+        for name, tensor in weights.items():
+            self.register_parameter(name, torch.nn.Parameter(tensor, requires_grad=False))
+
+    def forward(self, *rows: torch.Tensor) -> Results:
+        weights = {name: getattr(self, name) for name in self.names}
+        return function(self.operation, weights)(*rows)
+
+
+def contenders(problem: Problem, threads: int) -> list[Contender]:
+    case = problem.case
+    operation = case.operation.peers
+    torch._dynamo.reset()
+    weights: dict[str, torch.Tensor] = {}
+    for tensor in case.inputs:
+        if not tensor.has_rows:
+            values = shared(problem.inputs[tensor.name])
+            weights[tensor.name] = values.t().contiguous() if tensor.is_matrix else values
+    rows = [shared(problem.inputs[tensor.name]) for tensor in case.inputs if tensor.has_rows]
+    names = list(problem.outputs)
+    given = tuple(shared(array) for array in problem.outputs.values())
+
+    eager = function(operation, weights)
+    # A function is called faster than a module; only products gain by frozen weights.
+    is_product = case.operation.group == "matmuls"
+    subject = Layer(operation, weights).eval() if is_product else eager
+    options = {"freezing": True, "max_autotune": True} if is_product else {}
+
+    def to_given(given: Results, *rows: torch.Tensor) -> None:
+        for output, value in zip(given, subject(*rows)):
+            output.copy_(value)
+
+    compiled = torch.compile(subject, dynamic=False, options=options)
+    compiled_to_given = torch.compile(to_given, dynamic=False, options=options)
+
+    def results_given() -> Arrays:
+        for output in given:
+            output.fill_(torch.nan)
+        compiled_to_given(given, *rows)
+        return named(names, given)
+
+    return [
+        _returning("PyTorch eager", eager, rows, names),
+        _returning("torch.compile", compiled, rows, names),
+        Contender(
+            "torch.compile, outputs given", repeated(lambda: compiled_to_given(given, *rows)),
+            results_given),
+    ]
+
+
+def named(names: list[str], values: Results) -> Arrays:
+    return {name: as_array(value) for name, value in zip(names, values)}
+
+
+def _returning(
+    name: str, call: Function, rows: list[torch.Tensor], names: list[str]
+) -> Contender:
+    return Contender(
+        name, repeated(lambda: call(*rows)), lambda: named(names, call(*rows)))

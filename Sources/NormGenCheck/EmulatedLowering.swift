@@ -1,0 +1,91 @@
+package import NormGen
+package import NormGenEmulation
+
+/// A lowered kernel as an emulated machine calls it.
+///
+/// A kernel with matmuls comes with a C function that packs its weights and runs all its phases.
+/// The memory for that follows the kernel's own buffers, so that it is watched as they are.
+package struct EmulatedLowering: Sendable {
+  /// What the machine links.
+  package let kernel: EmulatedKernel
+  private let lowering: Lowering
+  private let parts: Int
+  /// The parameters with weights to pack, and the bytes that they take packed.
+  private let packed: [Weights]
+
+  private struct Weights {
+    let parameter: Int
+    let name: String
+    let bytes: Int
+  }
+
+  /// The object code of a lowered kernel, and what calls it with `parts` parts.
+  package init(_ lowering: Lowering, parts: Int = 1, compiler: Compiler) throws(CompilerError) {
+    self.lowering = lowering
+    self.parts = parts
+    let program = lowering.program
+    self.packed = program.buffers.enumerated().compactMap { index, buffer in
+      let products = program.multiplications
+      guard let product = products.first(where: { $0.weights == buffer.name && $0.isPacked })
+      else { return nil }
+      let elements = product.packedElements(panelColumns: lowering.target.panelColumns)
+      return Weights(
+        parameter: index, name: buffer.name, bytes: elements * buffer.storage.byteCount)
+    }
+    let object = EmulatedSource.object(try compiler.object(of: lowering))
+    let name = lowering.source.name
+    if program.onlyKernel != nil {
+      self.kernel = EmulatedKernel(name: name, source: object)
+    } else {
+      self.kernel = EmulatedKernel(
+        name: "\(name)_whole", source: object,
+        adapter: EmulatedLowering.adapter(lowering, parts: parts, packed: packed))
+    }
+  }
+
+  /// A call of the machine's kernel at an index, on memory for each of the lowered parameters.
+  package func call(kernel: Int, rows: Int, buffers: [EmulatedBuffer]) -> EmulatedCall {
+    var buffers = buffers
+    if self.kernel.adapter != nil {
+      // Nothing may depend on what the memory holds: Float32 of these bits are NaN.
+      func memory(_ bytes: Int) -> EmulatedBuffer {
+        EmulatedBuffer(bytes: [UInt8](repeating: 0xff, count: bytes), rowStride: bytes)
+      }
+      buffers += packed.map { memory($0.bytes) }
+      buffers.append(
+        memory(lowering.program.scratchBytes(rows: rows, parts: parts, target: lowering.target)))
+    }
+    return EmulatedCall(kernel: kernel, rows: rows, buffers: buffers)
+  }
+
+  private static func adapter(
+    _ lowering: Lowering, parts: Int, packed: [Weights]
+  ) -> String {
+    let name = lowering.source.name
+    let count = lowering.program.buffers.count
+    let scratch = count + packed.count
+    let packs = packed.enumerated().map { index, weights in
+      """
+        \(name)_pack_\(weights.name)(buffers[\(weights.parameter)], buffers[\(count + index)]);
+        all[\(weights.parameter)] = buffers[\(count + index)];
+      """
+    }
+    return """
+      \(lowering.source.header)
+      void \(name)_whole_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+        void *all[\(count)];
+        for (int i = 0; i < \(count); ++i) all[i] = buffers[i];
+      \(packs.joined(separator: "\n"))
+        // The stride of the scratch memory is its size.
+        if (\(name)_scratch_bytes(rows, \(parts)) > strides[\(scratch)]) __builtin_trap();
+        const int64_t phases = \(name)_phases(rows, \(parts));
+        for (int64_t phase = 0; phase < phases; ++phase) {
+          for (int64_t part = 0; part < \(parts); ++part) {
+            \(name)_entry(rows, all, strides, buffers[\(scratch)], phase, part, \(parts));
+          }
+        }
+      }
+
+      """
+  }
+}

@@ -1,0 +1,27 @@
+import NormGenIR
+
+extension Tensor {
+  /// Consecutive elements of the last axis, such as one gate of a joint projection.
+  public func columns(
+    _ range: Range<Int>, fileID: String = #fileID, line: UInt = #line
+  ) -> Tensor {
+    if node.error == nil, !shape.extents.isEmpty, range == 0..<shape.rowExtent { return self }
+    return Tensor.make(
+      .columns(start: range.lowerBound, count: range.count), [self], storage: storage,
+      location: SourceLocation(fileID: fileID, line: line))
+  }
+
+  /// The last axis in `parts` of the same extent, such as the gates of a joint projection.
+  ///
+  /// An extent that `parts` does not divide is an error in each part.
+  public func split(
+    into parts: Int, fileID: String = #fileID, line: UInt = #line
+  ) -> [Tensor] {
+    guard parts >= 1 else { return [] }
+    let extent = shape.rowExtent
+    let count = (extent + parts - 1) / parts
+    return (0..<parts).map { part in
+      columns(part * count..<(part + 1) * count, fileID: fileID, line: line)
+    }
+  }
+}

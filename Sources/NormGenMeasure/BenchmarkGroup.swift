@@ -1,0 +1,47 @@
+public import NormGen
+
+/// What kind of kernel a benchmark times.
+public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
+  /// A statistic of each row of one tensor.
+  case norms
+  /// Norms of rows that are made of several tensors, such as x + residual.
+  case residual
+  /// Norms of the parts of a row, such as attention heads.
+  case heads
+  /// Matmuls, alone or with the steps around them.
+  case matmuls
+  /// No statistic.
+  case elementwise
+
+  /// One line on what belongs here.
+  public var title: String {
+    switch self {
+    case .norms: "norms"
+    case .residual: "residual and norm"
+    case .heads: "norms of heads"
+    case .matmuls: "matmuls"
+    case .elementwise: "elementwise"
+    }
+  }
+
+  /// The group of a kernel.
+  public static func of(_ graph: Graph) -> BenchmarkGroup {
+    var tensorsOfRows = 0
+    var hasStatistic = false
+    var hasHeads = false
+    for node in graph.nodes {
+      switch node.op {
+      case .input:
+        if node.shape.hasRows { tensorsOfRows += 1 }
+      case .statistic:
+        hasStatistic = true
+        hasHeads = hasHeads || !node.shape.outerExtents.isEmpty
+      case .matmul: return .matmuls
+      case .constant, .elementwise, .convert, .reshape, .columns: break
+      }
+    }
+    guard hasStatistic else { return .elementwise }
+    if hasHeads { return .heads }
+    return tensorsOfRows > 1 ? .residual : .norms
+  }
+}

@@ -1,0 +1,296 @@
+import NormGen
+import NormGenC
+import NormGenCheck
+import NormGenLoops
+import Testing
+
+/// Wrong kernels with matmuls, each of which the check must catch by the right graph's oracle.
+@Suite struct MatmulMutantTests {
+  typealias Parameters = MatmulSpecimen.Parameters
+  static let rows = 15
+
+  /// Whether the oracle of `right` accepts what the C of `source` computes on its parameters.
+  private func isAccepted(_ right: Lowering, source: String? = nil) throws -> Bool {
+    let inputs = try RandomInputs.tensors(for: right.graph, rows: Self.rows, seed: 13)
+    let outputs = try LaidOutCall(
+      lowering: right, rows: Self.rows, inputs: inputs, edge: .beginning, source: source
+    ).outputs()
+    let check = try KernelCheck(
+      KernelCall(right, rows: Self.rows, inputs: inputs), outputs: outputs)
+    #expect(check.outputs.allSatisfy { $0.agreement.vacuous == 0 })
+    return check.passes
+  }
+
+  // MARK: Wrong graphs
+
+  struct GraphMutant: Sendable, CustomTestStringConvertible {
+    let name: String
+    let right: @Sendable (Parameters) -> Tensor
+    let wrong: @Sendable (Parameters) -> Tensor
+
+    var testDescription: String { name }
+
+    init(
+      _ name: String, right: @escaping @Sendable (Parameters) -> Tensor,
+      wrong: @escaping @Sendable (Parameters) -> Tensor
+    ) {
+      self.name = name
+      self.right = right
+      self.wrong = wrong
+    }
+
+    func lowering(
+      _ value: @Sendable (Parameters) -> Tensor, _ shape: MatmulSpecimen.Shape, _ target: Target
+    ) throws -> Lowering {
+      let output = Kernel.Output("y", value(Parameters(shape: shape, epsilon: 0.8765)))
+      return try Compiler(target: target).lower(Kernel("mutant", outputs: [output]))
+    }
+  }
+
+  private static func square(_ parts: Parameters, _ name: String = "w") -> Tensor {
+    parts.weights(name, parts.terms, parts.terms)
+  }
+
+  static let graphs: [GraphMutant] = [
+    GraphMutant(
+      "layout exchanged", right: { $0.x.matmul(square($0)) },
+      wrong: { $0.x.matmul(square($0), layout: .outIn) }),
+    GraphMutant(
+      "bias missing", right: { $0.rms($0.biased.gelu()) },
+      wrong: { $0.rms(($0.product + 0 * $0.vector("bias", $0.columns)).gelu()) }),
+    GraphMutant(
+      "bias after the activation", right: { $0.biased.silu() },
+      wrong: { $0.product.silu() + $0.vector("bias", $0.columns) }),
+    GraphMutant(
+      "another gelu", right: { $0.biased.gelu() }, wrong: { $0.biased.geluTanh() }),
+    GraphMutant(
+      "residual after the norm", right: { $0.layer($0.product + $0.residual) },
+      wrong: { $0.layer($0.product) + $0.residual }),
+    GraphMutant(
+      "gate without tanh",
+      right: { $0.rms($0.residual + $0.product * $0.vector("alpha", 1).tanh()) },
+      wrong: { $0.rms($0.residual + $0.product * $0.vector("alpha", 1)) }),
+    GraphMutant(
+      "gate and up exchanged",
+      right: {
+        $0.times($0.x, "a", $0.terms, $0.columns).silu() * $0.times($0.x, "b", $0.terms, $0.columns)
+      },
+      wrong: {
+        $0.times($0.x, "a", $0.terms, $0.columns) * $0.times($0.x, "b", $0.terms, $0.columns).silu()
+      }),
+    GraphMutant(
+      "input not normalized", right: { $0.times($0.normedInput, "w", $0.terms, $0.columns) },
+      wrong: { $0.times($0.x * $0.vector("gain_x", $0.terms), "w", $0.terms, $0.columns) }),
+    GraphMutant(
+      "residual of the value before the norm",
+      right: { $0.normedInput.matmul(square($0)) + $0.normedInput },
+      wrong: { $0.normedInput.matmul(square($0)) + $0.x }),
+    GraphMutant(
+      "norm over the whole row, not each head",
+      right: {
+        let heads = $0.product.reshaped([.rows, 3, .fixed($0.columns / 3)])
+        return heads.rmsNorm(epsilon: $0.epsilon).reshaped([.rows, .fixed($0.columns)])
+      },
+      wrong: { $0.product.rmsNorm(epsilon: $0.epsilon) }),
+    GraphMutant(
+      "division left out",
+      right: { $0.product / (($0.x * $0.x).mean() + $0.epsilon).squareRoot() },
+      wrong: { $0.product / (($0.x * $0.x).mean() + $0.epsilon) }),
+    GraphMutant(
+      "weights of the other matmul",
+      right: { $0.x.matmul(square($0)).relu().matmul(square($0, "v")) },
+      wrong: {
+        let v = square($0, "w")
+        return $0.x.matmul(square($0, "v")).relu().matmul(v)
+      }),
+  ]
+
+  @Test(arguments: graphs)
+  func wrongGraphIsCaught(mutant: GraphMutant) throws {
+    for types in Specimen.Types.all.prefix(3) {
+      let shape = MatmulSpecimen.Shape(terms: 70, columns: 45, types: types)
+      let target = HostCPU.current.bestTarget
+      let right = try mutant.lowering(mutant.right, shape, target)
+      let wrong = try mutant.lowering(mutant.wrong, shape, target)
+      #expect(
+        right.program.buffers.map(\.name).sorted() == wrong.program.buffers.map(\.name).sorted())
+      #expect(try isAccepted(right))
+      let inputs = try RandomInputs.tensors(for: right.graph, rows: Self.rows, seed: 13)
+      let outputs = try Compiler(target: target).compile(wrong)(inputs)
+      let check = try KernelCheck(
+        KernelCall(right, rows: Self.rows, inputs: inputs), outputs: outputs)
+      #expect(!check.passes, "'\(mutant.name)' survives for \(types)")
+    }
+  }
+
+  // MARK: Wrong programs
+
+  /// A change of the steps of a program.
+  struct ProgramMutant: Sendable, CustomTestStringConvertible {
+    let name: String
+    /// What the verifier says; nil where only the oracle can know.
+    let message: String?
+    let change: @Sendable ([LoopProgram.Step]) -> [LoopProgram.Step]
+
+    var testDescription: String { name }
+
+    func program(_ right: LoopProgram) -> LoopProgram {
+      LoopProgram(
+        name: right.name, buffers: right.buffers, lanes: right.lanes, blockRows: right.blockRows,
+        panels: right.panels, steps: change(right.steps))
+    }
+  }
+
+  /// Changes the multiplications of every step.
+  private static func products(
+    _ change: @escaping @Sendable ([Multiplication]) -> [Multiplication]
+  ) -> @Sendable ([LoopProgram.Step]) -> [LoopProgram.Step] {
+    { steps in
+      steps.map { step in
+        switch step {
+        case .rows: step
+        case .multiply(let products): .multiply(change(products))
+        }
+      }
+    }
+  }
+
+  private static func changed(
+    _ product: Multiplication, weights: String? = nil, sums: String? = nil, depth: Int = 0,
+    columns: Int = 0, matmul: Matmul? = nil
+  ) -> Multiplication {
+    Multiplication(
+      x: product.x, weights: weights ?? product.weights, storage: product.storage,
+      sums: sums ?? product.sums, depth: product.depth + depth,
+      columns: product.columns + columns, matmul: matmul ?? product.matmul,
+      isPacked: product.isPacked)
+  }
+
+  static let programs: [ProgramMutant] = [
+    ProgramMutant(
+      name: "weights exchanged", message: nil,
+      change: products { products in
+        zip(products, products.reversed()).map { changed($0, weights: $1.weights) }
+      }),
+    ProgramMutant(
+      name: "products exchanged", message: nil,
+      change: products { products in
+        zip(products, products.reversed()).map { changed($0, sums: $1.sums) }
+      }),
+    ProgramMutant(
+      name: "layout exchanged", message: nil,
+      change: products { products in
+        products.map { changed($0, matmul: Matmul(layout: .outIn)) }
+      }),
+    ProgramMutant(
+      name: "last term missing", message: "is no panel of 44",
+      change: products { $0.map { changed($0, depth: -1) } }),
+    ProgramMutant(
+      name: "last column missing", message: "is no panel of 44 f32",
+      change: products { $0.map { changed($0, columns: -1) } }),
+  ]
+
+  static let refused: [ProgramMutant] = [
+    ProgramMutant(name: "products missing", message: "is read before it is written") { steps in
+      steps.filter { if case .multiply = $0 { false } else { true } }
+    },
+    ProgramMutant(name: "products twice", message: "is written twice") { steps in
+      steps.flatMap { step in if case .multiply = step { [step, step] } else { [step] } }
+    },
+    ProgramMutant(name: "steps reversed", message: "is read before it is written") {
+      $0.reversed()
+    },
+    ProgramMutant(name: "last step missing", message: "is never written") { $0.dropLast() },
+  ]
+
+  /// silu(x · a) · (x · b), whose matmuls are alike.
+  private func gated(_ target: Target) throws -> Lowering {
+    let specimen = try #require(MatmulSpecimen.named("gate_up_silu"))
+    return try Compiler(target: target).lower(
+      specimen.graph(MatmulSpecimen.Shape(terms: 45, columns: 45)))
+  }
+
+  @Test(arguments: programs, Targets.native)
+  func wrongProgramIsCaught(mutant: ProgramMutant, target: Target) throws {
+    let right = try gated(target)
+    let program = mutant.program(right.program)
+    let source = try CEmitter.source(
+      of: program, graph: right.graph, target: target, schedules: right.schedules, command: "none")
+    #expect(source.source != right.source.source)
+    #expect(try isAccepted(right))
+    #expect(try !isAccepted(right, source: source.source), "'\(mutant.name)' survives on \(target)")
+  }
+
+  @Test(arguments: programs + refused)
+  func verifierRefusesWhatDoesNotFit(mutant: ProgramMutant) throws {
+    let right = try gated(.portable).program
+    try LoopProgramVerifier.verify(right)
+    guard let message = mutant.message else {
+      try LoopProgramVerifier.verify(mutant.program(right))
+      return
+    }
+    let error = #expect(throws: LoopError.self) {
+      try LoopProgramVerifier.verify(mutant.program(right))
+    }
+    #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
+  }
+
+  // MARK: Wrong C
+
+  /// An edit of the C of a matmul of 530 terms, or of 33 by 33.
+  struct Edit: Sendable, CustomTestStringConvertible {
+    let name: String
+    let pattern: String
+    let replacement: String
+    var layouts = Matmul.WeightLayout.allCases
+    var isSquare = false
+
+    var testDescription: String { name }
+  }
+
+  static let edits: [Edit] = [
+    Edit(name: "k − 1", pattern: "k < depth; ++k", replacement: "k + 1 < depth; ++k"),
+    Edit(
+      name: "last block missing", pattern: "k < 530; k += 512",
+      replacement: "k + 512 < 530; k += 512"),
+    Edit(
+      name: "block result overwritten", pattern: "is_first ? chain[r][v] : load_f32(sum) + ",
+      replacement: ""),
+    Edit(
+      name: "chain not from zero", pattern: "chain[r][v] = broadcast(0)",
+      replacement: "chain[r][v] = broadcast(1e-3f)"),
+    Edit(
+      name: "last column dropped", pattern: "left > 0", replacement: "left > 1",
+      layouts: [.inOut]),
+    Edit(
+      name: "last column dropped", pattern: "first + c < 33", replacement: "first + c < 32",
+      layouts: [.outIn]),
+    Edit(
+      name: "wrong row of x", pattern: " * r + k]", replacement: " * (height - 1 - r) + k]"),
+    Edit(name: "last row missing", pattern: "row + 1 <= rows", replacement: "row + 1 < rows"),
+    Edit(name: "block of x not moved", pattern: "x_block = x + k", replacement: "x_block = x"),
+    Edit(name: "first panel again", pattern: "* panel + ", replacement: "* 0 + "),
+    Edit(
+      name: "layout exchanged", pattern: "weights[33 * (first + c) + k + i]",
+      replacement: "weights[33 * (k + i) + first + c]", layouts: [.outIn], isSquare: true),
+    Edit(
+      name: "bias missing", pattern: " + load_f32(bias + ", replacement: " + 0 * load_f32(bias + "),
+  ]
+
+  @Test(arguments: edits)
+  func wrongCIsCaught(edit: Edit) throws {
+    let specimen = try #require(MatmulSpecimen.named("gelu_rms"))
+    for target in Targets.native {
+      for layout in edit.layouts {
+        let shape = MatmulSpecimen.Shape(
+          terms: edit.isSquare ? 33 : 530, columns: 33, layout: layout)
+        let right = try Compiler(target: target).lower(specimen.graph(shape))
+        let source = right.source.source.replacing(edit.pattern, with: edit.replacement)
+        #expect(source != right.source.source, "'\(edit.pattern)' is not in the C")
+        #expect(try isAccepted(right))
+        #expect(
+          try !isAccepted(right, source: source), "'\(edit.name)' survives, \(target) \(layout)")
+      }
+    }
+  }
+}
