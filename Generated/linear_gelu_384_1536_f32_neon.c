@@ -317,11 +317,9 @@ void linear_gelu_384_1536_f32_neon_part(int64_t rows, const float *x, int64_t x_
     run_steps(rows, x, x_stride, w_up, b_up, y, y_stride, panels, 1 << phase, part, parts);
     return;
   }
-  // Whole tiles of 14 rows for each part, in blocks of about the same size.
-  const int64_t tiles = (rows + 13) / 14;
-  int64_t row = tiles * part / parts * 14;
-  int64_t end = tiles * (part + 1) / parts * 14;
-  if (end > rows) end = rows;
+  // As many rows for each part, in blocks of about the same size, whole tiles of 14.
+  int64_t row = rows * part / parts;
+  const int64_t end = rows * (part + 1) / parts;
   if (row >= end) return;
   panels += part * (rows < 112 ? rows : 112) * 7808;
   const int64_t blocks = (end - row + 111) / 112;

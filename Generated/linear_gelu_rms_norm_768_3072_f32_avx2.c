@@ -381,11 +381,9 @@ void linear_gelu_rms_norm_768_3072_f32_avx2_part(int64_t rows, const float *x, i
     run_steps(rows, x, x_stride, w, bias, gain, y, y_stride, panels, 1 << phase, part, parts);
     return;
   }
-  // Whole tiles of 6 rows for each part, in blocks of about the same size.
-  const int64_t tiles = (rows + 5) / 6;
-  int64_t row = tiles * part / parts * 6;
-  int64_t end = tiles * (part + 1) / parts * 6;
-  if (end > rows) end = rows;
+  // As many rows for each part, in blocks of about the same size, whole tiles of 6.
+  int64_t row = rows * part / parts;
+  const int64_t end = rows * (part + 1) / parts;
   if (row >= end) return;
   panels += part * (rows < 108 ? rows : 108) * 15488;
   const int64_t blocks = (end - row + 107) / 108;

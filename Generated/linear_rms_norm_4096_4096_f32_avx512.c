@@ -294,11 +294,9 @@ void linear_rms_norm_4096_4096_f32_avx512_part(int64_t rows, const float *x, int
     run_steps(rows, x, x_stride, gain, w, y, y_stride, panels, 1 << phase, part, parts);
     return;
   }
-  // Whole tiles of 14 rows for each part, in blocks of about the same size.
-  const int64_t tiles = (rows + 13) / 14;
-  int64_t row = tiles * part / parts * 14;
-  int64_t end = tiles * (part + 1) / parts * 14;
-  if (end > rows) end = rows;
+  // As many rows for each part, in blocks of about the same size, whole tiles of 14.
+  int64_t row = rows * part / parts;
+  const int64_t end = rows * (part + 1) / parts;
   if (row >= end) return;
   panels += part * (rows < 112 ? rows : 112) * 32896;
   const int64_t blocks = (end - row + 111) / 112;

@@ -482,11 +482,9 @@ void rms_norm_gated_mlp_4096_14336_bf16_neon_part(int64_t rows, const uint16_t *
     run_steps(rows, x, x_stride, gain, w_gate, w_up, y, y_stride, panels, 1 << phase, part, parts);
     return;
   }
-  // Whole tiles of 14 rows for each part, in blocks of about the same size.
-  const int64_t tiles = (rows + 13) / 14;
-  int64_t row = tiles * part / parts * 14;
-  int64_t end = tiles * (part + 1) / parts * 14;
-  if (end > rows) end = rows;
+  // As many rows for each part, in blocks of about the same size, whole tiles of 14.
+  int64_t row = rows * part / parts;
+  const int64_t end = rows * (part + 1) / parts;
   if (row >= end) return;
   panels += part * (rows < 56 ? rows : 56) * 123072;
   const int64_t blocks = (end - row + 55) / 56;

@@ -616,11 +616,9 @@ void rms_norm_qkv_qk_norm_32x128_bf16_avx2_part(int64_t rows, const uint16_t *x,
         v_stride, panels, 1 << phase, part, parts);
     return;
   }
-  // Whole tiles of 6 rows for each part, in blocks of about the same size.
-  const int64_t tiles = (rows + 5) / 6;
-  int64_t row = tiles * part / parts * 6;
-  int64_t end = tiles * (part + 1) / parts * 6;
-  if (end > rows) end = rows;
+  // As many rows for each part, in blocks of about the same size, whole tiles of 6.
+  int64_t row = rows * part / parts;
+  const int64_t end = rows * (part + 1) / parts;
   if (row >= end) return;
   panels += part * (rows < 108 ? rows : 108) * 33024;
   const int64_t blocks = (end - row + 107) / 108;

@@ -668,11 +668,9 @@ void rms_norm_qkv_qk_norm_32x128_bf16_avx512_part(int64_t rows, const uint16_t *
         v_stride, panels, 1 << phase, part, parts);
     return;
   }
-  // Whole tiles of 14 rows for each part, in blocks of about the same size.
-  const int64_t tiles = (rows + 13) / 14;
-  int64_t row = tiles * part / parts * 14;
-  int64_t end = tiles * (part + 1) / parts * 14;
-  if (end > rows) end = rows;
+  // As many rows for each part, in blocks of about the same size, whole tiles of 14.
+  int64_t row = rows * part / parts;
+  const int64_t end = rows * (part + 1) / parts;
   if (row >= end) return;
   panels += part * (rows < 112 ? rows : 112) * 33024;
   const int64_t blocks = (end - row + 111) / 112;
