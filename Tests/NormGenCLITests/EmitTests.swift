@@ -21,6 +21,19 @@ import Testing
     #expect(try directory.text(of: names[1]) == lowering.source.header)
   }
 
+  @Test func forcedSchedulesOfMatmulsStandInTheCommandThatEmitsAgain() throws {
+    let directory = try TestDirectory()
+    let options = ["--plain-weights", "--block-rows", "28"]
+    let result = try CommandLineFixture.normgen(
+      ["emit", "linear_gelu_384_1536_f32", "--target", "avx512", "--stdout"] + options,
+      in: directory)
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(
+      result.output.contains(
+        "normgen emit linear_gelu_384_1536_f32 --target avx512 --plain-weights --block-rows 28\n"))
+    #expect(!result.output.contains("_pack_") && result.output.contains("gathered"))
+  }
+
   @Test func theCurrentDirectoryIsTheDefault() throws {
     let directory = try TestDirectory()
     let result = try CommandLineFixture.normgen(

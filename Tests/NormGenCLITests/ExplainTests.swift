@@ -55,6 +55,48 @@ import Testing
     #expect(result.output.contains("fmla"))
   }
 
+  @Test func matmulsShowTheirMemoryAndTheReasonsOfTheirSchedule() throws {
+    let kernel = "linear_gelu_384_1536_f32"
+    let result = try CommandLineFixture.normgen(["explain", kernel, "--target", "avx512"])
+    #expect(result.status == 0, "\(result.errors)")
+    for expected in [
+      "w_up_sums = x_rows × packed w_up (384 × 1536 f32)", "14 rows × 2 vectors",
+      "blocks of 112 rows: with so many", "w_up is read packed", "589824 fma",
+      "panel bytes per row           7808",
+      "scratch bytes of a call       7872 for 1 row, 874560 for 112 rows and more",
+      "bytes read per row            1536", "bytes written per row         6144",
+      "bytes of parameters per call  \(384 * 1536 * 4 + 1536 * 4)",
+    ] {
+      #expect(result.output.contains(expected), "\(expected)")
+    }
+    let forced = try CommandLineFixture.normgen([
+      "explain", kernel, "--target", "avx512", "--plain-weights", "--block-rows", "20",
+    ])
+    for expected in [
+      "x_rows × plain w_up", "blocks of 28 rows, as asked for",
+      "w_up is read as it is, as asked for",
+    ] {
+      #expect(forced.output.contains(expected), "\(expected)")
+    }
+  }
+
+  @Test func schedulesOfMatmulsThatMeanNothingAreRefused() throws {
+    for rows in ["0", "-3", "65537"] {
+      let result = try CommandLineFixture.normgen([
+        "explain", "linear_gelu_384_1536_f32", "--block-rows=\(rows)",
+      ])
+      #expect(result.status == 64)
+      #expect(
+        result.errors.contains("--block-rows: expected a number from 1 to 65536, found \(rows)"))
+    }
+    for option in [["--plain-weights"], ["--block-rows", "28"]] {
+      let result = try CommandLineFixture.normgen(["explain", "rms_norm_128_f32"] + option)
+      #expect(result.status == 1)
+      #expect(result.errors.contains("a schedule for matmuls is given, but it has none"))
+      #expect(try CommandLineFixture.normgen(["emit", "--catalog"] + option).status == 64)
+    }
+  }
+
   @Test func allKernelsOfAFileAreExplained() throws {
     let directory = try TestDirectory()
     try directory.write(TestKernels.two, to: "two.ng")

@@ -34,6 +34,21 @@ import Testing
     #expect(operations.flops == 2 * 100 + 200 + 64 + 2 + 1)
   }
 
+  @Test func productsCostTheirTermsAndNoPanels() throws {
+    let cost = try cost(
+      """
+      kernel linear(x: bf16[rows, 600], w: f32[600, 40], bias: f32[40]) {
+        y = matmul(x, w) + bias
+      } -> y: bf16
+      """)
+    #expect(cost.bytesReadPerRow == 2 * 600)
+    #expect(cost.bytesWrittenPerRow == 2 * 40)
+    #expect(cost.parameterBytes == 4 * (600 * 40 + 40))
+    #expect(cost.operationsPerRow.fused == 600 * 40)
+    // The sum of two blocks, and the bias.
+    #expect(cost.operationsPerRow.additions == 40 + 40)
+  }
+
   @Test func aWindowCostsItsElementsOnly() throws {
     let cost = try cost(
       """
