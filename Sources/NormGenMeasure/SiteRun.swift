@@ -45,7 +45,7 @@ public final class SiteRun {
     private let rows: Int
 
     fileprivate init(
-      _ run: SiteRun, _ kernels: [CompiledKernel], rows: Int
+      _ run: SiteRun, _ kernels: [CompiledKernel], rows: Int, threads: Int
     ) throws {
       self.run = run
       self.rows = rows
@@ -68,7 +68,7 @@ public final class SiteRun {
           let arguments = try kernel.parameters.map { parameter in
             try run.argument(parameter, areas)
           }
-          bound.append(try kernel.bound(rows: rows, arguments))
+          bound.append(try kernel.bound(rows: rows, arguments, threads: threads))
         }
       } catch {
         for area in areas.values { area.deallocate() }
@@ -103,11 +103,13 @@ public final class SiteRun {
   }
 
   /// A call of the fused kernel.
-  func fused(rows: Int) throws -> Call { try Call(self, [kernel], rows: rows) }
+  func fused(rows: Int, threads: Int = 1) throws -> Call {
+    try Call(self, [kernel], rows: rows, threads: threads)
+  }
 
   /// A call of the separate kernels; nil if there are none.
-  func unfused(rows: Int) throws -> Call? {
-    parts.isEmpty ? nil : try Call(self, parts, rows: rows)
+  func unfused(rows: Int, threads: Int = 1) throws -> Call? {
+    parts.isEmpty ? nil : try Call(self, parts, rows: rows, threads: threads)
   }
 
   private func byteCount(_ value: ValueID, _ storage: DType, _ rows: Int) -> Int {
