@@ -14,6 +14,10 @@ public final class SiteRun {
   private let inputs: [String: HostTensor]
   private let packed: [String: PackedWeights]
 
+  /// At least so many rows are drawn, so that the weights of a seed do not depend on the rows of a
+  /// call; they are drawn behind the rows.
+  private static let drawnRows = 128
+
   /// Compiles a graph and draws inputs for up to `rows` rows.
   public init(_ graph: Graph, rows: Int, seed: UInt64, compiler: Compiler) throws {
     self.graph = graph
@@ -22,7 +26,8 @@ public final class SiteRun {
     let unfused = UnfusedKernel(graph)
     parts = unfused.parts.count > 1 ? try unfused.parts.map { try compiler.compile($0) } : []
     passed = unfused.passed
-    let inputs = try RandomInputs.tensors(for: graph, rows: rows, seed: seed)
+    let inputs = try RandomInputs.tensors(
+      for: graph, rows: max(rows, SiteRun.drawnRows), seed: seed)
     var packed: [String: PackedWeights] = [:]
     for product in kernel.lowering.program.multiplications where product.isPacked {
       guard packed[product.weights] == nil, let tensor = inputs[product.weights] else { continue }
