@@ -13,7 +13,7 @@ struct ModelsCommand: ParsableCommand {
       kernel; its first rows are compared with the oracle, every element by its derived bound, and \
       longer calls must repeat their bits. The kernel is timed in turns with the same graph as \
       separate kernels, one for each matmul and one for what stands between matmuls; these must \
-      give the same bits, too. Everything runs in one thread.
+      give the same bits, too.
       """)
 
   @Option(
@@ -35,6 +35,9 @@ struct ModelsCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("Rows that the oracle evaluates.", valueName: "n"))
   var checkRows = 1
+
+  @Option(help: ArgumentHelp("The most threads that share a timed call.", valueName: "n"))
+  var threads = 1
 
   @Option(help: ArgumentHelp("Rounds of each measurement, fewer for long ones.", valueName: "n"))
   var rounds = 7
@@ -64,6 +67,9 @@ struct ModelsCommand: ParsableCommand {
     if checkOnly && timeOnly { throw ValidationError("choose one of --check-only and --time-only") }
     if checkOnly && !rows.isEmpty {
       throw ValidationError("--rows: the rows to time; --check-rows chooses those to check")
+    }
+    guard (1...256).contains(threads) else {
+      throw ValidationError("--threads: expected a number from 1 to 256, found \(threads)")
     }
     guard rounds >= 3 else {
       throw ValidationError("--rounds: expected at least 3, found \(rounds)")
@@ -100,13 +106,14 @@ struct ModelsCommand: ParsableCommand {
       var timings: [SiteTiming] = []
       for count in rows {
         Terminal.progress("\(place), \(count) rows")
-        timings.append(try SiteTiming(run, rows: count, rounds: rounds))
+        timings.append(try SiteTiming(run, rows: count, threads: threads, rounds: rounds))
       }
       results.append(SiteResult(site, run, check, timings))
     }
     Terminal.endProgress()
     let report = ModelsReport(
-      target: compiler.target.name, seed: seed, checkedRows: timeOnly ? nil : checkRows,
+      target: compiler.target.name, threads: threads, seed: seed,
+      checkedRows: timeOnly ? nil : checkRows,
       sites: results)
     if json {
       try Terminal.print(try JSONText.of(report))

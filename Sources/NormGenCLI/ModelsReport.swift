@@ -1,3 +1,4 @@
+internal import Foundation
 internal import NormGen
 internal import NormGenMeasure
 
@@ -36,6 +37,8 @@ struct SiteResult: Encodable {
 /// What `models` prints.
 struct ModelsReport: Encodable {
   let target: String
+  /// The most threads that share a timed call.
+  let threads: Int
   let seed: UInt64
   /// The rows that the oracle evaluated; nil if nothing was checked.
   let checkedRows: Int?
@@ -62,7 +65,8 @@ struct ModelsReport: Encodable {
           + "and the same bits in longer calls and from separate kernels"
       } ?? "not checked against the oracle"
     return [
-      "target \(target), one thread; random weights and inputs of seed \(seed)", checked,
+      "target \(target), \(threads) thread\(threads == 1 ? "" : "s"); random weights and inputs of seed \(seed)",
+      checked,
       "unfused: a kernel for each matmul and one for what stands between, timed in turns; GFLOP/s "
         + "counts the matmuls, GB/s each input, weight and output once",
     ]
@@ -89,7 +93,7 @@ struct ModelsReport: Encodable {
 extension SiteResult {
   /// One line of the table.
   fileprivate func cells(_ timing: SiteTiming?) -> [String] {
-    let ratio = check.map { Quantity.decimal($0.worstRatio, 3) } ?? "-"
+    let ratio = check.map { String(format: "%.2g", $0.worstRatio) } ?? "-"
     let exact = check.map { check in
       Quantity.decimal(100 * Double(check.exact) / Double(max(check.elements, 1)), 1) + " %"
     }

@@ -14,6 +14,10 @@ public final class SiteRun {
   private let inputs: [String: HostTensor]
   private let packed: [String: PackedWeights]
 
+  /// At least so many rows are drawn, so that the weights of a seed do not depend on the rows of a
+  /// call; they are drawn behind the rows.
+  private static let drawnRows = 128
+
   /// Compiles a graph and draws inputs for up to `rows` rows.
   public init(_ graph: Graph, rows: Int, seed: UInt64, compiler: Compiler) throws {
     self.graph = graph
@@ -22,7 +26,8 @@ public final class SiteRun {
     let unfused = UnfusedKernel(graph)
     parts = unfused.parts.count > 1 ? try unfused.parts.map { try compiler.compile($0) } : []
     passed = unfused.passed
-    let inputs = try RandomInputs.tensors(for: graph, rows: rows, seed: seed)
+    let inputs = try RandomInputs.tensors(
+      for: graph, rows: max(rows, SiteRun.drawnRows), seed: seed)
     var packed: [String: PackedWeights] = [:]
     for product in kernel.lowering.program.multiplications where product.isPacked {
       guard packed[product.weights] == nil, let tensor = inputs[product.weights] else { continue }
@@ -45,7 +50,7 @@ public final class SiteRun {
     private let rows: Int
 
     fileprivate init(
-      _ run: SiteRun, _ kernels: [CompiledKernel], rows: Int
+      _ run: SiteRun, _ kernels: [CompiledKernel], rows: Int, threads: Int
     ) throws {
       self.run = run
       self.rows = rows
@@ -68,7 +73,7 @@ public final class SiteRun {
           let arguments = try kernel.parameters.map { parameter in
             try run.argument(parameter, areas)
           }
-          bound.append(try kernel.bound(rows: rows, arguments))
+          bound.append(try kernel.bound(rows: rows, arguments, threads: threads))
         }
       } catch {
         for area in areas.values { area.deallocate() }
@@ -103,11 +108,13 @@ public final class SiteRun {
   }
 
   /// A call of the fused kernel.
-  func fused(rows: Int) throws -> Call { try Call(self, [kernel], rows: rows) }
+  func fused(rows: Int, threads: Int = 1) throws -> Call {
+    try Call(self, [kernel], rows: rows, threads: threads)
+  }
 
   /// A call of the separate kernels; nil if there are none.
-  func unfused(rows: Int) throws -> Call? {
-    parts.isEmpty ? nil : try Call(self, parts, rows: rows)
+  func unfused(rows: Int, threads: Int = 1) throws -> Call? {
+    parts.isEmpty ? nil : try Call(self, parts, rows: rows, threads: threads)
   }
 
   private func byteCount(_ value: ValueID, _ storage: DType, _ rows: Int) -> Int {

@@ -4,6 +4,8 @@ import NormGen
 public struct SiteTiming: Sendable, Codable {
   /// The rows of a call.
   public let rows: Int
+  /// The most threads that share a call.
+  public let threads: Int
   /// Seconds of a call.
   public let seconds: Spread
   /// Seconds of the separate kernels together; nil where there are none.
@@ -14,7 +16,8 @@ public struct SiteTiming: Sendable, Codable {
   public let matmulOperations: Int
   /// Each input, weight and output once, in bytes.
   public let bytes: Int
-  /// Whether fused and unfused outputs, and those of fewer rows, have the same bits.
+  /// Whether fused and unfused outputs, and those of one row in one
+  /// thread, have the same bits.
   public let agrees: Bool
 
   /// Matmul operations per second.
@@ -25,10 +28,10 @@ public struct SiteTiming: Sendable, Codable {
   /// The time that one measurement should take at most, as far as three rounds allow.
   private static let seconds = 3.0
 
-  /// Times a site on `rows` rows in this thread.
-  public init(_ run: SiteRun, rows: Int, rounds: Int) throws {
-    let fused = try run.fused(rows: rows)
-    let unfused = try run.unfused(rows: rows)
+  /// Times a site on `rows` rows, shared by up to `threads` threads.
+  public init(_ run: SiteRun, rows: Int, threads: Int = 1, rounds: Int) throws {
+    let fused = try run.fused(rows: rows, threads: threads)
+    let unfused = try run.unfused(rows: rows, threads: threads)
     let clock = ContinuousClock()
     let once =
       clock.measure {
@@ -47,6 +50,7 @@ public struct SiteTiming: Sendable, Codable {
     let timing = InterleavedTiming(
       rounds: max(3, min(rounds, affordable)), roundSeconds: 0.002, actions)
     self.rows = rows
+    self.threads = threads
     seconds = Spread(timing.seconds[0])
     unfusedSeconds = unfused == nil ? nil : Spread(timing.seconds[1])
     gain = unfused == nil ? nil : timing.ratio(of: 1, to: 0)

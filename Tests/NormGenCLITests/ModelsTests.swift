@@ -123,7 +123,7 @@ import Testing
     let timed = InProcessResult.of(
       [
         "models", "--model", "MindSpore norm.py", "--time-only", "--rows", "1", "3", "--rounds",
-        "3", "--markdown",
+        "3", "--threads", "2", "--markdown",
       ])
     #expect(timed.status == 0, "\(timed.errors)")
     let rows = timed.output.split(separator: "\n").filter { $0.hasPrefix("| MindSpore") }
@@ -145,6 +145,7 @@ import Testing
     arguments: [
       (["--rows", "0"], "--rows: expected numbers from 1 to 4096, found 0"),
       (["--check-rows", "65"], "--check-rows: expected a number from 1 to 64, found 65"),
+      (["--threads", "0"], "--threads: expected a number from 1 to 256, found 0"),
       (["--rounds", "2"], "--rounds: expected at least 3, found 2"),
       (["--accumulate", "f64"], "--accumulate: expected fused or bf16_dot, found 'f64'"),
       (["--check-only", "--time-only"], "choose one of --check-only and --time-only"),

@@ -31,7 +31,7 @@ import Testing
       let check = try SiteCheck(run, rows: rows)
       #expect(check.passes, "\(check)")
       #expect(check.elements == rows * (40 + 32 + 16 + 40))
-      let timing = try SiteTiming(run, rows: rows, rounds: 3)
+      let timing = try SiteTiming(run, rows: rows, threads: 2, rounds: 3)
       #expect(timing.agrees)
     }
   }
