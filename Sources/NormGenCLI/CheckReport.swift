@@ -98,7 +98,8 @@ struct CheckReport: Encodable {
     var seen: Set<String> = []
     return lines.filter { $0.machine != "native" && seen.insert($0.target).inserted }
       .map { line in
-        "\(line.target) was emulated by \(line.machine)" + (threads.isEmpty ? "" : ", in one thread")
+        "\(line.target) was emulated by \(line.machine)"
+          + (threads.isEmpty ? "" : ", in one thread")
       }
   }
 
