@@ -106,7 +106,9 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "NormGenCLITests",
-      dependencies: facade + ["NormGenCheck", "NormGenCLI", "NormGenFiles", "NormGenKernels"],
+      dependencies: facade + [
+        "NormGenCheck", "NormGenCLI", "NormGenFiles", "NormGenKernels", "NormGenMeasure",
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "NormGenEmulationTests", dependencies: ["NormGenEmulation"], swiftSettings: settings),

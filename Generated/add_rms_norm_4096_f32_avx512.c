@@ -164,7 +164,8 @@ void add_rms_norm_4096_f32_avx512(int64_t rows, const float *restrict x, int64_t
   if (stream) finish_streams();
 }
 
-void add_rms_norm_4096_f32_avx512_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+void add_rms_norm_4096_f32_avx512_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
   add_rms_norm_4096_f32_avx512(rows, buffers[0], strides[0], buffers[1], strides[1], buffers[2],
       buffers[3], strides[3], buffers[4], strides[4]);
 }

@@ -243,7 +243,8 @@ void gemma_rms_norm_2304_bf16_avx2(int64_t rows, const uint16_t *restrict x, int
   if (stream) finish_streams();
 }
 
-void gemma_rms_norm_2304_bf16_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+void gemma_rms_norm_2304_bf16_avx2_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
   gemma_rms_norm_2304_bf16_avx2(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
 }
 

@@ -191,7 +191,8 @@ void gemma_rms_norm_2304_bf16_neon(int64_t rows, const uint16_t *restrict x, int
   }
 }
 
-void gemma_rms_norm_2304_bf16_neon_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+void gemma_rms_norm_2304_bf16_neon_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
   gemma_rms_norm_2304_bf16_neon(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
 }
 

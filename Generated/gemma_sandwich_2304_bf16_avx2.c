@@ -287,7 +287,8 @@ void gemma_sandwich_2304_bf16_avx2(int64_t rows, const uint16_t *restrict o, int
   if (stream) finish_streams();
 }
 
-void gemma_sandwich_2304_bf16_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+void gemma_sandwich_2304_bf16_avx2_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
   gemma_sandwich_2304_bf16_avx2(rows, buffers[0], strides[0], buffers[1], strides[1], buffers[2],
       buffers[3], buffers[4], strides[4], buffers[5], strides[5]);
 }

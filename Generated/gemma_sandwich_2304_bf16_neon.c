@@ -233,7 +233,8 @@ void gemma_sandwich_2304_bf16_neon(int64_t rows, const uint16_t *restrict o, int
   }
 }
 
-void gemma_sandwich_2304_bf16_neon_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+void gemma_sandwich_2304_bf16_neon_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
   gemma_sandwich_2304_bf16_neon(rows, buffers[0], strides[0], buffers[1], strides[1], buffers[2],
       buffers[3], buffers[4], strides[4], buffers[5], strides[5]);
 }

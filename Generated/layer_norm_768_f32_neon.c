@@ -101,7 +101,8 @@ static inline void prefetch_f32_group(const float *p) {
 // The rows from `first` on, as many as a tile has.
 static inline __attribute__((always_inline)) void layer_norm_768_f32_neon_tile(int64_t rows,
     const float *restrict x, int64_t x_stride, const float *restrict gain,
-    const float *restrict shift, float *restrict y, int64_t y_stride, int64_t first, const int tile) {
+    const float *restrict shift, float *restrict y, int64_t y_stride, int64_t first,
+    const int tile) {
   float mean_x[2];
   float inv_deviation[2];
   for (int64_t row = first; row < first + tile; ++row) {

@@ -195,7 +195,8 @@ void llama_rms_norm_4096_bf16_neon(int64_t rows, const uint16_t *restrict x, int
   }
 }
 
-void llama_rms_norm_4096_bf16_neon_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+void llama_rms_norm_4096_bf16_neon_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
   llama_rms_norm_4096_bf16_neon(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
 }
 

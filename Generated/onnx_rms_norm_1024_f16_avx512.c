@@ -210,7 +210,8 @@ void onnx_rms_norm_1024_f16_avx512(int64_t rows, const uint16_t *restrict x, int
   if (stream) finish_streams();
 }
 
-void onnx_rms_norm_1024_f16_avx512_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+void onnx_rms_norm_1024_f16_avx512_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
   onnx_rms_norm_1024_f16_avx512(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
 }
 

@@ -158,7 +158,8 @@ void paper_rms_norm_1024_f32_avx2(int64_t rows, const float *restrict x, int64_t
   if (stream) finish_streams();
 }
 
-void paper_rms_norm_1024_f32_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+void paper_rms_norm_1024_f32_avx2_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
   paper_rms_norm_1024_f32_avx2(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
 }
 

@@ -131,7 +131,8 @@ void paper_rms_norm_1024_f32_neon(int64_t rows, const float *restrict x, int64_t
   }
 }
 
-void paper_rms_norm_1024_f32_neon_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+void paper_rms_norm_1024_f32_neon_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
   paper_rms_norm_1024_f32_neon(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
 }
 

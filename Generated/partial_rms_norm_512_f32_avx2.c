@@ -156,7 +156,8 @@ void partial_rms_norm_512_f32_avx2(int64_t rows, const float *restrict x, int64_
   if (stream) finish_streams();
 }
 
-void partial_rms_norm_512_f32_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+void partial_rms_norm_512_f32_avx2_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
   partial_rms_norm_512_f32_avx2(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
 }
 

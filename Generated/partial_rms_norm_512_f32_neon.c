@@ -129,7 +129,8 @@ void partial_rms_norm_512_f32_neon(int64_t rows, const float *restrict x, int64_
   }
 }
 
-void partial_rms_norm_512_f32_neon_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+void partial_rms_norm_512_f32_neon_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
   partial_rms_norm_512_f32_neon(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
 }
 

@@ -242,7 +242,8 @@ void torch_rms_norm_4096_bf16_avx2(int64_t rows, const uint16_t *restrict x, int
   if (stream) finish_streams();
 }
 
-void torch_rms_norm_4096_bf16_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+void torch_rms_norm_4096_bf16_avx2_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
   torch_rms_norm_4096_bf16_avx2(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
 }
 

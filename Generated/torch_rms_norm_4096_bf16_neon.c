@@ -190,7 +190,8 @@ void torch_rms_norm_4096_bf16_neon(int64_t rows, const uint16_t *restrict x, int
   }
 }
 
-void torch_rms_norm_4096_bf16_neon_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+void torch_rms_norm_4096_bf16_neon_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides) {
   torch_rms_norm_4096_bf16_neon(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
 }
 

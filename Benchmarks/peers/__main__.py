@@ -2,7 +2,7 @@
 
 Each group of cases runs in one process for each number of threads, all contenders in turns. A run
 replaces the earlier one of the same group and threads in results.json, from which RESULTS.md and
-results.svg are written.
+the plots are written.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 import subprocess
 import sys
 
-from plot import write_plot
+from plot import write_plots
 from report import markdown
 
 HERE = Path(__file__).parent
@@ -86,23 +86,30 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=HERE, help="where results are kept")
     arguments = parser.parse_args()
 
+    if arguments.only:
+        measured = [
+            run(arguments, group, threads)
+            for group in arguments.group for threads in arguments.threads
+        ]
+        print(markdown(measured))
+        return report_wrong(measured)
+
     kept = arguments.results / "results.json"
     runs: list[dict] = json.loads(kept.read_text()) if kept.exists() else []
     if not arguments.report:
         for group in arguments.group:
             for threads in arguments.threads:
-                new = run(arguments, group, threads)
-                if arguments.only:
-                    print(markdown([new]))
-                    continue
-                runs = replaced(runs, new)
-                write(kept, json.dumps(runs, separators=(",", ":")) + "\n")
-    if arguments.only:
-        return 0
+                runs = replaced(runs, run(arguments, group, threads))
+                write(kept, json.dumps(runs, indent=0) + "\n")
     text = markdown(runs)
     write(arguments.results / "RESULTS.md", text)
-    write_plot(runs, arguments.results / "results.svg")
+    write_plots(runs, arguments.results)
     print(text)
+    return report_wrong(runs)
+
+
+def report_wrong(runs: list[dict]) -> int:
+    """1 if a kernel of ours gave a wrong result, and says so; else 0."""
     wrong = [
         f"{row['key']}, {each['name']}"
         for measured in runs for row in measured["rows"] for each in row["contenders"]

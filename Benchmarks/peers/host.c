@@ -125,3 +125,32 @@ void host_run_rows(const struct row_call *call, int64_t repetitions) {
     else run_parts(row_part, call, parts);
   }
 }
+
+// One part of one phase of a kernel with matrix products.
+typedef void phase_kernel(int64_t rows, void *const *buffers, const int64_t *strides, void *scratch,
+    int64_t phase, int64_t part, int64_t parts);
+
+struct phased_call {
+  phase_kernel *kernel;
+  int64_t rows;
+  void *const *buffers;
+  const int64_t *strides;
+  void *scratch;
+  int64_t phases;
+  int64_t parts;
+  int64_t phase;  // set here
+};
+
+static void phase_part(const void *argument, int64_t part, int64_t parts) {
+  const struct phased_call *call = argument;
+  call->kernel(call->rows, call->buffers, call->strides, call->scratch, call->phase, part, parts);
+}
+
+// Calls a kernel so many times, each phase by all parts at once.
+void host_run_phases(struct phased_call *call, int64_t repetitions) {
+  for (int64_t repetition = 0; repetition < repetitions; ++repetition) {
+    for (call->phase = 0; call->phase < call->phases; ++call->phase) {
+      run_parts(phase_part, call, call->parts);
+    }
+  }
+}

@@ -28,7 +28,7 @@ PEERS = [peer_torch, peer_jax, peer_onnxruntime, peer_openvino]
 def measure(case: Case, library: Library, threads: int, rounds: int, seconds: float) -> dict:
     """One row: every contender's times and agreement, and who is missing and why."""
     problem = make_problem(case)
-    own = library.contenders(problem) if library.has(case) else []
+    own = library.contenders(problem)
     peers, missing = peers_of(problem, threads)
     agreements = agreement(problem, case.operation.name, own)
     agreements += agreement(problem, case.operation.peers, peers)

@@ -3,6 +3,7 @@
 import ctypes
 import os
 from pathlib import Path
+import re
 import shlex
 import shutil
 import subprocess
@@ -10,14 +11,23 @@ import subprocess
 import numpy as np
 
 from cases import Case
-from problem import Arrays, Contender, Problem, repeated
+from problem import Arrays, Contender, Problem, page_aligned, repeated
 
 HERE = Path(__file__).parent
 
 # The text files that define our kernels, by the cases' group.
-KERNEL_FILES: dict[str, list[Path]] = {"norms": [HERE / "kernels" / "norms.ng"], "matmuls": []}
+KERNEL_FILES: dict[str, list[Path]] = {
+    "norms": [HERE / "kernels" / "norms.ng"],
+    "matmuls": [HERE / "kernels" / "matmuls.ng"],
+}
 
 FLAGS = ["-std=c11", "-O3", "-march=native", "-ffp-contract=off", "-fPIC", "-shared", "-pthread"]
+
+# How a header says what a packing function writes.
+PACKED_ELEMENTS = re.compile(r"^// Packs (\w+): reads .* and writes (\d+) elements\.$", re.MULTILINE)
+
+Pointers = ctypes.POINTER(ctypes.c_void_p)
+Integers = ctypes.POINTER(ctypes.c_int64)
 
 
 class RowCall(ctypes.Structure):
@@ -27,9 +37,24 @@ class RowCall(ctypes.Structure):
         ("kernel", ctypes.c_void_p),
         ("rows", ctypes.c_int64),
         ("tensors", ctypes.c_int64),
-        ("buffers", ctypes.POINTER(ctypes.c_void_p)),
-        ("strides", ctypes.POINTER(ctypes.c_int64)),
-        ("row_bytes", ctypes.POINTER(ctypes.c_int64)),
+        ("buffers", Pointers),
+        ("strides", Integers),
+        ("row_bytes", Integers),
+    ]
+
+
+class PhasedCall(ctypes.Structure):
+    """`struct phased_call` of host.c."""
+
+    _fields_ = [
+        ("kernel", ctypes.c_void_p),
+        ("rows", ctypes.c_int64),
+        ("buffers", Pointers),
+        ("strides", Integers),
+        ("scratch", ctypes.c_void_p),
+        ("phases", ctypes.c_int64),
+        ("parts", ctypes.c_int64),
+        ("phase", ctypes.c_int64),
     ]
 
 
@@ -61,15 +86,15 @@ class Library:
     ) -> None:
         if not normgen.exists():
             raise BuildError(f"expected the command line tool at {normgen}; build it first")
-        sources = folder / "c"
+        sources = folder / f"c-{threads}"
         shutil.rmtree(sources, ignore_errors=True)
         sources.mkdir(parents=True)
         for file in files:
             _run([str(normgen), "emit", str(file), "--target", "host", "-o", str(sources)])
         emitted = sorted(sources.glob("*.c"))
         # NAME_TARGET.c, by NAME.
-        self._symbols = {path.stem.rsplit("_", 1)[0]: path.stem for path in emitted}
-        self.target = emitted[0].stem.rsplit("_", 1)[1] if emitted else None
+        self._sources = {path.stem.rsplit("_", 1)[0]: path for path in emitted}
+        self.target = emitted[0].stem.rsplit("_", 1)[1]
         self.command = [compiler(), *FLAGS]
         library = folder / f"kernels-{threads}.so"
         _run([*self.command, str(HERE / "host.c"), *map(str, emitted), "-o", str(library)])
@@ -77,29 +102,42 @@ class Library:
         self._library.host_start.argtypes = [ctypes.c_int64]
         self._library.host_run_rows.argtypes = [ctypes.POINTER(RowCall), ctypes.c_int64]
         self._library.host_run_rows.restype = None
+        self._library.host_run_phases.argtypes = [ctypes.POINTER(PhasedCall), ctypes.c_int64]
+        self._library.host_run_phases.restype = None
         if self._library.host_start(threads) != 0:
             raise BuildError(f"the pool of {threads} threads did not start")
         self._threads = threads
 
-    def has(self, case: Case) -> bool:
-        return case.kernel in self._symbols
-
     def contenders(self, problem: Problem) -> list[Contender]:
-        """Our kernel through a loop in C and, on one thread, through ctypes."""
+        """Our kernels for a case; none if there is no such kernel."""
+        kernel = problem.case.kernel
+        if kernel not in self._sources:
+            return []
+        if problem.case.operation.group == "norms":
+            return self._row_contenders(problem, kernel)
+        found = [self._phased_contender(problem, kernel, "NormGen")]
+        if f"{kernel}_exact" in self._sources:
+            exact = self._phased_contender(problem, f"{kernel}_exact", "NormGen, exact order")
+            found.append(exact)
+        return found
+
+    def _function(self, kernel: str, suffix: str, arguments: list, result: object = None):
+        function = getattr(self._library, f"{self._sources[kernel].stem}_{suffix}")
+        function.argtypes = arguments
+        function.restype = result
+        return function
+
+    def _row_contenders(self, problem: Problem, kernel: str) -> list[Contender]:
+        """Through a loop in C and, on one thread, through ctypes."""
         case = problem.case
-        tensors = [*case.inputs, *case.outputs]
         arrays = [*problem.inputs.values(), *problem.outputs.values()]
-        count = len(tensors)
-        addresses = [array.ctypes.data for array in arrays]
-        lengths = [tensor.shape[-1] if tensor.has_rows else 0 for tensor in tensors]
-        sizes = [length * array.itemsize for length, array in zip(lengths, arrays)]
-        buffers = (ctypes.c_void_p * count)(*addresses)
+        count = len(arrays)
+        lengths = _row_lengths(case)
+        buffers = (ctypes.c_void_p * count)(*[array.ctypes.data for array in arrays])
         strides = (ctypes.c_int64 * count)(*lengths)
+        sizes = [length * array.itemsize for length, array in zip(lengths, arrays)]
         row_bytes = (ctypes.c_int64 * count)(*sizes)
-        entry = getattr(self._library, f"{self._symbols[case.kernel]}_entry")
-        entry.argtypes = [
-            ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_int64)]
-        entry.restype = None
+        entry = self._function(kernel, "entry", [ctypes.c_int64, Pointers, Integers])
         address = ctypes.cast(entry, ctypes.c_void_p)
         call = RowCall(address, case.rows, count, buffers, strides, row_bytes)
 
@@ -107,19 +145,66 @@ class Library:
             self._library.host_run_rows(ctypes.byref(call), repetitions)
 
         def results() -> Arrays:
-            return cleared_results(problem, lambda: repeat(1))
+            return cleared_results(problem, repeat)
 
         found = [Contender("NormGen", repeat, results, role="own")]
         if self._threads == 1:
             rows = ctypes.c_int64(case.rows)
             through_ctypes = repeated(lambda: entry(rows, buffers, strides))
-            found.append(Contender("NormGen through ctypes", through_ctypes, results, role="own"))
+            found.append(
+                Contender("NormGen through ctypes", through_ctypes, results, role="own"))
         return found
 
+    def _phased_contender(self, problem: Problem, kernel: str, name: str) -> Contender:
+        """With packed weights, by as many parts as there are threads."""
+        case = problem.case
+        integer = ctypes.c_int64
+        arrays = [
+            self._packed(kernel, tensor.name, problem.inputs[tensor.name])
+            if tensor.is_matrix else problem.inputs[tensor.name]
+            for tensor in case.inputs
+        ] + [*problem.outputs.values()]
+        count = len(arrays)
+        buffers = (ctypes.c_void_p * count)(*[array.ctypes.data for array in arrays])
+        strides = (integer * count)(*_row_lengths(case))
+        sizes = [integer, integer]
+        phases = self._function(kernel, "phases", sizes, integer)(case.rows, self._threads)
+        bytes_needed = self._function(kernel, "scratch_bytes", sizes, integer)
+        scratch = page_aligned((bytes_needed(case.rows, self._threads),), np.dtype(np.uint8))
+        entry = self._function(
+            kernel, "entry",
+            [integer, Pointers, Integers, ctypes.c_void_p, integer, integer, integer])
+        address = ctypes.cast(entry, ctypes.c_void_p)
+        call = PhasedCall(
+            address, case.rows, buffers, strides, scratch.ctypes.data, phases, self._threads, 0)
+        # The call has addresses only; this keeps what they point to.
+        held = [*arrays, scratch]
 
-def cleared_results(problem: Problem, call) -> Arrays:
-    """What a call writes to the problem's outputs, which hold NaN before it."""
+        def repeat(repetitions: int, held: list[np.ndarray] = held) -> None:
+            self._library.host_run_phases(ctypes.byref(call), repetitions)
+
+        return Contender(name, repeat, lambda: cleared_results(problem, repeat), role="own")
+
+    def _packed(self, kernel: str, name: str, weights: np.ndarray) -> np.ndarray:
+        header = self._sources[kernel].with_suffix(".h").read_text()
+        elements = {match[1]: int(match[2]) for match in PACKED_ELEMENTS.finditer(header)}
+        if name not in elements:
+            raise BuildError(f"the header of {kernel} does not say how long the packed {name} is")
+        packed = page_aligned((elements[name],), weights.dtype)
+        pack = self._function(kernel, f"pack_{name}", [ctypes.c_void_p, ctypes.c_void_p])
+        pack(weights.ctypes.data, packed.ctypes.data)
+        return packed
+
+
+def _row_lengths(case: Case) -> list[int]:
+    """The elements from row to row of each parameter; 0 without rows."""
+    tensors = [*case.inputs, *case.outputs]
+    return [tensor.shape[-1] if tensor.has_rows else 0 for tensor in tensors]
+
+
+def cleared_results(problem: Problem, repeat) -> Arrays:
+    """What one call writes to the problem's outputs, which hold NaN before it."""
     for array in problem.outputs.values():
         array.fill(np.nan)
-    call()
+    repeat(1)
     return {name: array.copy() for name, array in problem.outputs.items()}

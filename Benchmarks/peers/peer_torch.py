@@ -7,12 +7,14 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from cases import EPSILON, Case
+from cases import EPSILON
 from problem import Arrays, Contender, Problem, repeated
 
 VERSION = f"PyTorch {torch.__version__}"
 
-Results = dict[str, torch.Tensor]
+# The outputs of a case, in its order.
+Results = tuple[torch.Tensor, ...]
+Function = Callable[..., Results]
 
 
 def start(threads: int) -> None:
@@ -33,91 +35,102 @@ def as_array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.numpy().copy()
 
 
+def function(operation: str, weights: dict[str, torch.Tensor]) -> Function:
+    """The operation on tensors with rows, its weights at hand. Matrices are [out, in]."""
+    gain, shift, bias = weights.get("gain"), weights.get("shift"), weights.get("bias")
+    w, gate, up = weights.get("w"), weights.get("gate"), weights.get("up")
+    shape = gain.shape if gain is not None else ()
+    rms_epsilon, layer_epsilon = EPSILON["rms_norm"], EPSILON["layer_norm"]
+
+    def rms_norm(x: torch.Tensor) -> torch.Tensor:
+        return functional.rms_norm(x, shape, gain, rms_epsilon)
+
+    def add_rms_norm(x: torch.Tensor, residual: torch.Tensor) -> Results:
+        hidden = x + residual
+        return (hidden, functional.rms_norm(hidden, shape, gain, rms_epsilon))
+
+    match operation:
+        case "rms_norm":
+            return lambda x: (functional.rms_norm(x, shape, gain, rms_epsilon),)
+        case "layer_norm":
+            return lambda x: (functional.layer_norm(x, shape, gain, shift, layer_epsilon),)
+        case "add_rms_norm":
+            return add_rms_norm
+        case "matmul":
+            return lambda x: (functional.linear(x, w),)
+        case "linear_gelu_rms_norm":
+            return lambda x: (rms_norm(functional.gelu(functional.linear(x, w, bias))),)
+        case "rms_norm_linear":
+            return lambda x: (functional.linear(rms_norm(x), w),)
+        case "gated":
+            return lambda x: (
+                functional.silu(functional.linear(x, gate)) * functional.linear(x, up),)
+        case other:
+            raise ValueError(f"PyTorch has no function for the operation {other!r}")
+
+
 class Layer(torch.nn.Module):
-    """A case's operation with its weights as parameters, as a model has them."""
+    """An operation with its weights as parameters, which the compiler can freeze and pack."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, operation: str, weights: dict[str, torch.Tensor]) -> None:
         super().__init__()
-        case = problem.case
-        self.operation = case.operation.peers
-        self.rms_epsilon, self.layer_epsilon = EPSILON["rms_norm"], EPSILON["layer_norm"]
-        for tensor in case.inputs:
-            if not tensor.has_rows:
-                values = shared(problem.inputs[tensor.name])
-                # Linear layers keep [out, in].
-                values = values.t().contiguous() if tensor.is_matrix else values
-                parameter = torch.nn.Parameter(values, requires_grad=False)
-                self.register_parameter(tensor.name, parameter)
+        self.operation = operation
+        self.names = list(weights)
+        for name, tensor in weights.items():
+            self.register_parameter(name, torch.nn.Parameter(tensor, requires_grad=False))
 
-    def rms_norm(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.rms_norm(x, self.gain.shape, self.gain, self.rms_epsilon)
-
-    def forward(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> Results:
-        match self.operation:
-            case "rms_norm":
-                return {"y": self.rms_norm(x)}
-            case "layer_norm":
-                shape = self.gain.shape
-                return {
-                    "y": functional.layer_norm(
-                        x, shape, self.gain, self.shift, self.layer_epsilon)}
-            case "add_rms_norm":
-                hidden = x + residual
-                return {"hidden": hidden, "normed": self.rms_norm(hidden)}
-            case "matmul":
-                return {"y": functional.linear(x, self.w)}
-            case "linear_gelu_rms_norm":
-                linear = functional.linear(x, self.w, self.bias)
-                return {"y": self.rms_norm(functional.gelu(linear))}
-            case "rms_norm_linear":
-                return {"y": functional.linear(self.rms_norm(x), self.w)}
-            case "gated":
-                gate = functional.silu(functional.linear(x, self.gate))
-                return {"y": gate * functional.linear(x, self.up)}
-            case other:
-                raise ValueError(f"PyTorch has no layer for the operation {other!r}")
+    def forward(self, *rows: torch.Tensor) -> Results:
+        weights = {name: getattr(self, name) for name in self.names}
+        return function(self.operation, weights)(*rows)
 
 
 def contenders(problem: Problem, threads: int) -> list[Contender]:
     case = problem.case
+    operation = case.operation.peers
     torch._dynamo.reset()
-    layer = Layer(problem).eval()
+    weights: dict[str, torch.Tensor] = {}
+    for tensor in case.inputs:
+        if not tensor.has_rows:
+            values = shared(problem.inputs[tensor.name])
+            weights[tensor.name] = values.t().contiguous() if tensor.is_matrix else values
     rows = [shared(problem.inputs[tensor.name]) for tensor in case.inputs if tensor.has_rows]
-    outputs = {name: shared(array) for name, array in problem.outputs.items()}
+    names = list(problem.outputs)
+    given = tuple(shared(array) for array in problem.outputs.values())
 
-    def bound(outputs: Results, *rows: torch.Tensor) -> None:
-        for name, value in layer(*rows).items():
-            outputs[name].copy_(value)
+    eager = function(operation, weights)
+    # A function is called faster than a module; only products gain by frozen weights.
+    is_product = case.operation.group == "matmuls"
+    subject = Layer(operation, weights).eval() if is_product else eager
+    options = {"freezing": True, "max_autotune": True} if is_product else {}
 
-    options = compile_options(case)
-    compiled = torch.compile(layer, dynamic=False, options=options)
-    compiled_bound = torch.compile(bound, dynamic=False, options=options)
+    def to_given(given: Results, *rows: torch.Tensor) -> None:
+        for output, value in zip(given, subject(*rows)):
+            output.copy_(value)
 
-    def results_bound() -> Arrays:
-        for output in outputs.values():
+    compiled = torch.compile(subject, dynamic=False, options=options)
+    compiled_to_given = torch.compile(to_given, dynamic=False, options=options)
+
+    def results_given() -> Arrays:
+        for output in given:
             output.fill_(torch.nan)
-        compiled_bound(outputs, *rows)
-        return {name: as_array(output) for name, output in outputs.items()}
+        compiled_to_given(given, *rows)
+        return named(names, given)
 
     return [
-        _returning("PyTorch eager", layer, rows),
-        _returning("torch.compile", compiled, rows),
+        _returning("PyTorch eager", eager, rows, names),
+        _returning("torch.compile", compiled, rows, names),
         Contender(
-            "torch.compile, outputs given", repeated(lambda: compiled_bound(outputs, *rows)),
-            results_bound),
+            "torch.compile, outputs given", repeated(lambda: compiled_to_given(given, *rows)),
+            results_given),
     ]
 
 
-def compile_options(case: Case) -> dict[str, bool]:
-    """Weights are constants, so that they can be packed; for matrix products templates compete."""
-    is_matmul = case.operation.group == "matmuls"
-    return {"freezing": True, "max_autotune": is_matmul}
+def named(names: list[str], values: Results) -> Arrays:
+    return {name: as_array(value) for name, value in zip(names, values)}
 
 
 def _returning(
-    name: str, call: Callable[..., Results], rows: list[torch.Tensor]
+    name: str, call: Function, rows: list[torch.Tensor], names: list[str]
 ) -> Contender:
-    def results() -> Arrays:
-        return {name: as_array(value) for name, value in call(*rows).items()}
-
-    return Contender(name, repeated(lambda: call(*rows)), results)
+    return Contender(
+        name, repeated(lambda: call(*rows)), lambda: named(names, call(*rows)))

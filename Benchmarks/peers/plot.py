@@ -1,4 +1,4 @@
-"""results.svg: the peers' times by ours, one thread, a panel for each operation and type."""
+"""norms.svg and matmuls.svg: the peers' times by ours on one thread."""
 
 import io
 from pathlib import Path
@@ -10,8 +10,8 @@ import matplotlib.pyplot as pyplot  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator  # noqa: E402
 
-from cases import OPERATIONS, STORAGES  # noqa: E402
-from summary import OWN, Summary, summaries  # noqa: E402
+from cases import STORAGES, Case  # noqa: E402
+from summary import OWN, Summary, has_own, summaries  # noqa: E402
 
 # A mark that is readable on white and on black.
 INK = "#808080"
@@ -24,40 +24,52 @@ PEERS: list[tuple[str, list[str], str]] = [
     ("OpenVINO", ["OpenVINO"], "#2fa37c"),
 ]
 
-TICKS = [0.5, 1, 2, 5, 10, 20, 50]
+TICKS = [0.5, 1, 1.5, 2, 3, 5, 10, 20, 50]
 
 # Longer bars end at the edge.
-LIMITS = (0.7, 80)
+LIMITS = {"norms": (0.7, 80), "matmuls": (0.7, 10)}
+
+STYLE = {
+    "font.size": 9, "font.family": "sans-serif", "text.color": INK, "axes.labelcolor": INK,
+    "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK, "svg.hashsalt": "peers",
+    "svg.fonttype": "none",
+}
 
 
-def write_plot(runs: list[dict], path: Path) -> None:
-    """Writes the plot of the runs on one thread that hold our kernels; nothing without one."""
-    rows = [
-        row for run in runs if run["threads"] == 1 for row in summaries(run) if row.contender(OWN)
-    ]
-    panels = [
-        (operation.title, storage, chosen)
-        for name, operation in OPERATIONS.items()
-        for storage in STORAGES
-        if (chosen := [r for r in rows if (r.case.operation.name, r.case.storage) == (name, storage)])
-    ]
-    if not panels:
-        return
-    style = {
-        "font.size": 9, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK,
-        "xtick.color": INK, "ytick.color": INK, "svg.hashsalt": "peers", "svg.fonttype": "none",
-        "font.family": "sans-serif",
-    }
-    with pyplot.rc_context(style):
-        lines = (len(panels) + 1) // 2
+def plot_name(run: dict) -> str | None:
+    """The file that shows a run; only runs on one thread that hold our kernels are shown."""
+    shown = run["threads"] == 1 and has_own(summaries(run))
+    return f"{run['group']}.svg" if shown else None
+
+
+def write_plots(runs: list[dict], folder: Path) -> None:
+    for run in runs:
+        name = plot_name(run)
+        if name:
+            pending = folder / f"{name}.pending"
+            pending.write_text(_svg(run))
+            pending.replace(folder / name)
+
+
+def _panel(case: Case) -> str:
+    """The title of the panel that a case is in."""
+    return "fused products" if case.bare else case.operation.title
+
+
+def _svg(run: dict) -> str:
+    rows = summaries(run)
+    titles = list(dict.fromkeys(_panel(row.case) for row in rows))
+    with pyplot.rc_context(STYLE):
         figure, axes = pyplot.subplots(
-            lines, 2, figsize=(11, 2.2 * lines + 0.8), sharey=True, squeeze=False,
-            layout="constrained")
-        for axis in axes.flat[len(panels):]:
-            axis.set_visible(False)
-        for axis, (title, storage, chosen) in zip(axes.flat, panels):
-            _draw(axis, f"{title}, {storage}", chosen)
-        for line in axes:
+            len(titles), len(STORAGES), figsize=(11, 2.2 * len(titles) + 0.8), sharey=True,
+            squeeze=False, layout="constrained")
+        for line, title in zip(axes, titles):
+            for axis, storage in zip(line, STORAGES):
+                chosen = [
+                    row for row in rows
+                    if _panel(row.case) == title and row.case.storage == storage
+                ]
+                _draw(axis, f"{title}, {storage}", chosen, LIMITS[run["group"]])
             line[0].set_ylabel("peer's time by ours")
         handles, labels = axes[0][0].get_legend_handles_labels()
         figure.legend(
@@ -65,12 +77,10 @@ def write_plot(runs: list[dict], path: Path) -> None:
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
         pyplot.close(figure)
-    pending = path.with_name(path.name + ".pending")
-    pending.write_text(text.getvalue())
-    pending.replace(path)
+    return text.getvalue()
 
 
-def _draw(axis: Axes, title: str, rows: list[Summary]) -> None:
+def _draw(axis: Axes, title: str, rows: list[Summary], limits: tuple[float, float]) -> None:
     width = 0.8 / len(PEERS)
     for place, (label, names, color) in enumerate(PEERS):
         ratios = [_fastest(row, names) for row in rows]
@@ -82,7 +92,7 @@ def _draw(axis: Axes, title: str, rows: list[Summary]) -> None:
             bottom=1, color=color, label=label)
     axis.axhline(1, color=INK, linewidth=1, label=f"{OWN} (1)")
     axis.set_yscale("log")
-    axis.set_ylim(*LIMITS)
+    axis.set_ylim(*limits)
     axis.yaxis.set_major_locator(FixedLocator(TICKS))
     axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -90,10 +100,17 @@ def _draw(axis: Axes, title: str, rows: list[Summary]) -> None:
     axis.grid(axis="y", color=INK, alpha=0.25, linewidth=0.5)
     axis.set_axisbelow(True)
     axis.set_title(title, fontsize=9)
-    axis.set_xticks(range(len(rows)), [row.case.shape for row in rows])
+    axis.set_xticks(range(len(rows)), [_label(row.case) for row in rows])
     axis.tick_params(length=0)
     for side in ["top", "right", "bottom"]:
         axis.spines[side].set_visible(False)
+
+
+def _label(case: Case) -> str:
+    """Two lines where one would meet its neighbours."""
+    if case.bare:
+        return f"{case.operation.title}\n{case.shape}"
+    return case.shape.replace("×", "\n× ", 1) if case.columns else case.shape
 
 
 def _fastest(row: Summary, names: list[str]) -> float | None:

@@ -1,8 +1,9 @@
 """RESULTS.md: the ratios at a glance, where we lose, all times, and all errors."""
 
 from cases import OPERATIONS, STORAGES, Case
+from plot import plot_name
 from problem import Role
-from summary import OWN, Summary, summaries, time_text
+from summary import OWN, Summary, has_own, summaries, time_text
 
 HEAD = """# Compared with peers
 
@@ -12,8 +13,6 @@ Ratios are the time of the best peer, in any of its forms, by ours: above 1 we a
 medians over the rounds of one process in which all take turns, with quartiles where two numbers
 follow. Absolute times drift with the machine."""
 
-PLOT = "![Times of the peers by ours, one thread](results.svg)"
-
 ERRORS = (
     "Against a Float64 reference, in units of the storage type's last place at the larger of the\n"
     "value and its row's root mean square. ✗: beyond what any order of summation in Float32 and any\n"
@@ -21,13 +20,7 @@ ERRORS = (
 
 
 def markdown(runs: list[dict]) -> str:
-    plotted = any(run["threads"] == 1 and has_own(summaries(run)) for run in runs)
-    parts = [HEAD, *([PLOT] if plotted else []), *(_section(run) for run in runs)]
-    return "\n\n".join(parts) + "\n"
-
-
-def has_own(rows: list[Summary]) -> bool:
-    return any(row.contender(OWN) for row in rows)
+    return "\n\n".join([HEAD, *(_section(run) for run in runs)]) + "\n"
 
 
 def _section(run: dict) -> str:
@@ -40,6 +33,9 @@ def _section(run: dict) -> str:
         command = " ".join(run["compiler"])
         setting += f"\nOur kernels for {run['target']}, compiled by `{command}`."
         parts += [setting, "### Ratio to the best peer", _overview(rows), _verdict(rows)]
+        plot = plot_name(run)
+        if plot:
+            parts.append(f"![Times of the peers by ours]({plot})")
     else:
         parts += [setting, "We have no kernels in this run."]
     parts += [
@@ -99,14 +95,17 @@ def _verdict(rows: list[Summary]) -> str:
     return text
 
 
-def _names(rows: list[Summary], roles: set[Role]) -> list[str]:
-    """All names of contenders, in the order of the first row that has them."""
+def _names(rows: list[Summary]) -> list[str]:
+    """All names of contenders: ours, then peers, in the order of the first row that has them."""
+    roles: list[Role] = ["own", "peer"]
     return list(dict.fromkeys(
-        each["name"] for row in rows for each in row.row["contenders"] if each["role"] in roles))
+        each["name"]
+        for role in roles for row in rows for each in row.row["contenders"]
+        if each["role"] == role))
 
 
 def _times(rows: list[Summary]) -> str:
-    names = _names(rows, {"own", "peer"})
+    names = _names(rows)
     is_product = any(row.case.floating_operations for row in rows)
     head = ["case", "type", "shape", *names, "ratio"]
     if is_product:
@@ -141,7 +140,7 @@ def _rate(row: Summary, contender: dict | None) -> str:
 
 
 def _errors(rows: list[Summary]) -> str:
-    names = [name for name in _names(rows, {"own", "peer"}) if not name.endswith("ctypes")]
+    names = [name for name in _names(rows) if not name.endswith("ctypes")]
     lines = []
     for row in rows:
         line = [row.case.operation.title, row.case.storage, row.case.shape]

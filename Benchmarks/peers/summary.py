@@ -51,6 +51,10 @@ def summaries(run: dict) -> list[Summary]:
     return [Summary(CASES[row["key"]], row) for row in run["rows"]]
 
 
+def has_own(rows: list[Summary]) -> bool:
+    return any(row.contender(OWN) for row in rows)
+
+
 def time_text(seconds: float) -> str:
     """Three significant digits with a unit."""
     micro = seconds * 1e6

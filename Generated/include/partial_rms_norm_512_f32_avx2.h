@@ -30,7 +30,8 @@ void partial_rms_norm_512_f32_avx2(int64_t rows, const float *x, int64_t x_strid
  * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
  * i-th tensor above; the stride of a tensor without rows is not read.
  */
-void partial_rms_norm_512_f32_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides);
+void partial_rms_norm_512_f32_avx2_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides);
 
 #ifdef __cplusplus
 }

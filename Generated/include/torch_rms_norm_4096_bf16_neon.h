@@ -30,7 +30,8 @@ void torch_rms_norm_4096_bf16_neon(int64_t rows, const uint16_t *x, int64_t x_st
  * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
  * i-th tensor above; the stride of a tensor without rows is not read.
  */
-void torch_rms_norm_4096_bf16_neon_entry(int64_t rows, void *const *buffers, const int64_t *strides);
+void torch_rms_norm_4096_bf16_neon_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides);
 
 #ifdef __cplusplus
 }

@@ -32,7 +32,7 @@ public struct Catalog: Sendable {
 extension Catalog {
   /// The kernels that come with NormGen, with the shapes of real models.
   public static let standard = Catalog(
-    rmsNorms + presets + residuals + layerNorms + heads + partials + compositions)
+    rmsNorms + presets + residuals + layerNorms + heads + partials + compositions + matmuls)
 
   private static func rms(
     _ hidden: Int, _ type: DType, gain gainType: DType? = nil, name: String? = nil,

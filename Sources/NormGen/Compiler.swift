@@ -32,6 +32,8 @@ public struct Compiler: Sendable {
   public var strategies: [any Strategy]
   /// The schedule to force; nil lets the compiler choose.
   public var schedule: Schedule?
+  /// How matmuls are done; nil for what ``schedule`` says, or for the compiler's choice.
+  public var matmulSchedule: MatmulSchedule?
   /// The command that emitted files name for emitting them again; nil names the kernel.
   public var command: String?
   /// Where compiled objects are kept between processes.
@@ -82,6 +84,10 @@ public struct Compiler: Sendable {
       if trace.verifies { try GraphVerifier.verify(graph) }
     } catch { throw .graph(error) }
     let plan = try plan(graph)
+    if matmulSchedule != nil, plan.onlyRegion != nil {
+      throw .plan(
+        PlanError(kernel: graph.name, message: "a schedule for matmuls is given, but it has none"))
+    }
     var schedules: [Schedule] = []
     var kernels: [[LoopKernel]] = []
     do throws(PlanError) {
@@ -100,7 +106,8 @@ public struct Compiler: Sendable {
       }
     } catch { throw .plan(error) }
     let program = ProgramBuilder.program(
-      of: plan, kernels: kernels, schedule: schedule?.matmul ?? MatmulSchedule(), target: target)
+      of: plan, kernels: kernels,
+      schedule: matmulSchedule ?? schedule?.matmul ?? MatmulSchedule(), target: target)
     do {
       if trace.verifies { try LoopProgramVerifier.verify(program) }
     } catch { throw .loops(error) }

@@ -15,6 +15,8 @@ public struct KernelCost: Hashable, Sendable {
     public var multiplications = 0
     /// Fused multiply-adds.
     public var fused = 0
+    /// Multiply-adds of bf16 dot products, by the licence of a matmul.
+    public var dotted = 0
     /// Divisions.
     public var divisions = 0
     /// Square roots.
@@ -26,10 +28,10 @@ public struct KernelCost: Hashable, Sendable {
     /// Roundings to a storage type narrower than Float32.
     public var roundings = 0
 
-    /// Floating-point operations as rates count them: a fused multiply-add is two, a division, a
-    /// root and an elementary function one each; selections and roundings are none.
+    /// Floating-point operations as rates count them: a multiply-add is two, a division, a root
+    /// and an elementary function one each; selections and roundings are none.
     public var flops: Int {
-      additions + multiplications + 2 * fused + divisions + squareRoots + elementary
+      additions + multiplications + 2 * (fused + dotted) + divisions + squareRoots + elementary
     }
   }
 
@@ -50,16 +52,35 @@ public struct KernelCost: Hashable, Sendable {
 
   /// The cost of a lowered kernel.
   public init(_ lowering: Lowering) {
-    for region in lowering.plan.regions { add(region) }
+    // What passes through panels is neither read nor written by the caller's means.
+    let panels = Set(lowering.program.panels.map(\.name))
+    var counted = panels
+    for region in lowering.plan.regions { add(region, panels: panels, counted: &counted) }
+    for product in lowering.program.multiplications { add(product, counted: &counted) }
     scratchBytes = lowering.program.kernels.map { KernelCost.scratchBytes(of: $0.row) }.max() ?? 0
   }
 
   /// The cost of a region, without scratch memory.
   public init(_ region: Region) {
-    add(region)
+    var counted: Set<String> = []
+    add(region, panels: [], counted: &counted)
   }
 
-  private mutating func add(_ region: Region) {
+  /// Counts a product: each of its terms is one fused multiply-add.
+  private mutating func add(_ product: Multiplication, counted: inout Set<String>) {
+    let blocks = (product.depth + MatmulOrder.block - 1) / MatmulOrder.block
+    switch product.matmul.accumulation {
+    case .fused: operationsPerRow.fused += product.depth * product.columns
+    case .bf16Dot: operationsPerRow.dotted += product.depth * product.columns
+    }
+    operationsPerRow.additions += (blocks - 1) * product.columns
+    guard counted.insert(product.weights).inserted else { return }
+    parameterBytes += product.depth * product.columns * product.storage.byteCount
+  }
+
+  private mutating func add(
+    _ region: Region, panels: Set<String>, counted: inout Set<String>
+  ) {
     let graph = region.graph
     let needed = KernelCost.neededElements(of: region)
     // Statistics run once for each index of the axes outside the row.
@@ -69,7 +90,8 @@ public struct KernelCost: Hashable, Sendable {
       let elements = outer * needed[id.index]
       switch node.op {
       case .constant, .reshape, .columns, .matmul: break
-      case .input(_, let storage):
+      case .input(let name, let storage):
+        guard counted.insert(name).inserted else { continue }
         // An input without rows may be shorter than the rows it is broadcast to.
         let ownOuter = node.shape.outerExtents.reduce(1, *)
         let bytes = ownOuter * needed[id.index] * storage.byteCount
@@ -84,7 +106,9 @@ public struct KernelCost: Hashable, Sendable {
     }
     for output in graph.outputs {
       let elements = graph[output.value].shape.elementsPerRow
-      bytesWrittenPerRow += elements * output.storage.byteCount
+      if !panels.contains(output.name) {
+        bytesWrittenPerRow += elements * output.storage.byteCount
+      }
       let isRounded = output.storage != .f32 && graph[output.value].op != .convert(output.storage)
       if isRounded { operationsPerRow.roundings += elements }
     }

@@ -7,7 +7,8 @@ public enum RandomInputs {
   ///
   /// Inputs with rows get mean 0; inputs without rows (gains, shifts) get mean 1 and deviation
   /// 0.25, so that a dropped or misplaced one shows. The weights of a matmul get mean 0 and
-  /// deviation 1/√K, so that products keep the deviation of what they multiply.
+  /// deviation 1/√K, so that products keep the deviation of what they multiply; above
+  /// ``largestDrawnCount`` elements they are chosen from a table of such values.
   ///
   /// - Throws: `TensorError` when a tensor does not fit memory.
   public static func tensors(
@@ -21,6 +22,11 @@ public enum RandomInputs {
       let node = graph[id]
       let shape = (node.shape.hasRows ? [rows] : []) + node.shape.extents
       let count = try HostTensor.count(of: shape)
+      if let terms = weights[id], count > largestDrawnCount {
+        let deviation = 1 / Double(terms).squareRoot()
+        tensors[name] = try chosen(shape, storage, deviation: deviation, &generator)
+        continue
+      }
       let (mean, deviation): (Double, Double) =
         if node.shape.hasRows {
           (0, 1)
@@ -33,6 +39,43 @@ public enum RandomInputs {
       tensors[name] = try HostTensor(values, shape: shape, storage)
     }
     return tensors
+  }
+
+  /// Weights with more elements are chosen from a table: each drawn anew, those of a model's layer
+  /// would take many seconds.
+  static let largestDrawnCount = 1 << 20
+
+  /// A tensor whose elements are chosen from 4096 normal values of mean 0.
+  private static func chosen(
+    _ shape: [Int], _ storage: DType, deviation: Double, _ generator: inout SeededGenerator
+  ) throws(TensorError) -> HostTensor {
+    let table = (0..<4096).map { _ in storage.bits(nearest: generator.normal() * deviation) }
+    var tensor = try HostTensor(zeros: shape, storage)
+    tensor.withUnsafeMutableBytes { bytes in
+      switch storage {
+      case .f32: fill(bytes.bindMemory(to: UInt32.self), from: table, &generator)
+      case .bf16, .f16:
+        let halves = table.map { UInt16(truncatingIfNeeded: $0) }
+        fill(bytes.bindMemory(to: UInt16.self), from: halves, &generator)
+      }
+    }
+    return tensor
+  }
+
+  /// Chooses five elements with each 64 random bits.
+  private static func fill<Bits>(
+    _ elements: UnsafeMutableBufferPointer<Bits>, from table: [Bits],
+    _ generator: inout SeededGenerator
+  ) {
+    table.withUnsafeBufferPointer { table in
+      for start in stride(from: 0, to: elements.count, by: 5) {
+        var choices = generator.next()
+        for index in start..<min(start + 5, elements.count) {
+          elements[index] = table[Int(choices & 4095)]
+          choices >>= 12
+        }
+      }
+    }
   }
 
   /// The inputs that are a matmul's weights, with the number of products that they are summed in.

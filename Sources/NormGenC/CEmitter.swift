@@ -44,6 +44,8 @@ public struct CEmitter {
     var entry: String
     /// The definitions.
     var definitions: String
+    /// Whether compilers would call the C library's memcpy or memset for some of the loops.
+    var keepsLoops = false
   }
 
   private init(_ graph: Graph, _ target: Target) throws(TemplateError) {
@@ -59,15 +61,22 @@ public struct CEmitter {
     let text = GraphPrinter.text(of: graph).split(separator: "\n").map { " *   " + $0 }
     var schedule = CLayout.words(
       "Schedule \(strategy): \(summary.first ?? "").", first: " *", next: " *  ")
-    for line in summary.dropFirst() { schedule.append(" *   \(line)") }
+    for line in summary.dropFirst() {
+      schedule += CLayout.words(line, first: " *  ", next: " *     ")
+    }
+    let title = CLayout.words(
+      "\(symbol): a kernel for \(target.name), emitted by NormGen. Regenerate with", first: " *",
+      next: " *")
     let source = try TemplateRenderer.rendered(
       .kernelSource,
       [
-        "name": symbol, "machine": machine,
-        "target": target.name, "command": command,
+        "title": title.joined(separator: "\n"), "name": symbol, "machine": machine,
+        "command": command,
         "text": text.joined(separator: "\n"), "schedule": schedule.joined(separator: "\n"),
         "support": library.definitions(reachedFrom: functions.definitions),
-        "function": functions.definitions, "enable": enable, "disable": disable,
+        "function": functions.definitions, "loops": functions.keepsLoops ? keepLoops : "",
+        "enable": enable,
+        "disable": disable + (functions.keepsLoops ? endOfKeptLoops : ""),
       ])
     let header = try TemplateRenderer.rendered(
       .kernelHeader,
@@ -108,6 +117,29 @@ public struct CEmitter {
       """
   }
 
+  /// Loops that copy or clear stay loops, so that the file needs no library.
+  private var keepLoops: String {
+    """
+
+    #if defined(__clang__)
+    #pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+    #elif defined(__GNUC__)
+    #pragma GCC optimize("no-tree-loop-distribute-patterns")
+    #endif
+
+    """
+  }
+
+  private var endOfKeptLoops: String {
+    """
+
+    #if defined(__clang__)
+    #pragma clang attribute pop
+    #endif
+
+    """
+  }
+
   // MARK: Kernels
 
   /// A kernel of one row program.
@@ -115,12 +147,12 @@ public struct CEmitter {
     var function = CRowFunction(
       kernel, symbol: symbol, target: target, schedule: schedule, library: library)
     let contract = contract(kernel, function.names)
-    let entry = entryPrototype
     let lines = function.lines(under: [contract], prefix: "void")
     return Functions(
       contract: contract,
-      prototypes: function.prototype(name: symbol, isRestricted: false) + ";", entry: entry,
-      definitions: (lines + ["", entry + " {"] + entryBody(kernel) + ["}"])
+      prototypes: function.prototype(name: symbol, isRestricted: false, end: ";"),
+      entry: entryPrototype(end: ";"),
+      definitions: (lines + ["", entryPrototype(end: " {")] + entryBody(kernel) + ["}"])
         .joined(separator: "\n"))
   }
 
@@ -128,27 +160,35 @@ public struct CEmitter {
   private func functions(
     of program: LoopProgram, schedules: [Schedule]
   ) throws(TemplateError) -> Functions {
-    var definitions: [String] = []
-    for (kernel, schedule) in zip(program.kernels, schedules) {
-      var function = CRowFunction(
-        kernel, symbol: CProgram.symbol(of: kernel, in: program, symbol: symbol), target: target,
-        schedule: schedule, library: library)
-      let head = CLayout.words(
-        "\(kernel.summary.joined(separator: "; ")).", first: "//", next: "//")
-      definitions.append(
-        function.lines(under: head, prefix: "static void").joined(separator: "\n"))
-    }
     var driver = CProgram(program, symbol: symbol, target: target, library: library)
-    definitions += try driver.productFunctions()
+    var definitions: [String] = []
+    var remaining = Array(zip(program.kernels, schedules))[...]
+    for (number, step) in program.steps.enumerated() {
+      switch step {
+      case .multiply: definitions += try driver.productFunctions(ofStep: number)
+      case .rows(let kernels):
+        for (kernel, schedule) in remaining.prefix(kernels.count) {
+          var function = CRowFunction(
+            kernel, symbol: driver.name(of: kernel), target: target, schedule: schedule,
+            library: library)
+          let head = CLayout.comment(
+            "Step \(number + 1): \(kernel.summary.joined(separator: "; ")).", depth: 0)
+          definitions.append(
+            function.lines(under: head, prefix: "static void").joined(separator: "\n"))
+        }
+        remaining = remaining.dropFirst(kernels.count)
+      }
+    }
     definitions += driver.driver()
     return Functions(
-      contract: driver.contract(), prototypes: driver.prototypes(), entry: driver.entryPrototype,
-      definitions: definitions.joined(separator: "\n\n"))
+      contract: driver.contract(), prototypes: driver.prototypes(),
+      entry: driver.entryPrototype(end: ";"), definitions: definitions.joined(separator: "\n\n"),
+      keepsLoops: true)
   }
 
-  private var entryPrototype: String {
+  private func entryPrototype(end: String) -> String {
     let text =
-      "void \(symbol)_entry(int64_t rows, void *const *buffers, const int64_t *strides)"
+      "void \(symbol)_entry(int64_t rows, void *const *buffers, const int64_t *strides)\(end)"
     return CLayout.wrapped(text, depth: 0).joined(separator: "\n")
   }
 
@@ -162,7 +202,7 @@ public struct CEmitter {
   }
 
   private func contract(_ kernel: LoopKernel, _ names: CNames) -> String {
-    var lines = ["/*", " * \(symbol) of `rows` rows; with none, nothing is read or written.", " *"]
+    var lines = CContract.head(symbol)
     lines += CContract.parameters(kernel.buffers, names: names)
     lines += [" *"] + CContract.rules + [" */"]
     return lines.joined(separator: "\n")
@@ -171,20 +211,30 @@ public struct CEmitter {
 
 /// What a kernel's comment says about its parameters.
 enum CContract {
+  /// What the function does.
+  static func head(_ symbol: String) -> [String] {
+    ["/*"]
+      + CLayout.words(
+        "\(symbol) of `rows` rows; with none, nothing is read or written.", first: " *",
+        next: " *") + [" *"]
+  }
+
   /// A line for each parameter.
   static func parameters(
     _ buffers: [Buffer], names: CNames, notes: [String: String] = [:]
   ) -> [String] {
     var names = names
     let width = buffers.map { names($0.name).count }.max() ?? 0
-    return buffers.map { buffer in
+    return buffers.flatMap { buffer -> [String] in
       let name = names(buffer.name)
       let padded = name + String(repeating: " ", count: width - name.count)
       var line = " *   \(padded)  \(buffer.storage.rawValue) \(buffer.shape)"
       if buffer.isOutput { line += ", written" }
       if buffer.shape.hasRows { line += "; \(CNames.stride(of: name)) elements from row to row" }
-      if let note = notes[buffer.name] { line += "; \(note)" }
-      return line
+      guard let note = notes[buffer.name] else { return [line] }
+      line += ";"
+      guard line.count + 1 + note.count > CLayout.width else { return ["\(line) \(note)"] }
+      return [line, " *     " + String(repeating: " ", count: width) + note]
     }
   }
 

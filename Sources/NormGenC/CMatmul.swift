@@ -6,8 +6,8 @@ import NormGenTemplates
 /// The C functions of one multiplication.
 struct CMatmul {
   let product: Multiplication
-  /// The function that multiplies.
-  let name: String
+  /// What tells the functions of the file's products apart, such as `768x3072`.
+  private let extents: String
   private let symbol: String
   private let target: Target
   private let xStride: Int
@@ -24,33 +24,30 @@ struct CMatmul {
     let isPacked: Bool
   }
 
-  /// The functions of a program's multiplications; those alike have one name.
+  /// The functions of a program's multiplications; those alike share them.
   static func all(of program: LoopProgram, symbol: String, target: Target) -> [CMatmul] {
     let strides = Dictionary(
       program.panels.map { ($0.name, $0.stride) }, uniquingKeysWith: { $1 })
     var known: [Key: String] = [:]
     var taken: Set<String> = []
-    /// A name that is free with all that is derived from it.
-    func fresh(_ wanted: String) -> String {
-      var name = wanted
-      var suffix = 2
-      while !taken.isDisjoint(with: [name, "\(name)_gather", "\(name)_tile"]) {
-        name = "\(wanted)\(suffix)"
-        suffix += 1
-      }
-      taken.formUnion([name, "\(name)_gather", "\(name)_tile"])
-      return name
-    }
     return program.multiplications.map { product in
       let key = Key(
         xStride: strides[product.x] ?? 0, sumsStride: strides[product.sums] ?? 0,
         depth: product.depth, columns: product.columns, storage: product.storage,
         matmul: product.matmul, isPacked: product.isPacked)
-      let name = known[key] ?? fresh("\(symbol)_times_\(product.weights)")
-      known[key] = name
+      var extents = known[key] ?? "\(product.depth)x\(product.columns)"
+      if known[key] == nil {
+        let plain = extents
+        var number = 1
+        while !taken.insert(extents).inserted {
+          number += 1
+          extents = "\(plain)_\(number)"
+        }
+        known[key] = extents
+      }
       return CMatmul(
-        product: product, name: name, symbol: symbol, target: target, xStride: key.xStride,
-        sumsStride: key.sumsStride)
+        product: product, extents: extents, symbol: symbol, target: target,
+        xStride: key.xStride, sumsStride: key.sumsStride)
     }
   }
 
@@ -70,14 +67,23 @@ struct CMatmul {
   var gatheredBytes: Int { MatmulOrder.block * columns * product.storage.byteCount }
 
   private var type: String { product.storage == .f32 ? "float" : "uint16_t" }
-  private var gatherName: String { name }
+  private var xType: String { isDot ? "uint16_t" : "float" }
 
   // MARK: Functions
+
+  /// The function that multiplies.
+  var name: String { "multiply_\(extents)" }
+  private var tileName: String { "tile_\(extents)" }
+  private var gatherName: String { "gather_\(extents)" }
+  /// The names that the emitted file takes for the product.
+  var names: [String] { [name, tileName, gatherName] }
 
   /// The function that packs this multiplication's weights.
   var packName: String { "\(symbol)_pack_\(product.weights)" }
 
-  var packPrototype: String { "void \(packName)(const \(type) *weights, \(type) *packed)" }
+  func packPrototype(end: String) -> String {
+    wrapped("void \(packName)(const \(type) *weights, \(type) *packed)\(end)")
+  }
 
   var packContract: String {
     let shape: String
@@ -85,10 +91,19 @@ struct CMatmul {
     case .inOut: shape = "[\(product.depth), \(product.columns)]"
     case .outIn: shape = "[\(product.columns), \(product.depth)]"
     }
-    return """
-      // Packs \(product.weights): reads \(product.storage.rawValue) \(shape) and writes \
-      \(product.packedElements(panelColumns: columns)) elements.
-      """
+    let text =
+      "Packs \(product.weights): reads \(product.storage.rawValue) \(shape) and writes "
+      + "\(product.packedElements(panelColumns: columns)) elements."
+    return comment(text)
+  }
+
+  private func comment(_ text: String) -> String {
+    CLayout.comment(text, depth: 0).joined(separator: "\n")
+  }
+
+  /// A line, broken where it is too long.
+  private func wrapped(_ text: String, depth: Int = 0) -> String {
+    CLayout.wrapped(text, depth: depth).joined(separator: "\n")
   }
 
   /// - Parameter packs: Whether the function that packs is among them.
@@ -97,17 +112,24 @@ struct CMatmul {
     if packs { texts.append(try pack()) }
     texts.append(try tile())
     texts.append(try multiply())
-    return texts
+    return texts.map { $0.hasSuffix("\n") ? String($0.dropLast()) : $0 }
   }
 
   private func gather() throws(TemplateError) -> String {
-    try TemplateRenderer.rendered(
+    let order =
+      isDot
+      ? "pairs of steps, column by column"
+      : isInterleaved ? "step by step, the columns of both vectors in turns" : "step by step"
+    let head =
+      "static void \(gatherName)(const \(type) *weights, int64_t panel, int64_t k, "
+      + "int64_t depth, \(type) *block) {"
+    return try TemplateRenderer.rendered(
       .matmulGather,
       [
-        "name": gatherName, "type": type, "columns": "\(columns)",
-        "order": isDot
-          ? "pairs of steps, column by column"
-          : isInterleaved ? "step by step, the columns of both vectors in turns" : "step by step",
+        "comment": comment(
+          "The weights of a panel of \(columns) columns, `depth` steps from step k on, as the "
+            + "product reads them: \(order); zeros beyond the last column."),
+        "head": wrapped(head), "columns": "\(columns)",
         "loops": gatherLoops().joined(separator: "\n"),
       ])
   }
@@ -138,10 +160,9 @@ struct CMatmul {
     // Along the weights' own rows.
     let (outer, inner) =
       product.matmul.layout == .inOut ? (overSteps, overColumns) : (overColumns, overSteps)
-    return [
-      "  \(outer)", "    \(inner)", "      block[\(place)] = \(inside) ? \(source) : 0;", "    }",
-      "  }",
-    ]
+    return ["  \(outer)", "    \(inner)"]
+      + CLayout.wrapped("block[\(place)] = \(inside) ? \(source) : 0;", depth: 3)
+      + ["    }", "  }"]
   }
 
   /// Whole vectors of a weight row, which are also those of the block.
@@ -168,19 +189,29 @@ struct CMatmul {
   }
 
   private func pack() throws(TemplateError) -> String {
-    try TemplateRenderer.rendered(
+    let call =
+      "\(gatherName)(weights, panel, k, depth, "
+      + "packed + \(steps * columns) * panel + \(columns) * k);"
+    return try TemplateRenderer.rendered(
       .matmulPack,
       [
-        "name": packName, "type": type, "panels": "\(panels)", "depth": "\(product.depth)",
-        "block": "\(MatmulOrder.block)", "gather": gatherName, "columns": "\(columns)",
-        "panel_elements": "\(steps * columns)", "contract": packContract,
+        "contract": packContract, "head": packPrototype(end: " {"), "panels": "\(panels)",
+        "depth": "\(product.depth)", "block": "\(MatmulOrder.block)",
+        "gather": wrapped(call, depth: 3),
       ])
   }
 
   private func tile() throws(TemplateError) -> String {
     let lanes = target.lanes
+    let chain = isDot ? "dot products of bf16 pairs" : "fused multiply-adds"
+    let head =
+      "static inline __attribute__((always_inline)) void \(tileName)(int64_t depth, "
+      + "const \(xType) *x, const \(type) *panel, float *sums, int is_first, const int height) {"
     var values = [
-      "name": name, "columns": "\(columns)", "rows": "\(target.matmulTile.rows)",
+      "comment": comment(
+        "The sums of `height` rows and the \(columns) columns of a panel over `depth` steps, for "
+          + "each one chain of \(chain) from +0. What an earlier block has summed is added to."),
+      "head": wrapped(head), "columns": "\(columns)", "rows": "\(target.matmulTile.rows)",
       "vectors": "\(target.matmulTile.vectors)", "lanes": "\(lanes)", "x_stride": "\(xStride)",
       "sums_stride": "\(sumsStride)", "prefetch": prefetch(),
     ]
@@ -198,15 +229,16 @@ struct CMatmul {
   private func load() -> String {
     if isInterleaved {
       return """
-            const uvec pairs = load_u16_pairs(panel + \(columns) * k);
+            const uvec pairs = load_u16_pairs(step);
             weights[0] = widen_bf16_first(pairs);
             weights[1] = widen_bf16_second(pairs);
         """
     }
+    let vectors = target.matmulTile.vectors
+    let storage = product.storage.rawValue
+    let lanes = target.lanes
     return """
-          for (int v = 0; v < \(target.matmulTile.vectors); ++v) {
-            weights[v] = load_\(product.storage.rawValue)(panel + \(columns) * k + \(target.lanes) * v);
-          }
+          for (int v = 0; v < \(vectors); ++v) weights[v] = load_\(storage)(step + \(lanes) * v);
       """
   }
 
@@ -216,11 +248,11 @@ struct CMatmul {
     let line = 64 / product.storage.byteCount
     let ahead = CMatmul.stepsAhead
     if bytes <= 64 {
-      return "    __builtin_prefetch(panel + \(columns) * (k + \(ahead)));"
+      return "    __builtin_prefetch(step + \(columns * ahead));"
     }
     return """
           for (int v = 0; v < \(bytes / 64); ++v) {
-            __builtin_prefetch(panel + \(columns) * (k + \(ahead)) + \(line) * v);
+            __builtin_prefetch(step + \(columns * ahead) + \(line) * v);
           }
       """
   }
@@ -231,6 +263,7 @@ struct CMatmul {
   /// The last step of an odd depth, whose pair is half a zero.
   private func oddStep() -> String {
     """
+
       if (depth % 2) {
         for (int r = 0; r < height; ++r) {
           const uint16_t pair[2] = {x[\(xStride) * r + depth - 1], 0};
@@ -245,32 +278,38 @@ struct CMatmul {
   }
 
   private func multiply() throws(TemplateError) -> String {
-    let depth = product.depth
-    var panel: [String] = []
+    var block: [String] = []
     if product.isPacked {
-      panel.append(
+      block.append(
         "      const \(type) *block = weights + \(steps * columns) * panel + \(columns) * k;")
     } else {
-      panel += [
+      block += [
         "      \(type) *block = gathered;",
-        "      \(gatherName)_gather(weights, panel, k, depth, block);",
+        "      \(gatherName)(weights, panel, k, depth, block);",
       ]
     }
     let tiles = target.matmulTile.heights.flatMap { height -> [String] in
-      let start = "for (; row + \(height) <= rows; row += \(height)) {"
       let call =
-        "\(name)_tile(depth, x_block + row * \(xStride), block, sum + row * \(sumsStride), "
-        + "k == 0, \(height));"
-      return ["      \(start)"] + CLayout.wrapped(call, depth: 4) + ["      }"]
+        "\(tileName)(depth, x_block + \(xStride) * row, block, "
+        + "panel_sums + \(sumsStride) * row, k == 0, \(height));"
+      let loop =
+        height > 1
+        ? "for (; row + \(height) <= rows; row += \(height)) {" : "for (; row < rows; ++row) {"
+      return ["      \(loop)"]
+        + CLayout.wrapped(call, depth: 4) + ["      }"]
     }
+    let head =
+      "static void \(name)(int64_t rows, const \(xType) *x, const \(type) *weights, "
+      + "float *sums, \(product.isPacked ? "" : "void *gathered, ")int64_t first, int64_t end) {"
     return try TemplateRenderer.rendered(
       .matmul,
       [
-        "name": name, "type": type, "x_type": isDot ? "uint16_t" : "float",
-        "columns": "\(columns)", "depth": "\(depth)", "block": "\(MatmulOrder.block)",
-        "block_parameter": product.isPacked ? "" : "void *gathered, ",
-        "summary": "Rows of \(depth) elements times a matrix of \(product.columns) columns",
-        "panel": panel.joined(separator: "\n"), "tiles": tiles.joined(separator: "\n"),
+        "comment": comment(
+          "Rows of \(product.depth) elements times a matrix of \(product.columns) columns: the "
+            + "panels of \(columns) columns from `first` up to `end`."),
+        "head": wrapped(head), "x_type": xType, "columns": "\(columns)",
+        "depth": "\(product.depth)", "block": "\(MatmulOrder.block)",
+        "weights": block.joined(separator: "\n"), "tiles": tiles.joined(separator: "\n"),
       ])
   }
 }

@@ -9,13 +9,19 @@ struct CProgram {
   let symbol: String
   let target: Target
   private var names: CNames
-  /// The function of each multiplication, in order.
+  /// Functions that are written already.
+  private var written: Set<String> = []
+  /// Parameters whose packing function is written already.
+  private var packed: Set<String> = []
+  /// The functions of each multiplication, in order.
   private let products: [CMatmul]
+  /// The functions of the row programs, by the programs' names.
+  private let functions: [String: String]
 
   /// The names that the driver's functions use themselves.
   private static let reserved: Set<String> = [
     "scratch", "phase", "part", "parts", "panels", "steps", "count", "gathered", "tiles", "blocks",
-    "size", "end",
+    "size", "end", "run_steps",
   ]
 
   init(
@@ -24,27 +30,37 @@ struct CProgram {
     self.program = program
     self.symbol = symbol
     self.target = target
-    self.names = CNames(
-      buffers: program.buffers, symbol: symbol, library: library, reserved: CProgram.reserved)
     self.products = CMatmul.all(of: program, symbol: symbol, target: target)
+    var functions: [String: String] = [:]
+    for (number, step) in program.steps.enumerated() {
+      switch step {
+      case .multiply: break
+      case .rows(let kernels):
+        for (place, kernel) in kernels.enumerated() {
+          let suffix = kernels.count > 1 ? "_\(place + 1)" : ""
+          functions[kernel.name] = "step\(number + 1)\(suffix)"
+        }
+      }
+    }
+    self.functions = functions
+    self.names = CNames(
+      buffers: program.buffers, symbol: symbol, library: library,
+      reserved: CProgram.reserved.union(products.flatMap(\.names)).union(functions.values))
   }
 
   /// The function of a row program.
-  static func symbol(of kernel: LoopKernel, in program: LoopProgram, symbol: String) -> String {
-    symbol + kernel.name.dropFirst(program.name.count)
-  }
+  func name(of kernel: LoopKernel) -> String { functions[kernel.name] ?? kernel.name }
 
   // MARK: Products
 
-  /// The functions that multiply and pack, each once.
-  func productFunctions() throws(TemplateError) -> [String] {
+  /// The functions that multiply and pack in a step, without those of the steps before.
+  mutating func productFunctions(ofStep number: Int) throws(TemplateError) -> [String] {
+    guard case .multiply(let multiplications) = program.steps[number] else { return [] }
     var texts: [String] = []
-    var seen: Set<String> = []
-    var packed: Set<String> = []
-    for product in products {
+    for product in products where multiplications.contains(product.product) {
       // Weights of several products are packed once.
       let packs = product.product.isPacked && packed.insert(product.packName).inserted
-      for text in try product.definitions(packs: packs) where seen.insert(text).inserted {
+      for text in try product.definitions(packs: packs) where written.insert(text).inserted {
         texts.append(text)
       }
     }
@@ -66,10 +82,10 @@ struct CProgram {
   /// The functions that divide the work.
   mutating func driver() -> [String] {
     [
-      phases(), scratchBytes(), block(), part(),
-      [contract(), prototype(symbol, isRestricted: false, last: ["void *scratch"]) + " {"]
+      phases(), scratchBytes(), runSteps(), part(),
+      [contract(), prototype(symbol, last: ["void *scratch"], end: " {")]
         + CLayout.wrapped(call("\(symbol)_part", ["scratch", "0", "0", "1"]), depth: 1) + ["}"],
-      [entryPrototype + " {"] + entryBody() + ["}"],
+      [entryPrototype(end: " {")] + entryBody() + ["}"],
     ].map { $0.joined(separator: "\n") }
   }
 
@@ -88,20 +104,21 @@ struct CProgram {
       "// The bytes of scratch memory of such a call.",
       "int64_t \(symbol)_scratch_bytes(int64_t rows, int64_t parts) {",
       "  const int64_t block = rows < \(program.blockRows) ? rows : \(program.blockRows);",
-      "  const int64_t copies = \(symbol)_phases(rows, parts) > 1 ? 1 : parts;",
-      "  return copies * block * \(bytesPerRow)\(gathered) + 64;", "}",
     ]
+      + CLayout.wrapped(
+        "const int64_t copies = \(symbol)_phases(rows, parts) > 1 ? 1 : parts;", depth: 1)
+      + ["  return copies * block * \(bytesPerRow)\(gathered) + 64;", "}"]
   }
 
   /// A block of rows through all steps, or one step of it that parts share.
-  private mutating func block() -> [String] {
+  private mutating func runSteps() -> [String] {
     var lines = [
-      "// The steps, a bit each, of a block of rows; parts share its rows and the products' columns.",
+      "// Steps of a block of rows, a bit each; parts share its rows and the products' columns.",
       prototype(
-        "\(symbol)_block", isRestricted: false, prefix: "static void",
+        "run_steps", prefix: "static void",
         last: ["char *panels"] + (gathers ? ["void *gathered"] : []) + [
           "int steps", "int64_t part", "int64_t parts",
-        ]) + " {",
+        ], end: " {"),
       "  const int64_t row = rows * part / parts;",
       "  const int64_t count = rows * (part + 1) / parts - row;",
     ]
@@ -154,19 +171,18 @@ struct CProgram {
       let stride = panel.map { "\($0.stride)" } ?? CNames.stride(of: names(base))
       arguments += ["\(name) + row * \(stride)", stride]
     }
-    let name = CProgram.symbol(of: kernel, in: program, symbol: symbol)
-    return "\(name)(\(arguments.joined(separator: ", ")));"
+    return "\(name(of: kernel))(\(arguments.joined(separator: ", ")));"
   }
 
   private mutating func part() -> [String] {
     let tile = target.matmulTile.rows
+    let blockRows = program.blockRows
+    let isWhole = blockRows % tile == 0
     let all = (1 << program.steps.count) - 1
     var lines = [
       "// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next",
       "// phase begins when they have ended.",
-      prototype(
-        "\(symbol)_part", isRestricted: false,
-        last: ["void *scratch", "int64_t phase", "int64_t part", "int64_t parts"]) + " {",
+      partPrototype(end: " {"),
       "  if (rows < 1) return;",
       "  char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);",
     ]
@@ -179,24 +195,25 @@ struct CProgram {
     }
     lines.append("  if (\(symbol)_phases(rows, parts) > 1) {")
     lines += CLayout.wrapped(
-      call("\(symbol)_block", ["panels"] + gathered + ["1 << phase", "part", "parts"]), depth: 2)
+      call("run_steps", ["panels"] + gathered + ["1 << phase", "part", "parts"]), depth: 2)
     lines += [
       "    return;", "  }",
-      "  // Whole tiles of \(tile) rows for each part, in blocks of about the same size.",
-      "  const int64_t tiles = (rows + \(tile - 1)) / \(tile);",
-      "  int64_t row = tiles * part / parts * \(tile);",
-      "  int64_t end = tiles * (part + 1) / parts * \(tile);",
-      "  if (end > rows) end = rows;",
+      "  // As many rows for each part, in blocks of about the same size, whole tiles of \(tile).",
+      "  int64_t row = rows * part / parts;",
+      "  const int64_t end = rows * (part + 1) / parts;",
       "  if (row >= end) return;",
-      "  panels += part * (rows < \(program.blockRows) ? rows : \(program.blockRows)) * \(bytesPerRow);",
-      "  const int64_t blocks = (end - row + \(program.blockRows - 1)) / \(program.blockRows);",
-      "  const int64_t size = ((end - row + blocks - 1) / blocks + \(tile - 1)) / \(tile) * \(tile);",
+      "  panels += part * (rows < \(blockRows) ? rows : \(blockRows)) * \(bytesPerRow);",
+      "  const int64_t blocks = (end - row + \(blockRows - 1)) / \(blockRows);",
+      "  \(isWhole ? "const " : "")int64_t size = ((end - row + blocks - 1) / blocks + \(tile - 1)) / \(tile) * \(tile);",
+    ]
+    if !isWhole { lines.append("  if (size > \(blockRows)) size = \(blockRows);") }
+    lines += [
       "  for (; row < end; row += size) {",
       "    const int64_t count = end - row < size ? end - row : size;",
     ]
     lines += CLayout.wrapped(
       call(
-        "\(symbol)_block", ["panels"] + gathered + ["\(all)", "0", "1"], rows: "count",
+        "run_steps", ["panels"] + gathered + ["\(all)", "0", "1"], rows: "count",
         offset: "row"), depth: 2)
     return lines + ["  }", "}"]
   }
@@ -220,39 +237,43 @@ struct CProgram {
 
   // MARK: Declarations
 
+  private mutating func partPrototype(end: String) -> String {
+    prototype(
+      "\(symbol)_part",
+      last: ["void *scratch", "int64_t phase", "int64_t part", "int64_t parts"], end: end)
+  }
+
   private mutating func prototype(
-    _ name: String, isRestricted: Bool, prefix: String = "void", last: [String]
+    _ name: String, prefix: String = "void", last: [String], end: String
   ) -> String {
     var parameters = ["int64_t rows"]
     for buffer in program.buffers {
       let type = CExpression.elementType(buffer.storage, isConstant: !buffer.isOutput)
       let parameter = names(buffer.name)
-      parameters.append("\(type)*\(isRestricted ? "restrict " : "")\(parameter)")
+      parameters.append("\(type)*\(parameter)")
       if buffer.shape.hasRows { parameters.append("int64_t \(CNames.stride(of: parameter))") }
     }
-    let text = "\(prefix) \(name)(\((parameters + last).joined(separator: ", ")))"
+    let text = "\(prefix) \(name)(\((parameters + last).joined(separator: ", ")))\(end)"
     return CLayout.wrapped(text, depth: 0).joined(separator: "\n")
   }
 
   /// The declarations in the header.
   mutating func prototypes() -> String {
-    var lines = [
-      prototype(symbol, isRestricted: false, last: ["void *scratch"]) + ";", "",
-      "/*",
-      " * The same by `parts` threads: every phase from 0 to \(symbol)_phases - 1 in order,",
-      " * each with all parts from 0 to parts - 1, at once or one after the other. The bits do not",
-      " * depend on the number of parts.",
-      " */",
-      prototype(
-        "\(symbol)_part", isRestricted: false,
-        last: ["void *scratch", "int64_t phase", "int64_t part", "int64_t parts"]) + ";",
+    var lines = [prototype(symbol, last: ["void *scratch"], end: ";"), "", "/*"]
+    lines += CLayout.words(
+      "The same by `parts` threads: every phase from 0 to \(symbol)_phases(rows, parts) - 1 in "
+        + "order, each with all parts from 0 to parts - 1, at once or one after the other, on "
+        + "scratch memory of \(symbol)_scratch_bytes(rows, parts) bytes. The bits do not depend on "
+        + "the number of parts.", first: " *", next: " *")
+    lines += [
+      " */", partPrototype(end: ";"),
       "int64_t \(symbol)_phases(int64_t rows, int64_t parts);",
       "int64_t \(symbol)_scratch_bytes(int64_t rows, int64_t parts);",
     ]
     var seen: Set<String> = []
     for product in products where product.product.isPacked {
       guard seen.insert(product.product.weights).inserted else { continue }
-      lines += ["", product.packContract, product.packPrototype + ";"]
+      lines += ["", product.packContract, product.packPrototype(end: ";")]
     }
     return lines.joined(separator: "\n")
   }
@@ -263,20 +284,22 @@ struct CProgram {
     for product in products where product.product.isPacked {
       notes[product.product.weights] = "as \(product.packName) leaves them"
     }
-    var lines = ["/*", " * \(symbol) of `rows` rows; with none, nothing is read or written.", " *"]
+    var lines = CContract.head(symbol)
     lines += CContract.parameters(program.buffers, names: names, notes: notes)
     lines += [
-      " *",
-      " * scratch: \(symbol)_scratch_bytes(rows, 1) bytes of any alignment that nobody else uses.",
+      " *"
     ]
+    lines += CLayout.words(
+      "scratch: \(symbol)_scratch_bytes(rows, 1) bytes of any alignment that nobody else uses.",
+      first: " *", next: " *")
     return (lines + CContract.rules + [" */"]).joined(separator: "\n")
   }
 
   /// The declaration for callers with arrays of parameters.
-  var entryPrototype: String {
+  func entryPrototype(end: String) -> String {
     let text =
       "void \(symbol)_entry(int64_t rows, void *const *buffers, const int64_t *strides, "
-      + "void *scratch, int64_t phase, int64_t part, int64_t parts)"
+      + "void *scratch, int64_t phase, int64_t part, int64_t parts)\(end)"
     return CLayout.wrapped(text, depth: 0).joined(separator: "\n")
   }
 

@@ -32,7 +32,7 @@ struct CRowFunction {
     names = statements.expressions.names
     var lines: [String] = []
     if kernel.tile > 1 { lines += tileFunction(body) + [""] }
-    lines += head + [prototype(name: symbol, isRestricted: true, prefix: prefix) + " {"]
+    lines += head + [prototype(name: symbol, isRestricted: true, prefix: prefix, end: " {")]
     if !streamed.isEmpty { lines += streamDefinition() }
     if kernel.tile > 1 {
       lines += tileLoops()
@@ -49,8 +49,9 @@ struct CRowFunction {
       name: "\(symbol)_tile", isRestricted: true,
       prefix: "static inline __attribute__((always_inline)) void",
       takesRows: tileNeedsRows,
-      last: ["int64_t first"] + (streamed.isEmpty ? [] : ["int stream"]) + ["const int tile"])
-    return ["// The rows from `first` on, as many as a tile has.", head + " {"]
+      last: ["int64_t first"] + (streamed.isEmpty ? [] : ["int stream"]) + ["const int tile"],
+      end: " {")
+    return ["// The rows from `first` on, as many as a tile has.", head]
       + kernel.tileScalars.map { "  float \(names($0))[\(kernel.tile)];" } + body + ["}"]
   }
 
@@ -101,7 +102,7 @@ struct CRowFunction {
 
   mutating func prototype(
     name: String, isRestricted: Bool, prefix: String = "void", takesRows: Bool = true,
-    last: [String] = []
+    last: [String] = [], end: String = ""
   ) -> String {
     var parameters = takesRows ? ["int64_t rows"] : []
     for buffer in kernel.buffers {
@@ -111,7 +112,7 @@ struct CRowFunction {
       if buffer.shape.hasRows { parameters.append("int64_t \(CNames.stride(of: parameter))") }
     }
     parameters += last
-    let text = "\(prefix) \(name)(\(parameters.joined(separator: ", ")))"
+    let text = "\(prefix) \(name)(\(parameters.joined(separator: ", ")))\(end)"
     return CLayout.wrapped(text, depth: 0).joined(separator: "\n")
   }
 }

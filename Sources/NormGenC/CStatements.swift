@@ -190,7 +190,8 @@ enum CLayout {
   }
 
   /// Where to break a prefix of a line: the last place among those inside the fewest parentheses;
-  /// behind a comma, a conjunction or an assignment, before an operator.
+  /// behind a comma, a conjunction or an assignment, before an operator; without any, behind the last
+  /// opening parenthesis.
   private static func breakPoint(in text: Substring) -> Substring.Index? {
     let trailing = [", ", " && ", " = "]
     let leading = [" ? ", " : ", " + ", " - ", " * ", " / "]
@@ -214,7 +215,7 @@ enum CLayout {
       }
       if best.map({ depth <= $0.depth }) ?? true { best = (place, depth) }
     }
-    return best?.place
+    return best?.place ?? text.lastIndex(of: "(").map { text.index(after: $0) }
   }
 
   /// A `//` comment, broken between words.

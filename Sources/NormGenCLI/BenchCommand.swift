@@ -10,12 +10,13 @@ struct BenchCommand: ParsableCommand {
     abstract: "Time kernels beside the machine's limits and memcpy, in the same run.",
     discussion: """
       Kernel, memcpy and the loops that reach the machine's limits are timed in turns, in one \
-      thread, on warm memory. The limit of a call is the longer of two times: its operations at the \
-      multiply-add peak, and moving as many bytes as it must (each input and each output once) \
-      from where they lie, through the caches or past them. Ratios are medians over the \
-      rounds, with their quartiles; memcpy reads and writes as many bytes. Without a kernel the suite of the documentation is timed, in \
-      f32 and bf16: RMSNorm, LayerNorm, partial RMSNorm, residual + RMSNorm, norms of heads and \
-      the gated SiLU.
+      thread, on warm memory. The limit of a call is the longer of two times: its operations at \
+      the peak of multiply-adds or bf16 dot products, and moving as many bytes as it must (each \
+      input and each output once) from where they lie, through the caches or past them. Ratios \
+      are medians over the rounds, with their quartiles; memcpy reads and writes as many bytes. \
+      Without a kernel the suite of the documentation is timed, in f32 and bf16: RMSNorm, \
+      LayerNorm, partial RMSNorm, residual + RMSNorm, norms of heads, the gated SiLU and matmuls, \
+      bare and with bias, GELU and RMSNorm.
       """)
 
   @Argument(

@@ -66,8 +66,8 @@ struct BenchReport: Encodable {
       "target \(kernels.first?.target ?? ""), one thread; caches "
         + zip(["L1", "L2", "L3"], MemoryLevel.sizes)
         .map { "\($0) \(Quantity.bytes($1))" }.joined(separator: ", "),
-      "median (lower–upper quartile); limit: the longer of the operations at the "
-        + "\(Peak.multiplyAdd.rawValue) peak and moving as many bytes (reading them where they lie, or past the caches)",
+      "median (lower–upper quartile); limit: the longer of the operations at the peak and of "
+        + "moving as many bytes (reading them where they lie, or copying past the caches)",
       "a call without rows: \(Quantity.time(calls.boundSeconds)) bound, "
         + "\(Quantity.time(calls.checkedSeconds)) checked",
       "source to callable code: \(Quantity.time(compiling.firstSeconds)) at first, "

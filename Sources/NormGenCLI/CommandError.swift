@@ -5,6 +5,8 @@ internal import NormGen
 enum CommandError: Error, Hashable, CustomStringConvertible {
   /// No kernel of the catalog has this name.
   case unknownKernel(String, near: [String])
+  /// No model has this name.
+  case unknownModel(String, known: [String])
   /// No kernel of a file has this name.
   case unknownKernelOfFile(String, file: String, known: [String])
   /// One kernel is needed, and a file holds several.
@@ -25,6 +27,8 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
     case .unknownKernel(let name, let near):
       "no kernel is named '\(name)'; " + CommandError.guess(near)
         + "'\(Registry.current.commandName) list' names all, and a text file's name ends in .ng"
+    case .unknownModel(let name, let known):
+      "no model is named '\(name)'; known: \(known.joined(separator: ", "))"
     case .unknownKernelOfFile(let name, let file, let known):
       "\(file): no kernel is named '\(name)'; the file holds \(known.joined(separator: ", "))"
     case .severalKernels(let file, let names):

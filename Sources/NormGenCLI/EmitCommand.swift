@@ -49,8 +49,9 @@ struct EmitCommand: ParsableCommand {
       throw ValidationError("expected a kernel or --catalog, found both ('\(kernel)')")
     }
     if stdout { throw ValidationError("--catalog writes files; it can't go with --stdout") }
-    if target.target != nil || target.strategy.schedule != nil || choice.kernelName != nil {
-      throw ValidationError("--catalog can't go with --kernel, --target or --schedule")
+    if target.target != nil || target.strategy.isGiven || choice.kernelName != nil {
+      throw ValidationError(
+        "--catalog can't go with --kernel, --target, --schedule, --plain-weights or --block-rows")
     }
     try ModuleName.validate(module)
   }

@@ -39,6 +39,7 @@ struct KernelSummary {
       lines.append("  \(strategy.name): \(verdict) (\(strategy.summary))")
     }
     lines += lowering.program.summary
+    lines += MatmulSummary(lowering, compiler).reasons
     if let bytes = lowering.schedules.first?.streamingBytes {
       lines.append("outputs of \(bytes) bytes and more bypass the caches where the code allows it")
     }
@@ -54,12 +55,12 @@ struct KernelSummary {
     }
     let kinds = [
       ("add", operations.additions), ("mul", operations.multiplications),
-      ("fma", operations.fused), ("div", operations.divisions),
+      ("fma", operations.fused), ("bf16 dot", operations.dotted), ("div", operations.divisions),
       ("sqrt", operations.squareRoots), ("elementary", operations.elementary),
       ("compare or select", operations.selections), ("round", operations.roundings),
     ]
     let used = kinds.filter { $0.1 > 0 }.map { "\($0.1) \($0.0)" }
-    let rows = [
+    var rows = [
       ["bytes read per row", "\(cost.bytesReadPerRow)"],
       ["bytes written per row", "\(cost.bytesWrittenPerRow)"],
       ["bytes of parameters per call", "\(cost.parameterBytes)"],
@@ -67,6 +68,7 @@ struct KernelSummary {
       ["passes over a row", "\(passes.count): \(passes.joined(separator: ", then "))"],
       ["scratch bytes", "\(cost.scratchBytes)"],
     ]
+    rows += MatmulSummary(lowering, compiler).memory
     return TextTable(header: ["cost", "every value once"], rows).text
   }
 }

@@ -8,7 +8,8 @@ struct NormGenCommand: ParsableCommand {
       abstract: "Normalization kernels: from Swift or text to C, checked against an oracle.",
       subcommands: [
         ListCommand.self, EmitCommand.self, VerifyGeneratedCommand.self, CheckCommand.self,
-        RunCommand.self, ExplainCommand.self, BenchCommand.self, DemoCommand.self,
+        RunCommand.self, ExplainCommand.self, BenchCommand.self, ModelsCommand.self,
+        DemoCommand.self,
       ])
   }
 

@@ -27,7 +27,7 @@ struct TargetSelection: ParsableArguments {
   }
 }
 
-/// The option that overrides the planner's strategy.
+/// The options that override the planner's choices.
 struct ScheduleOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -35,12 +35,37 @@ struct ScheduleOption: ParsableArguments {
       valueName: "strategy"))
   var schedule: String?
 
+  @Flag(help: "Read the weights of matmuls as they are, without packing them before.")
+  var plainWeights = false
+
+  @Option(
+    help: ArgumentHelp(
+      "The most rows that a matmul's block has, by default as many as the panels' memory allows.",
+      valueName: "n"))
+  var blockRows: Int?
+
+  /// Blocks beyond this are nothing but memory.
+  private static let mostBlockRows = 1 << 20
+
+  func validate() throws {
+    guard let blockRows, !(1...ScheduleOption.mostBlockRows).contains(blockRows) else { return }
+    throw ValidationError(
+      "--block-rows: expected a number from 1 to \(ScheduleOption.mostBlockRows), "
+        + "found \(blockRows)")
+  }
+
+  /// Whether any option is given.
+  var isGiven: Bool { schedule != nil || plainWeights || blockRows != nil }
+
   /// A compiler for `NORMGEN_TARGET` or the host.
   func compiler() throws -> Compiler {
     var trace = try CompilerTrace.fromEnvironment()
     if let schedule { trace.strategy = schedule }
     var compiler = try Compiler(trace: trace)
     compiler.strategies = Registry.current.strategies
+    if plainWeights || blockRows != nil {
+      compiler.matmulSchedule = MatmulSchedule(blockRows: blockRows, packsWeights: !plainWeights)
+    }
     return compiler
   }
 }
@@ -56,7 +81,11 @@ extension Compiler {
   /// The same compiler, whose emitted files name the command that emits them again.
   func emitting(_ kernel: SelectedKernel) -> Compiler {
     var compiler = self
-    let schedule = trace.strategy.map { " --schedule \($0)" } ?? ""
+    var schedule = trace.strategy.map { " --schedule \($0)" } ?? ""
+    if let matmul = matmulSchedule {
+      if !matmul.packsWeights { schedule += " --plain-weights" }
+      if let rows = matmul.blockRows { schedule += " --block-rows \(rows)" }
+    }
     compiler.command =
       "\(Registry.current.plainCommandName) emit \(kernel.arguments) --target \(target.name)"
       + schedule

@@ -46,7 +46,7 @@ public struct KernelBenchmark: Sendable, Codable {
     let memory = try BenchmarkMemory(for: kernel, rows: rows, seed: seed)
     let bound = try kernel.bound(rows: rows, memory.arguments)
     let operations = KernelCost(kernel.lowering).operationsPerRow
-    let peak = Peak.bounding(operations)
+    let peak = loops.peak(bounding: operations)
     self.bytes = 2 * memory.copiedBytes
     self.level = .of(bytes: bytes)
     var actions: [() -> Void] = [

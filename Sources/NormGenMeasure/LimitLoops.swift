@@ -8,9 +8,6 @@ public enum Peak: String, CaseIterable, Hashable, Sendable, Codable {
   case multiplyAdd = "f32 multiply-add"
   /// Dot products of bf16 pairs with Float32 sums, where the processor has them.
   case bf16Dot = "bf16 dot product"
-
-  /// The peak that bounds a kernel with these operations: all of them are Float32.
-  static func bounding(_ operations: KernelCost.Operations) -> Peak { .multiplyAdd }
 }
 
 /// Compiled loops whose speed is a limit of this machine, on its most capable target.
@@ -80,6 +77,13 @@ public final class LimitLoops: Sendable {
           "chains": "\(chains)", "multiply_add": multiplyAdd,
         ])
     } catch { throw .template(error) }
+  }
+
+  /// The peak that bounds a kernel with these operations: that of most of them, if the processor
+  /// has it.
+  func peak(bounding operations: KernelCost.Operations) -> Peak {
+    let isDot = 2 * operations.dotted > operations.flops / 2
+    return isDot && peaks.contains(.bf16Dot) ? .bf16Dot : .multiplyAdd
   }
 
   /// Floating-point operations of one ``run(_:)``.

@@ -96,7 +96,8 @@ public enum ProgramBuilder {
   }
 
   /// Measured: with more rows the weights' way from memory costs next to nothing.
-  private static let mostBlockRows = 112
+  public static let mostBlockRows = 112
+  /// The bytes of panels that a block's rows may take, unless one tile takes more.
+  public static let mostPanelBytes = 8 << 20
   private static let mostForcedRows = 1 << 16
-  private static let mostPanelBytes = 8 << 20
 }

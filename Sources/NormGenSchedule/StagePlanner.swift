@@ -87,6 +87,11 @@ struct StagePlanner {
             + "reshaped")
       }
       let base = graph[id].operands[0]
+      guard graph[base].shape.hasRows || graph[base].inputName != nil else {
+        throw PlanError(
+          kernel: graph.name,
+          message: "columns of a computed value without rows; take them of the parameters")
+      }
       keep(base, in: .f32, suffix: "kept")
       let name =
         graph[base].inputName ?? panels.first { $0.value == base && $0.storage == .f32 }?.name ?? ""

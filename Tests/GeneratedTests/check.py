@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compiles committed kernels as a C project would: with gcc and clang, every warning an error.
 
-No object may need a symbol from elsewhere, every object must define its kernel, and the headers
-must be usable from C and C++. The objects are optimized: without that, compilers call memset and
+No object may need a symbol from elsewhere, every object must define its kernel and what else its
+header declares, and nothing more; the headers must be usable from C and C++. The objects are optimized: without that, compilers call memset and
 memcpy for arrays, which they may always assume to exist. First the check is tried on files that it must refuse.
 
 usage: check.py DIRECTORY
@@ -10,6 +10,7 @@ usage: check.py DIRECTORY
 import concurrent.futures
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,16 @@ ARCHITECTURES = {"avx2": "x86_64", "avx512": "x86_64", "neon": "aarch64"}
 
 def called(command):
     return subprocess.run(command, capture_output=True, text=True)
+
+
+def declared(source):
+    """The functions that a kernel's header declares; without a header, the kernel and its entry."""
+    name = source.stem
+    header = source.parent / "include" / f"{name}.h"
+    if not header.exists():
+        return {name, f"{name}_entry"}
+    text = re.sub(r"/\*.*?\*/|//[^\n]*", "", header.read_text(), flags=re.DOTALL)
+    return set(re.findall(r"^(?:void|int64_t) (\w+)\(", text, flags=re.MULTILINE))
 
 
 def compile_kernel(source, compiler, work):
@@ -46,8 +57,11 @@ def compile_kernel(source, compiler, work):
     if needed:
         return f"{' '.join(command)}: undefined symbols {' '.join(needed)}"
     symbols = {line.split()[-1] for line in defined.stdout.splitlines()}
-    if symbols != {name, f"{name}_entry"}:
-        return f"{' '.join(command)}: expected {name} and {name}_entry, found {sorted(symbols)}"
+    expected = declared(source)
+    if symbols != expected or not {name, f"{name}_entry"} <= expected:
+        return f"{' '.join(command)}: expected {sorted(expected)}, found {sorted(symbols)}"
+    if foreign := sorted(symbol for symbol in symbols if not symbol.startswith(name)):
+        return f"{source}: {foreign} do not begin with {name}"
     return None
 
 
@@ -75,6 +89,7 @@ def check_refusals(work):
         "an undefined symbol": "void other(void);\nvoid a_avx2(void) { other(); }\n" + entry,
         "a missing kernel": entry,
         "a syntax error": "void a_avx2(void) {\n" + entry,
+        "a function without declaration": "void a_avx2(void) {}\nvoid other(void) {}\n" + entry,
     }
     problems = []
     for what, text in bad.items():

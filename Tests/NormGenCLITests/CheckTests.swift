@@ -24,6 +24,31 @@ import Testing
     #expect(result.output.contains("portable, neon, avx2, avx512: the same bits"))
   }
 
+  @Test func threadsHaveTheSameBits() throws {
+    let result = try CommandLineFixture.normgen(
+      ["check", "layer_norm_384_f32", "--rows", "0", "13", "--threads", "2", "7", "--seed", "1"])
+    #expect(result.status == 0, "\(result.output)\(result.errors)")
+    #expect(result.output.contains("\(HostCPU.current.bestTarget): the same bits in 2, 7 threads"))
+    let refused = try CommandLineFixture.normgen(
+      ["check", "layer_norm_384_f32", "--threads", "2", "0"])
+    #expect(refused.status == 64)
+    #expect(refused.errors.contains("--threads: expected numbers from 1 on, found 0"))
+  }
+
+  @Test func threadsOfEmulatedTargetsAreNotCompared() throws {
+    guard !HostCPU.current.supports(.neon) else { return }
+    let alone = try CommandLineFixture.normgen(
+      ["check", "layer_norm_384_f32", "--rows", "3", "--target", "neon", "--threads", "2"])
+    #expect(alone.status == 1)
+    #expect(alone.errors.contains("kernels for 'neon' are emulated here, in one thread"))
+    let both = try CommandLineFixture.normgen(
+      ["check", "layer_norm_384_f32", "--rows", "3", "--target", "portable", "neon", "--threads"]
+        + ["2"])
+    #expect(both.status == 0, "\(both.output)\(both.errors)")
+    #expect(both.output.contains("portable: the same bits in 2 threads"))
+    #expect(both.output.contains(", in one thread"))
+  }
+
   @Test func aSeedRepeatsTheNumbers() throws {
     func numbers(_ arguments: [String], _ environment: [String: String] = [:]) throws -> String {
       try CommandLineFixture.normgen(

@@ -50,6 +50,12 @@ import Testing
     #expect((0..<y.count).allSatisfy { abs(expected[$0] - pyTorch[$0].value) <= pyTorch[$0].bound })
     #expect(beyond(y) == 0)
 
+    let shared = try CommandLineFixture.normgen(
+      ["run", Self.layerNorm] + realInputs() + ["--output", "y=y.npy", "--threads", "3"],
+      in: directory)
+    #expect(shared.status == 0, "\(shared.errors)")
+    #expect(try output(directory).elementBytes == y.elementBytes)
+
     // The bound sees two parameters swapped.
     let swapped = try CommandLineFixture.normgen(
       ["run", Self.layerNorm]

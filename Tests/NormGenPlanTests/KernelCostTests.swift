@@ -95,4 +95,25 @@ import Testing
       """)
     #expect(cost.scratchBytes == 4 * 64)
   }
+
+  @Test func matmulsCountTheirMultiplyAdds() throws {
+    let exact = try cost(
+      """
+      kernel product(x: bf16[rows, 40], w: bf16[40, 24]) {
+        y = matmul(x, w)
+      } -> y
+      """)
+    #expect(exact.operationsPerRow.fused == 40 * 24)
+    #expect(exact.operationsPerRow.dotted == 0)
+    #expect(exact.operationsPerRow.flops == 2 * 40 * 24)
+    let licensed = try cost(
+      """
+      kernel product(x: bf16[rows, 40], w: bf16[24, 40]) {
+        y = matmul(x, w, layout: out_in, accumulate: bf16_dot)
+      } -> y
+      """)
+    #expect(licensed.operationsPerRow.fused == 0)
+    #expect(licensed.operationsPerRow.dotted == 40 * 24)
+    #expect(licensed.operationsPerRow.flops == 2 * 40 * 24)
+  }
 }

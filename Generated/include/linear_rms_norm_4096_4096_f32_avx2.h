@@ -1,0 +1,60 @@
+/*
+ * linear_rms_norm_4096_4096_f32_avx2, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit linear_rms_norm_4096_4096_f32 --target avx2
+ */
+#ifndef NORMGEN_linear_rms_norm_4096_4096_f32_avx2_H
+#define NORMGEN_linear_rms_norm_4096_4096_f32_avx2_H
+
+#include <stdint.h>
+
+#if defined(__x86_64__)
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * linear_rms_norm_4096_4096_f32_avx2 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x     f32 [rows, 4096]; x_stride elements from row to row
+ *   gain  f32 [4096]
+ *   w     f32 [4096, 4096]; as linear_rms_norm_4096_4096_f32_avx2_pack_w leaves them
+ *   y     f32 [rows, 4096], written; y_stride elements from row to row
+ *
+ * scratch: linear_rms_norm_4096_4096_f32_avx2_scratch_bytes(rows, 1) bytes of any alignment that
+ * nobody else uses.
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void linear_rms_norm_4096_4096_f32_avx2(int64_t rows, const float *x, int64_t x_stride,
+    const float *gain, const float *w, float *y, int64_t y_stride, void *scratch);
+
+/*
+ * The same by `parts` threads: every phase from 0 to
+ * linear_rms_norm_4096_4096_f32_avx2_phases(rows, parts) - 1 in order, each with all parts from 0
+ * to parts - 1, at once or one after the other, on scratch memory of
+ * linear_rms_norm_4096_4096_f32_avx2_scratch_bytes(rows, parts) bytes. The bits do not depend on
+ * the number of parts.
+ */
+void linear_rms_norm_4096_4096_f32_avx2_part(int64_t rows, const float *x, int64_t x_stride,
+    const float *gain, const float *w, float *y, int64_t y_stride, void *scratch, int64_t phase,
+    int64_t part, int64_t parts);
+int64_t linear_rms_norm_4096_4096_f32_avx2_phases(int64_t rows, int64_t parts);
+int64_t linear_rms_norm_4096_4096_f32_avx2_scratch_bytes(int64_t rows, int64_t parts);
+
+// Packs w: reads f32 [4096, 4096] and writes 16777216 elements.
+void linear_rms_norm_4096_4096_f32_avx2_pack_w(const float *weights, float *packed);
+
+/*
+ * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
+ * i-th tensor above; the stride of a tensor without rows is not read.
+ */
+void linear_rms_norm_4096_4096_f32_avx2_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides, void *scratch, int64_t phase, int64_t part, int64_t parts);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
+
+#endif

@@ -1,0 +1,432 @@
+/*
+ * linear_gelu_rms_norm_768_3072_f32_avx512: a kernel for avx512, emitted by NormGen. Regenerate
+ * with
+ *
+ *   normgen emit linear_gelu_rms_norm_768_3072_f32 --target avx512
+ *
+ *   kernel linear_gelu_rms_norm_768_3072_f32(
+ *     x: f32[rows, 768],
+ *     w: f32[768, 3072],
+ *     bias: f32[3072],
+ *     gain: f32[3072]
+ *   ) {
+ *     %1 = matmul(x, w) + bias
+ *     gelu {
+ *       %2 = %1 * 0.5 * (erf(%1 * 0.70710677) + 1.0)
+ *     }
+ *     rms_norm {
+ *       mean_square = mean(%2 * %2)
+ *       inv_rms = 1.0 / sqrt(mean_square + 1e-06)
+ *       y = %2 * inv_rms * gain
+ *     }
+ *   } -> y: f32
+ *
+ * Schedule row_streaming: 3 steps over a block of at most 112 rows.
+ *   step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store x_rows
+ *   step 2: w_sums = x_rows × packed w (768 × 3072 f32)
+ *   step 3: 2 passes over a row: each pass reads the row from memory or cache; pass 1: mean_square
+ *      over 3072; pass 2: store y
+ *   panel x_rows: 768 f32 a row, 3136 bytes
+ *   panel w_sums: 3072 f32 a row, 12352 bytes
+ *
+ * The bits are the same on every target, for any number of rows and any stride. Contraction and
+ * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
+ * overrides that, so leave it out), and fast-math is refused.
+ */
+#if defined(__x86_64__)
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "linear_gelu_rms_norm_768_3072_f32_avx512.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "linear_gelu_rms_norm_768_3072_f32_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
+#endif
+
+// Sixteen Float32 lanes of an AVX-512 register.
+typedef float vec __attribute__((vector_size(64)));
+
+// Sixteen Int32 lanes; a comparison gives -1 (true) or 0 in each.
+typedef int32_t ivec __attribute__((vector_size(64)));
+
+// Sixteen lanes of bits, for arithmetic that wraps.
+typedef uint32_t uvec __attribute__((vector_size(64)));
+
+// A vec in memory with the alignment of one element.
+typedef float vec_in_memory __attribute__((vector_size(64), aligned(4), may_alias));
+
+// The same value in every lane.
+static inline vec broadcast(float s) {
+  return (vec){s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s};
+}
+
+// Lanes of a where the mask is set, of b elsewhere.
+static inline vec select(ivec mask, vec a, vec b) {
+  return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
+}
+
+// Sixteen consecutive floats.
+static inline vec load_f32(const float *p) {
+  return *(const vec_in_memory *)p;
+}
+
+// The first n floats (0 < n < 16), then zeros; nothing behind them is read.
+static inline vec load_f32_first(const float *p, int n) {
+  return __builtin_ia32_loadups512_mask(p, (vec){0}, (uint16_t)((1u << n) - 1));
+}
+
+// Sixteen consecutive floats.
+static inline void store_f32(float *p, vec v) {
+  *(vec_in_memory *)p = v;
+}
+
+// a · b + c with one rounding (4 stands for the current one: to nearest).
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if __has_builtin(__builtin_elementwise_fma)
+  return __builtin_elementwise_fma(a, b, c);
+#else
+  return __builtin_ia32_vfmaddps512_mask(a, b, c, (uint16_t)-1, 4);
+#endif
+}
+
+// The correctly rounded square root.
+static inline float square_root_scalar(float s) {
+#if __has_builtin(__builtin_elementwise_sqrt)
+  return __builtin_elementwise_sqrt(s);
+#else
+  typedef float quad __attribute__((vector_size(16)));
+  return __builtin_ia32_sqrtss((quad){s, 0, 0, 0})[0];
+#endif
+}
+
+// |v|: the sign bit cleared.
+static inline vec absolute(vec v) {
+  return (vec)((uvec)v & 0x7fffffffu);
+}
+
+// The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float sum_partials(const vec p[4]) {
+  vec a = p[0] + p[2];
+  vec b = p[1] + p[3];
+  a = a + b;
+  a = a + __builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+  a = a + __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+  a = a + __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+  a = a + __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+  return a[0];
+}
+
+// e^x as fraction · 2^exponent for |x| < 2^20: the fraction is e^r with |r| <= log(2)/2, a
+// polynomial; 1.5·2^23 is added to round x/log(2) to a whole number in the low bits.
+static inline vec exp_fraction(vec x, ivec *exponent) {
+  vec shifted = multiply_add(x, broadcast(0x1.715476p0f), broadcast(0x1.8p23f));
+  vec n = shifted - 0x1.8p23f;
+  vec r = multiply_add(n, broadcast(-0x1.62e43p-1f), x);
+  r = multiply_add(n, broadcast(0x1.05c61p-29f), r);
+  vec p = broadcast(0x1.6ac782p-10f);
+  p = multiply_add(p, r, broadcast(0x1.123de2p-7f));
+  p = multiply_add(p, r, broadcast(0x1.555858p-5f));
+  p = multiply_add(p, r, broadcast(0x1.55548cp-3f));
+  p = multiply_add(p, r, broadcast(0x1.fffffcp-2f));
+  *exponent = (ivec)((uvec)shifted - 0x4b400000u);
+  return multiply_add(multiply_add(p, r, broadcast(1)), r, broadcast(1));
+}
+
+// 2^n for -127 < n < 128.
+static inline vec power_of_two(ivec n) {
+  return (vec)(((uvec)n + 127u) << 23u);
+}
+
+// e^x for -87 <= x <= 88 or NaN, where the result is neither denormal nor infinite.
+static inline vec exp_in_range(vec x) {
+  ivec exponent;
+  vec fraction = exp_fraction(x, &exponent);
+  return fraction * power_of_two(exponent);
+}
+
+// The error function: an odd polynomial below 0.9375, 1 - e^-q(t) above with a polynomial
+// q = -log erfc, 1 from 3.92 on.
+static inline vec vec_erf(vec x) {
+  vec t = absolute(x);
+  vec s = t * t;
+  vec p = broadcast(0x1.98043p-20f);
+  p = multiply_add(p, s, broadcast(0x1.3e539cp-14f));
+  p = multiply_add(p, s, broadcast(-0x1.a3e28cp-11f));
+  p = multiply_add(p, s, broadcast(0x1.5429dcp-8f));
+  p = multiply_add(p, s, broadcast(-0x1.b7ff66p-6f));
+  p = multiply_add(p, s, broadcast(0x1.ce2d5cp-4f));
+  p = multiply_add(p, s, broadcast(-0x1.81274p-2f));
+  p = multiply_add(p, s, broadcast(0x1.06eba8p-3f));
+  vec small = multiply_add(p, t, t);
+  vec u = select(t > 4.0f, broadcast(4), t);
+  vec q = broadcast(0x1.32092ap-22f);
+  q = multiply_add(q, u, broadcast(0x1.27a744p-16f));
+  q = multiply_add(q, u, broadcast(-0x1.b4c566p-12f));
+  q = multiply_add(q, u, broadcast(0x1.0e0092p-8f));
+  q = multiply_add(q, u, broadcast(-0x1.9a1ce8p-6f));
+  q = multiply_add(q, u, broadcast(0x1.bb21d4p-4f));
+  q = multiply_add(q, u, broadcast(0x1.444dd6p-1f));
+  q = multiply_add(q, u, broadcast(0x1.21268cp0f));
+  q = multiply_add(q, u, broadcast(-0x1.684464p-13f));
+  vec large = 1.0f - exp_in_range((vec)((uvec)q ^ 0x80000000u));
+  vec magnitude = select(t < 0.9375f, small, large);
+  return (vec)((uvec)magnitude | ((uvec)x & 0x80000000u));
+}
+
+// Asks for 64 floats to come closer; the address need not be readable.
+static inline void prefetch_f32_group(const float *p) {
+  for (int k = 0; k < 64; k += 16) {
+    __builtin_prefetch(p + k, 0, 2);
+  }
+}
+
+// Step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store x_rows.
+static void step1(int64_t rows, const float *restrict x, int64_t x_stride, float *restrict x_rows,
+    int64_t x_rows_stride) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *x_row = x + row * x_stride;
+    float *x_rows_row = x_rows + row * x_rows_stride;
+    // Pass 1: output x_rows.
+    for (int64_t i = 0; i < 768; i += 64) {
+      for (int64_t p = 0; p < 4; ++p) {
+        store_f32(x_rows_row + i + p * 16, load_f32(x_row + i + p * 16));
+      }
+    }
+  }
+}
+
+// The weights of a panel of 32 columns, `depth` steps from step k on, as the product reads them:
+// step by step; zeros beyond the last column.
+static void gather_768x3072(const float *weights, int64_t panel, int64_t k, int64_t depth,
+    float *block) {
+  const int64_t first = 32 * panel;
+  for (int64_t i = 0; i < depth; ++i) {
+    const float *row = weights + 3072 * (k + i) + first;
+    for (int v = 0; v < 2; ++v) {
+      const int64_t left = 3072 - first - 16 * v;
+      float *place = block + 32 * i + 16 * v;
+      if (left >= 16) {
+        store_f32(place, load_f32(row + 16 * v));
+      } else if (left > 0) {
+        store_f32(place, load_f32_first(row + 16 * v, (int)left));
+      } else {
+        store_f32(place, (vec){0});
+      }
+    }
+  }
+}
+
+// Packs w: reads f32 [768, 3072] and writes 2359296 elements.
+void linear_gelu_rms_norm_768_3072_f32_avx512_pack_w(const float *weights, float *packed) {
+  for (int64_t panel = 0; panel < 96; ++panel) {
+    for (int64_t k = 0; k < 768; k += 512) {
+      const int64_t depth = 768 - k < 512 ? 768 - k : 512;
+      gather_768x3072(weights, panel, k, depth, packed + 24576 * panel + 32 * k);
+    }
+  }
+}
+
+// The sums of `height` rows and the 32 columns of a panel over `depth` steps, for each one chain of
+// fused multiply-adds from +0. What an earlier block has summed is added to.
+static inline __attribute__((always_inline)) void tile_768x3072(int64_t depth, const float *x,
+    const float *panel, float *sums, int is_first, const int height) {
+  vec chain[14][2];
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) chain[r][v] = broadcast(0);
+  }
+  for (int64_t k = 0; k < depth; ++k) {
+    const float *step = panel + 32 * k;
+    vec weights[2];
+    for (int v = 0; v < 2; ++v) weights[v] = load_f32(step + 16 * v);
+    for (int v = 0; v < 2; ++v) {
+      __builtin_prefetch(step + 2048 + 16 * v);
+    }
+    for (int r = 0; r < height; ++r) {
+      const vec element = broadcast(x[784 * r + k]);
+      for (int v = 0; v < 2; ++v) {
+        chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
+      }
+    }
+  }
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) {
+      float *sum = sums + 3088 * r + 16 * v;
+      store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
+    }
+  }
+}
+
+// Rows of 768 elements times a matrix of 3072 columns: the panels of 32 columns from `first` up to
+// `end`.
+static void multiply_768x3072(int64_t rows, const float *x, const float *weights, float *sums,
+    int64_t first, int64_t end) {
+  for (int64_t panel = first; panel < end; ++panel) {
+    for (int64_t k = 0; k < 768; k += 512) {
+      const int64_t depth = 768 - k < 512 ? 768 - k : 512;
+      const float *block = weights + 24576 * panel + 32 * k;
+      const float *x_block = x + k;
+      float *panel_sums = sums + 32 * panel;
+      int64_t row = 0;
+      for (; row + 14 <= rows; row += 14) {
+        tile_768x3072(depth, x_block + 784 * row, block, panel_sums + 3088 * row, k == 0, 14);
+      }
+      for (; row + 8 <= rows; row += 8) {
+        tile_768x3072(depth, x_block + 784 * row, block, panel_sums + 3088 * row, k == 0, 8);
+      }
+      for (; row + 4 <= rows; row += 4) {
+        tile_768x3072(depth, x_block + 784 * row, block, panel_sums + 3088 * row, k == 0, 4);
+      }
+      for (; row + 2 <= rows; row += 2) {
+        tile_768x3072(depth, x_block + 784 * row, block, panel_sums + 3088 * row, k == 0, 2);
+      }
+      for (; row < rows; ++row) {
+        tile_768x3072(depth, x_block + 784 * row, block, panel_sums + 3088 * row, k == 0, 1);
+      }
+    }
+  }
+}
+
+// Step 3: 2 passes over a row: each pass reads the row from memory or cache; pass 1: mean_square
+// over 3072; pass 2: store y.
+static void step3(int64_t rows, const float *restrict bias, const float *restrict gain,
+    const float *restrict w_sums, int64_t w_sums_stride, float *restrict y, int64_t y_stride) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *w_sums_row = w_sums + row * w_sums_stride;
+    float *y_row = y + row * y_stride;
+    float product_kept[3072];
+    const int64_t next = row + 1 < rows ? row + 1 : row;
+    // Pass 1: mean_square = mean(%2 * %2), over all 3072; keeps product.
+    vec mean_square_partials[4] = {{0}};
+    for (int64_t i = 0; i < 3072; i += 64) {
+      for (int64_t p = 0; p < 4; ++p) {
+        const vec sum_i = load_f32(w_sums_row + i + p * 16) + load_f32(bias + i + p * 16);
+        const vec product_i = sum_i * 0.5f * (vec_erf(sum_i * 0.70710677f) + 1.0f);
+        mean_square_partials[p] = multiply_add(product_i, product_i, mean_square_partials[p]);
+        store_f32(product_kept + i + p * 16, product_i);
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 3072.0f;
+    const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
+    // Pass 2: output y.
+    for (int64_t i = 0; i < 3072; i += 64) {
+      prefetch_f32_group(w_sums + next * w_sums_stride + i);
+      for (int64_t p = 0; p < 4; ++p) {
+        store_f32(y_row + i + p * 16, load_f32(product_kept + i + p * 16) * inv_rms
+            * load_f32(gain + i + p * 16));
+      }
+    }
+  }
+}
+
+// The phases of a call that `parts` threads share: with few rows they share every step, with
+// many each takes rows of its own through all of them.
+int64_t linear_gelu_rms_norm_768_3072_f32_avx512_phases(int64_t rows, int64_t parts) {
+  return parts > 1 && rows <= 112 ? 3 : 1;
+}
+
+// The bytes of scratch memory of such a call.
+int64_t linear_gelu_rms_norm_768_3072_f32_avx512_scratch_bytes(int64_t rows, int64_t parts) {
+  const int64_t block = rows < 112 ? rows : 112;
+  const int64_t copies = linear_gelu_rms_norm_768_3072_f32_avx512_phases(rows, parts) > 1 ? 1
+      : parts;
+  return copies * block * 15488 + 64;
+}
+
+// Steps of a block of rows, a bit each; parts share its rows and the products' columns.
+static void run_steps(int64_t rows, const float *x, int64_t x_stride, const float *w,
+    const float *bias, const float *gain, float *y, int64_t y_stride, char *panels, int steps,
+    int64_t part, int64_t parts) {
+  const int64_t row = rows * part / parts;
+  const int64_t count = rows * (part + 1) / parts - row;
+  float *x_rows = (float *)panels;
+  float *w_sums = (float *)(panels + rows * 3136);
+  if (steps & 1) {
+    step1(count, x + row * x_stride, x_stride, x_rows + row * 784, 784);
+  }
+  if (steps & 2) {
+    multiply_768x3072(rows, x_rows, w, w_sums, 96 * part / parts, 96 * (part + 1) / parts);
+  }
+  if (steps & 4) {
+    step3(count, bias, gain, w_sums + row * 3088, 3088, y + row * y_stride, y_stride);
+  }
+}
+
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next
+// phase begins when they have ended.
+void linear_gelu_rms_norm_768_3072_f32_avx512_part(int64_t rows, const float *x, int64_t x_stride,
+    const float *w, const float *bias, const float *gain, float *y, int64_t y_stride,
+    void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  if (rows < 1) return;
+  char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);
+  if (linear_gelu_rms_norm_768_3072_f32_avx512_phases(rows, parts) > 1) {
+    run_steps(rows, x, x_stride, w, bias, gain, y, y_stride, panels, 1 << phase, part, parts);
+    return;
+  }
+  // As many rows for each part, in blocks of about the same size, whole tiles of 14.
+  int64_t row = rows * part / parts;
+  const int64_t end = rows * (part + 1) / parts;
+  if (row >= end) return;
+  panels += part * (rows < 112 ? rows : 112) * 15488;
+  const int64_t blocks = (end - row + 111) / 112;
+  const int64_t size = ((end - row + blocks - 1) / blocks + 13) / 14 * 14;
+  for (; row < end; row += size) {
+    const int64_t count = end - row < size ? end - row : size;
+    run_steps(count, x + row * x_stride, x_stride, w, bias, gain, y + row * y_stride, y_stride,
+        panels, 7, 0, 1);
+  }
+}
+
+/*
+ * linear_gelu_rms_norm_768_3072_f32_avx512 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x     f32 [rows, 768]; x_stride elements from row to row
+ *   w     f32 [768, 3072]; as linear_gelu_rms_norm_768_3072_f32_avx512_pack_w leaves them
+ *   bias  f32 [3072]
+ *   gain  f32 [3072]
+ *   y     f32 [rows, 3072], written; y_stride elements from row to row
+ *
+ * scratch: linear_gelu_rms_norm_768_3072_f32_avx512_scratch_bytes(rows, 1) bytes of any alignment
+ * that nobody else uses.
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void linear_gelu_rms_norm_768_3072_f32_avx512(int64_t rows, const float *x, int64_t x_stride,
+    const float *w, const float *bias, const float *gain, float *y, int64_t y_stride,
+    void *scratch) {
+  linear_gelu_rms_norm_768_3072_f32_avx512_part(rows, x, x_stride, w, bias, gain, y, y_stride,
+      scratch, 0, 0, 1);
+}
+
+void linear_gelu_rms_norm_768_3072_f32_avx512_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides, void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  linear_gelu_rms_norm_768_3072_f32_avx512_part(rows, buffers[0], strides[0], buffers[1],
+      buffers[2], buffers[3], buffers[4], strides[4], scratch, phase, part, parts);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

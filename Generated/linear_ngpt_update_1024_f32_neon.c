@@ -1,0 +1,373 @@
+/*
+ * linear_ngpt_update_1024_f32_neon: a kernel for neon, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit linear_ngpt_update_1024_f32 --target neon
+ *
+ *   kernel linear_ngpt_update_1024_f32(
+ *     h: f32[rows, 1024],
+ *     a: f32[rows, 1024],
+ *     w: f32[1024, 1024],
+ *     alpha: f32[1024]
+ *   ) {
+ *     %1 = matmul(a, w)
+ *     l2_norm {
+ *       sum_square = sum(%1 * %1)
+ *       inv_length = 1.0 / max(sqrt(sum_square), 1e-12)
+ *       %2 = %1 * inv_length
+ *     }
+ *     %3 = h + alpha * (%2 - h)
+ *     l2_norm {
+ *       sum_square_2 = sum(%3 * %3)
+ *       inv_length_2 = 1.0 / max(sqrt(sum_square_2), 1e-12)
+ *       y = %3 * inv_length_2
+ *     }
+ *   } -> y: f32
+ *
+ * Schedule row_streaming: 3 steps over a block of at most 112 rows.
+ *   step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store a_rows
+ *   step 2: w_sums = a_rows × packed w (1024 × 1024 f32)
+ *   step 3: 3 passes over a row: each pass reads the row from memory or cache; pass 1: sum_square
+ *      over 1024; pass 2: sum_square_2 over 1024; pass 3: store y
+ *   panel a_rows: 1024 f32 a row, 4160 bytes
+ *   panel w_sums: 1024 f32 a row, 4160 bytes
+ *
+ * The bits are the same on every target, for any number of rows and any stride. Contraction and
+ * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
+ * overrides that, so leave it out), and fast-math is refused.
+ */
+#if defined(__aarch64__)
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "linear_ngpt_update_1024_f32_neon.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "linear_ngpt_update_1024_f32_neon.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
+// Four Float32 lanes of a NEON register.
+typedef float vec __attribute__((vector_size(16)));
+
+// A vec in memory with the alignment of one element.
+typedef float vec_in_memory __attribute__((vector_size(16), aligned(4), may_alias));
+
+// The same value in every lane.
+static inline vec broadcast(float s) {
+  return (vec){s, s, s, s};
+}
+
+// Four consecutive floats.
+static inline vec load_f32(const float *p) {
+  return *(const vec_in_memory *)p;
+}
+
+// The first n floats (0 < n < 4), then zeros; nothing behind them is read.
+static inline vec load_f32_first(const float *p, int n) {
+  return (vec){p[0], n > 1 ? p[1] : 0, n > 2 ? p[2] : 0, 0};
+}
+
+// Four consecutive floats.
+static inline void store_f32(float *p, vec v) {
+  *(vec_in_memory *)p = v;
+}
+
+// a · b + c with one rounding.
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if __has_builtin(__builtin_elementwise_fma)
+  return __builtin_elementwise_fma(a, b, c);
+#elif __has_builtin(__builtin_aarch64_fmav4sf)
+  return __builtin_aarch64_fmav4sf(a, b, c);
+#else
+  return (vec){__builtin_fmaf(a[0], b[0], c[0]), __builtin_fmaf(a[1], b[1], c[1]),
+               __builtin_fmaf(a[2], b[2], c[2]), __builtin_fmaf(a[3], b[3], c[3])};
+#endif
+}
+
+// The correctly rounded square root.
+static inline float square_root_scalar(float s) {
+  float root;
+  __asm__("fsqrt %s0, %s1" : "=w"(root) : "w"(s));
+  return root;
+}
+
+// The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float sum_partials(const vec p[16]) {
+  vec a[8];
+  for (int i = 0; i < 8; i++) {
+    a[i] = p[i] + p[i + 8];
+  }
+  for (int s = 4; s > 0; s /= 2) {
+    for (int i = 0; i < s; i++) {
+      a[i] = a[i] + a[i + s];
+    }
+  }
+  vec v = a[0];
+  v = v + __builtin_shufflevector(v, v, 2, 3, 0, 1);
+  v = v + __builtin_shufflevector(v, v, 1, 0, 3, 2);
+  return v[0];
+}
+
+// The greater of a and b; b where they compare equal, NaN where either is NaN.
+static inline float maximum_scalar(float a, float b) {
+  return a > b || a != a ? a : b;
+}
+
+// Asks for 64 floats to come closer; the address need not be readable.
+static inline void prefetch_f32_group(const float *p) {
+  for (int k = 0; k < 64; k += 16) {
+    __builtin_prefetch(p + k, 0, 2);
+  }
+}
+
+// Step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store a_rows.
+static void step1(int64_t rows, const float *restrict a, int64_t a_stride, float *restrict a_rows,
+    int64_t a_rows_stride) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *a_row = a + row * a_stride;
+    float *a_rows_row = a_rows + row * a_rows_stride;
+    // Pass 1: output a_rows.
+    for (int64_t i = 0; i < 1024; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        store_f32(a_rows_row + i + p * 4, load_f32(a_row + i + p * 4));
+      }
+    }
+  }
+}
+
+// The weights of a panel of 8 columns, `depth` steps from step k on, as the product reads them:
+// step by step; zeros beyond the last column.
+static void gather_1024x1024(const float *weights, int64_t panel, int64_t k, int64_t depth,
+    float *block) {
+  const int64_t first = 8 * panel;
+  for (int64_t i = 0; i < depth; ++i) {
+    const float *row = weights + 1024 * (k + i) + first;
+    for (int v = 0; v < 2; ++v) {
+      const int64_t left = 1024 - first - 4 * v;
+      float *place = block + 8 * i + 4 * v;
+      if (left >= 4) {
+        store_f32(place, load_f32(row + 4 * v));
+      } else if (left > 0) {
+        store_f32(place, load_f32_first(row + 4 * v, (int)left));
+      } else {
+        store_f32(place, (vec){0});
+      }
+    }
+  }
+}
+
+// Packs w: reads f32 [1024, 1024] and writes 1048576 elements.
+void linear_ngpt_update_1024_f32_neon_pack_w(const float *weights, float *packed) {
+  for (int64_t panel = 0; panel < 128; ++panel) {
+    for (int64_t k = 0; k < 1024; k += 512) {
+      const int64_t depth = 1024 - k < 512 ? 1024 - k : 512;
+      gather_1024x1024(weights, panel, k, depth, packed + 8192 * panel + 8 * k);
+    }
+  }
+}
+
+// The sums of `height` rows and the 8 columns of a panel over `depth` steps, for each one chain of
+// fused multiply-adds from +0. What an earlier block has summed is added to.
+static inline __attribute__((always_inline)) void tile_1024x1024(int64_t depth, const float *x,
+    const float *panel, float *sums, int is_first, const int height) {
+  vec chain[14][2];
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) chain[r][v] = broadcast(0);
+  }
+  for (int64_t k = 0; k < depth; ++k) {
+    const float *step = panel + 8 * k;
+    vec weights[2];
+    for (int v = 0; v < 2; ++v) weights[v] = load_f32(step + 4 * v);
+    __builtin_prefetch(step + 512);
+    for (int r = 0; r < height; ++r) {
+      const vec element = broadcast(x[1040 * r + k]);
+      for (int v = 0; v < 2; ++v) {
+        chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
+      }
+    }
+  }
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) {
+      float *sum = sums + 1040 * r + 4 * v;
+      store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
+    }
+  }
+}
+
+// Rows of 1024 elements times a matrix of 1024 columns: the panels of 8 columns from `first` up to
+// `end`.
+static void multiply_1024x1024(int64_t rows, const float *x, const float *weights, float *sums,
+    int64_t first, int64_t end) {
+  for (int64_t panel = first; panel < end; ++panel) {
+    for (int64_t k = 0; k < 1024; k += 512) {
+      const int64_t depth = 1024 - k < 512 ? 1024 - k : 512;
+      const float *block = weights + 8192 * panel + 8 * k;
+      const float *x_block = x + k;
+      float *panel_sums = sums + 8 * panel;
+      int64_t row = 0;
+      for (; row + 14 <= rows; row += 14) {
+        tile_1024x1024(depth, x_block + 1040 * row, block, panel_sums + 1040 * row, k == 0, 14);
+      }
+      for (; row + 8 <= rows; row += 8) {
+        tile_1024x1024(depth, x_block + 1040 * row, block, panel_sums + 1040 * row, k == 0, 8);
+      }
+      for (; row + 4 <= rows; row += 4) {
+        tile_1024x1024(depth, x_block + 1040 * row, block, panel_sums + 1040 * row, k == 0, 4);
+      }
+      for (; row + 2 <= rows; row += 2) {
+        tile_1024x1024(depth, x_block + 1040 * row, block, panel_sums + 1040 * row, k == 0, 2);
+      }
+      for (; row < rows; ++row) {
+        tile_1024x1024(depth, x_block + 1040 * row, block, panel_sums + 1040 * row, k == 0, 1);
+      }
+    }
+  }
+}
+
+// Step 3: 3 passes over a row: each pass reads the row from memory or cache; pass 1: sum_square
+// over 1024; pass 2: sum_square_2 over 1024; pass 3: store y.
+static void step3(int64_t rows, const float *restrict h, int64_t h_stride,
+    const float *restrict alpha, const float *restrict w_sums, int64_t w_sums_stride,
+    float *restrict y, int64_t y_stride) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *h_row = h + row * h_stride;
+    const float *w_sums_row = w_sums + row * w_sums_stride;
+    float *y_row = y + row * y_stride;
+    const int64_t next = row + 1 < rows ? row + 1 : row;
+    // Pass 1: sum_square = sum(w_sums * w_sums), over all 1024.
+    vec sum_square_partials[16] = {{0}};
+    for (int64_t i = 0; i < 1024; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        const vec w_sums_i = load_f32(w_sums_row + i + p * 4);
+        sum_square_partials[p] = multiply_add(w_sums_i, w_sums_i, sum_square_partials[p]);
+      }
+    }
+    const float sum_square = sum_partials(sum_square_partials);
+    const float inv_length = 1.0f / maximum_scalar(square_root_scalar(sum_square), 1e-12f);
+    // Pass 2: sum_square_2 = sum(%2 * %2), over all 1024.
+    vec sum_square_2_partials[16] = {{0}};
+    for (int64_t i = 0; i < 1024; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        const vec h_i = load_f32(h_row + i + p * 4);
+        const vec sum_i = h_i + load_f32(alpha + i + p * 4)
+            * (load_f32(w_sums_row + i + p * 4) * inv_length - h_i);
+        sum_square_2_partials[p] = multiply_add(sum_i, sum_i, sum_square_2_partials[p]);
+      }
+    }
+    const float sum_square_2 = sum_partials(sum_square_2_partials);
+    const float inv_length_2 = 1.0f / maximum_scalar(square_root_scalar(sum_square_2), 1e-12f);
+    // Pass 3: output y.
+    for (int64_t i = 0; i < 1024; i += 64) {
+      prefetch_f32_group(h + next * h_stride + i);
+      prefetch_f32_group(w_sums + next * w_sums_stride + i);
+      for (int64_t p = 0; p < 16; ++p) {
+        const vec h_i = load_f32(h_row + i + p * 4);
+        store_f32(y_row + i + p * 4, (h_i + load_f32(alpha + i + p * 4)
+            * (load_f32(w_sums_row + i + p * 4) * inv_length - h_i)) * inv_length_2);
+      }
+    }
+  }
+}
+
+// The phases of a call that `parts` threads share: with few rows they share every step, with
+// many each takes rows of its own through all of them.
+int64_t linear_ngpt_update_1024_f32_neon_phases(int64_t rows, int64_t parts) {
+  return parts > 1 && rows <= 112 ? 3 : 1;
+}
+
+// The bytes of scratch memory of such a call.
+int64_t linear_ngpt_update_1024_f32_neon_scratch_bytes(int64_t rows, int64_t parts) {
+  const int64_t block = rows < 112 ? rows : 112;
+  const int64_t copies = linear_ngpt_update_1024_f32_neon_phases(rows, parts) > 1 ? 1 : parts;
+  return copies * block * 8320 + 64;
+}
+
+// Steps of a block of rows, a bit each; parts share its rows and the products' columns.
+static void run_steps(int64_t rows, const float *h, int64_t h_stride, const float *a,
+    int64_t a_stride, const float *w, const float *alpha, float *y, int64_t y_stride, char *panels,
+    int steps, int64_t part, int64_t parts) {
+  const int64_t row = rows * part / parts;
+  const int64_t count = rows * (part + 1) / parts - row;
+  float *a_rows = (float *)panels;
+  float *w_sums = (float *)(panels + rows * 4160);
+  if (steps & 1) {
+    step1(count, a + row * a_stride, a_stride, a_rows + row * 1040, 1040);
+  }
+  if (steps & 2) {
+    multiply_1024x1024(rows, a_rows, w, w_sums, 128 * part / parts, 128 * (part + 1) / parts);
+  }
+  if (steps & 4) {
+    step3(count, h + row * h_stride, h_stride, alpha, w_sums + row * 1040, 1040, y + row
+        * y_stride, y_stride);
+  }
+}
+
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next
+// phase begins when they have ended.
+void linear_ngpt_update_1024_f32_neon_part(int64_t rows, const float *h, int64_t h_stride,
+    const float *a, int64_t a_stride, const float *w, const float *alpha, float *y,
+    int64_t y_stride, void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  if (rows < 1) return;
+  char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);
+  if (linear_ngpt_update_1024_f32_neon_phases(rows, parts) > 1) {
+    run_steps(rows, h, h_stride, a, a_stride, w, alpha, y, y_stride, panels, 1 << phase, part,
+        parts);
+    return;
+  }
+  // As many rows for each part, in blocks of about the same size, whole tiles of 14.
+  int64_t row = rows * part / parts;
+  const int64_t end = rows * (part + 1) / parts;
+  if (row >= end) return;
+  panels += part * (rows < 112 ? rows : 112) * 8320;
+  const int64_t blocks = (end - row + 111) / 112;
+  const int64_t size = ((end - row + blocks - 1) / blocks + 13) / 14 * 14;
+  for (; row < end; row += size) {
+    const int64_t count = end - row < size ? end - row : size;
+    run_steps(count, h + row * h_stride, h_stride, a + row * a_stride, a_stride, w, alpha, y
+        + row * y_stride, y_stride, panels, 7, 0, 1);
+  }
+}
+
+/*
+ * linear_ngpt_update_1024_f32_neon of `rows` rows; with none, nothing is read or written.
+ *
+ *   h      f32 [rows, 1024]; h_stride elements from row to row
+ *   a      f32 [rows, 1024]; a_stride elements from row to row
+ *   w      f32 [1024, 1024]; as linear_ngpt_update_1024_f32_neon_pack_w leaves them
+ *   alpha  f32 [1024]
+ *   y      f32 [rows, 1024], written; y_stride elements from row to row
+ *
+ * scratch: linear_ngpt_update_1024_f32_neon_scratch_bytes(rows, 1) bytes of any alignment that
+ * nobody else uses.
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void linear_ngpt_update_1024_f32_neon(int64_t rows, const float *h, int64_t h_stride,
+    const float *a, int64_t a_stride, const float *w, const float *alpha, float *y,
+    int64_t y_stride, void *scratch) {
+  linear_ngpt_update_1024_f32_neon_part(rows, h, h_stride, a, a_stride, w, alpha, y, y_stride,
+      scratch, 0, 0, 1);
+}
+
+void linear_ngpt_update_1024_f32_neon_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides, void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  linear_ngpt_update_1024_f32_neon_part(rows, buffers[0], strides[0], buffers[1], strides[1],
+      buffers[2], buffers[3], buffers[4], strides[4], scratch, phase, part, parts);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

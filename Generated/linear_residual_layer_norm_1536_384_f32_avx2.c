@@ -1,0 +1,420 @@
+/*
+ * linear_residual_layer_norm_1536_384_f32_avx2: a kernel for avx2, emitted by NormGen. Regenerate
+ * with
+ *
+ *   normgen emit linear_residual_layer_norm_1536_384_f32 --target avx2
+ *
+ *   kernel linear_residual_layer_norm_1536_384_f32(
+ *     hidden: f32[rows, 1536],
+ *     residual: f32[rows, 384],
+ *     w_down: f32[1536, 384],
+ *     b_down: f32[384],
+ *     gain: f32[384],
+ *     shift: f32[384]
+ *   ) {
+ *     %1 = matmul(hidden, w_down) + b_down + residual
+ *     layer_norm {
+ *       mean_x = mean(%1)
+ *       centred = %1 - mean_x
+ *       variance = mean(centred * centred)
+ *       inv_deviation = 1.0 / sqrt(variance + 1e-12)
+ *       y = fma(centred * inv_deviation, gain, shift)
+ *     }
+ *   } -> y: f32
+ *
+ * Schedule row_streaming: 3 steps over a block of at most 108 rows.
+ *   step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store
+ *      hidden_rows
+ *   step 2: w_down_sums = hidden_rows × packed w_down (1536 × 384 f32)
+ *   step 3: 3 passes over a row: each pass reads the row from memory or cache; the last pass
+ *      handles 2 rows together; pass 1: mean_x over 384; pass 2: variance over 384; pass 3: store y
+ *   panel hidden_rows: 1536 f32 a row, 6208 bytes
+ *   panel w_down_sums: 384 f32 a row, 1600 bytes
+ *
+ * The bits are the same on every target, for any number of rows and any stride. Contraction and
+ * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
+ * overrides that, so leave it out), and fast-math is refused.
+ */
+#if defined(__x86_64__)
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "linear_residual_layer_norm_1536_384_f32_avx2.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "linear_residual_layer_norm_1536_384_f32_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC target("avx2,fma,f16c")
+#endif
+
+// Eight Float32 lanes of an AVX2 register.
+typedef float vec __attribute__((vector_size(32)));
+
+// Eight Int32 lanes; a comparison gives -1 (true) or 0 in each.
+typedef int32_t ivec __attribute__((vector_size(32)));
+
+// A vec in memory with the alignment of one element.
+typedef float vec_in_memory __attribute__((vector_size(32), aligned(4), may_alias));
+
+// The same value in every lane.
+static inline vec broadcast(float s) {
+  return (vec){s, s, s, s, s, s, s, s};
+}
+
+// The mask of the lanes below n.
+static inline ivec first_lanes(int n) {
+  return (ivec){0, 1, 2, 3, 4, 5, 6, 7} < n;
+}
+
+// Eight consecutive floats.
+static inline vec load_f32(const float *p) {
+  return *(const vec_in_memory *)p;
+}
+
+// The first n floats (0 < n < 8), then zeros; nothing behind them is read.
+static inline vec load_f32_first(const float *p, int n) {
+  return __builtin_ia32_maskloadps256((const vec *)p, first_lanes(n));
+}
+
+// Eight consecutive floats.
+static inline void store_f32(float *p, vec v) {
+  *(vec_in_memory *)p = v;
+}
+
+// a · b + c with one rounding.
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if __has_builtin(__builtin_elementwise_fma)
+  return __builtin_elementwise_fma(a, b, c);
+#else
+  return __builtin_ia32_vfmaddps256(a, b, c);
+#endif
+}
+
+// The correctly rounded square root.
+static inline float square_root_scalar(float s) {
+#if __has_builtin(__builtin_elementwise_sqrt)
+  return __builtin_elementwise_sqrt(s);
+#else
+  typedef float quad __attribute__((vector_size(16)));
+  return __builtin_ia32_sqrtss((quad){s, 0, 0, 0})[0];
+#endif
+}
+
+// The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float sum_partials(const vec p[8]) {
+  vec a = p[0] + p[4];
+  vec b = p[1] + p[5];
+  vec c = p[2] + p[6];
+  vec d = p[3] + p[7];
+  a = a + c;
+  b = b + d;
+  a = a + b;
+  a = a + __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3);
+  a = a + __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
+  a = a + __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6);
+  return a[0];
+}
+
+// Asks for 64 floats to come closer; the address need not be readable.
+static inline void prefetch_f32_group(const float *p) {
+  for (int k = 0; k < 64; k += 16) {
+    __builtin_prefetch(p + k, 0, 2);
+  }
+}
+
+// Step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store
+// hidden_rows.
+static void step1(int64_t rows, const float *restrict hidden, int64_t hidden_stride,
+    float *restrict hidden_rows, int64_t hidden_rows_stride) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *hidden_row = hidden + row * hidden_stride;
+    float *hidden_rows_row = hidden_rows + row * hidden_rows_stride;
+    // Pass 1: output hidden_rows.
+    for (int64_t i = 0; i < 1536; i += 64) {
+      for (int64_t p = 0; p < 8; ++p) {
+        store_f32(hidden_rows_row + i + p * 8, load_f32(hidden_row + i + p * 8));
+      }
+    }
+  }
+}
+
+// The weights of a panel of 16 columns, `depth` steps from step k on, as the product reads them:
+// step by step; zeros beyond the last column.
+static void gather_1536x384(const float *weights, int64_t panel, int64_t k, int64_t depth,
+    float *block) {
+  const int64_t first = 16 * panel;
+  for (int64_t i = 0; i < depth; ++i) {
+    const float *row = weights + 384 * (k + i) + first;
+    for (int v = 0; v < 2; ++v) {
+      const int64_t left = 384 - first - 8 * v;
+      float *place = block + 16 * i + 8 * v;
+      if (left >= 8) {
+        store_f32(place, load_f32(row + 8 * v));
+      } else if (left > 0) {
+        store_f32(place, load_f32_first(row + 8 * v, (int)left));
+      } else {
+        store_f32(place, (vec){0});
+      }
+    }
+  }
+}
+
+// Packs w_down: reads f32 [1536, 384] and writes 589824 elements.
+void linear_residual_layer_norm_1536_384_f32_avx2_pack_w_down(const float *weights, float *packed) {
+  for (int64_t panel = 0; panel < 24; ++panel) {
+    for (int64_t k = 0; k < 1536; k += 512) {
+      const int64_t depth = 1536 - k < 512 ? 1536 - k : 512;
+      gather_1536x384(weights, panel, k, depth, packed + 24576 * panel + 16 * k);
+    }
+  }
+}
+
+// The sums of `height` rows and the 16 columns of a panel over `depth` steps, for each one chain of
+// fused multiply-adds from +0. What an earlier block has summed is added to.
+static inline __attribute__((always_inline)) void tile_1536x384(int64_t depth, const float *x,
+    const float *panel, float *sums, int is_first, const int height) {
+  vec chain[6][2];
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) chain[r][v] = broadcast(0);
+  }
+  for (int64_t k = 0; k < depth; ++k) {
+    const float *step = panel + 16 * k;
+    vec weights[2];
+    for (int v = 0; v < 2; ++v) weights[v] = load_f32(step + 8 * v);
+    __builtin_prefetch(step + 1024);
+    for (int r = 0; r < height; ++r) {
+      const vec element = broadcast(x[1552 * r + k]);
+      for (int v = 0; v < 2; ++v) {
+        chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
+      }
+    }
+  }
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) {
+      float *sum = sums + 400 * r + 8 * v;
+      store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
+    }
+  }
+}
+
+// Rows of 1536 elements times a matrix of 384 columns: the panels of 16 columns from `first` up to
+// `end`.
+static void multiply_1536x384(int64_t rows, const float *x, const float *weights, float *sums,
+    int64_t first, int64_t end) {
+  for (int64_t panel = first; panel < end; ++panel) {
+    for (int64_t k = 0; k < 1536; k += 512) {
+      const int64_t depth = 1536 - k < 512 ? 1536 - k : 512;
+      const float *block = weights + 24576 * panel + 16 * k;
+      const float *x_block = x + k;
+      float *panel_sums = sums + 16 * panel;
+      int64_t row = 0;
+      for (; row + 6 <= rows; row += 6) {
+        tile_1536x384(depth, x_block + 1552 * row, block, panel_sums + 400 * row, k == 0, 6);
+      }
+      for (; row + 4 <= rows; row += 4) {
+        tile_1536x384(depth, x_block + 1552 * row, block, panel_sums + 400 * row, k == 0, 4);
+      }
+      for (; row + 2 <= rows; row += 2) {
+        tile_1536x384(depth, x_block + 1552 * row, block, panel_sums + 400 * row, k == 0, 2);
+      }
+      for (; row < rows; ++row) {
+        tile_1536x384(depth, x_block + 1552 * row, block, panel_sums + 400 * row, k == 0, 1);
+      }
+    }
+  }
+}
+
+// The rows from `first` on, as many as a tile has.
+static inline __attribute__((always_inline)) void step3_tile(int64_t rows,
+    const float *restrict residual, int64_t residual_stride, const float *restrict b_down,
+    const float *restrict gain, const float *restrict shift, const float *restrict w_down_sums,
+    int64_t w_down_sums_stride, float *restrict y, int64_t y_stride, int64_t first,
+    const int tile) {
+  float mean_x[2];
+  float inv_deviation[2];
+  for (int64_t row = first; row < first + tile; ++row) {
+    const float *residual_row = residual + row * residual_stride;
+    const float *w_down_sums_row = w_down_sums + row * w_down_sums_stride;
+    // Pass 1: mean_x = mean(%1), over all 384.
+    vec mean_x_partials[8] = {{0}};
+    for (int64_t i = 0; i < 384; i += 64) {
+      for (int64_t p = 0; p < 8; ++p) {
+        mean_x_partials[p] = mean_x_partials[p] + load_f32(w_down_sums_row + i + p * 8)
+            + load_f32(b_down + i + p * 8) + load_f32(residual_row + i + p * 8);
+      }
+    }
+    mean_x[row - first] = sum_partials(mean_x_partials) / 384.0f;
+    // Pass 2: variance = mean(centred * centred), over all 384.
+    vec variance_partials[8] = {{0}};
+    for (int64_t i = 0; i < 384; i += 64) {
+      for (int64_t p = 0; p < 8; ++p) {
+        const vec centred_i = load_f32(w_down_sums_row + i + p * 8)
+            + load_f32(b_down + i + p * 8) + load_f32(residual_row + i + p * 8) - mean_x[row
+            - first];
+        variance_partials[p] = multiply_add(centred_i, centred_i, variance_partials[p]);
+      }
+    }
+    const float variance = sum_partials(variance_partials) / 384.0f;
+    inv_deviation[row - first] = 1.0f / square_root_scalar(variance + 1e-12f);
+  }
+  // Pass 3: output y.
+  for (int64_t i = 0; i < 384; i += 64) {
+    for (int64_t row = first; row < first + tile; ++row) {
+      const int64_t next = row + tile < rows ? row + tile : row;
+      prefetch_f32_group(residual + next * residual_stride + i);
+      prefetch_f32_group(w_down_sums + next * w_down_sums_stride + i);
+    }
+    for (int64_t p = 0; p < 8; ++p) {
+      const vec b_down_i = load_f32(b_down + i + p * 8);
+      const vec gain_i = load_f32(gain + i + p * 8);
+      const vec shift_i = load_f32(shift + i + p * 8);
+      for (int64_t row = first; row < first + tile; ++row) {
+        const vec centred_i = load_f32(w_down_sums + row * w_down_sums_stride + i + p * 8)
+            + b_down_i + load_f32(residual + row * residual_stride + i + p * 8) - mean_x[row
+            - first];
+        store_f32(y + row * y_stride + i + p * 8,
+            multiply_add(centred_i * inv_deviation[row - first], gain_i, shift_i));
+      }
+    }
+  }
+}
+
+// Step 3: 3 passes over a row: each pass reads the row from memory or cache; the last pass handles
+// 2 rows together; pass 1: mean_x over 384; pass 2: variance over 384; pass 3: store y.
+static void step3(int64_t rows, const float *restrict residual, int64_t residual_stride,
+    const float *restrict b_down, const float *restrict gain, const float *restrict shift,
+    const float *restrict w_down_sums, int64_t w_down_sums_stride, float *restrict y,
+    int64_t y_stride) {
+  int64_t row = 0;
+  for (; row + 2 <= rows; row += 2) {
+    step3_tile(rows, residual, residual_stride, b_down, gain, shift, w_down_sums,
+        w_down_sums_stride, y, y_stride, row, 2);
+  }
+  for (; row < rows; ++row) {
+    step3_tile(rows, residual, residual_stride, b_down, gain, shift, w_down_sums,
+        w_down_sums_stride, y, y_stride, row, 1);
+  }
+}
+
+// The phases of a call that `parts` threads share: with few rows they share every step, with
+// many each takes rows of its own through all of them.
+int64_t linear_residual_layer_norm_1536_384_f32_avx2_phases(int64_t rows, int64_t parts) {
+  return parts > 1 && rows <= 108 ? 3 : 1;
+}
+
+// The bytes of scratch memory of such a call.
+int64_t linear_residual_layer_norm_1536_384_f32_avx2_scratch_bytes(int64_t rows, int64_t parts) {
+  const int64_t block = rows < 108 ? rows : 108;
+  const int64_t copies = linear_residual_layer_norm_1536_384_f32_avx2_phases(rows, parts) > 1 ? 1
+      : parts;
+  return copies * block * 7808 + 64;
+}
+
+// Steps of a block of rows, a bit each; parts share its rows and the products' columns.
+static void run_steps(int64_t rows, const float *hidden, int64_t hidden_stride,
+    const float *residual, int64_t residual_stride, const float *w_down, const float *b_down,
+    const float *gain, const float *shift, float *y, int64_t y_stride, char *panels, int steps,
+    int64_t part, int64_t parts) {
+  const int64_t row = rows * part / parts;
+  const int64_t count = rows * (part + 1) / parts - row;
+  float *hidden_rows = (float *)panels;
+  float *w_down_sums = (float *)(panels + rows * 6208);
+  if (steps & 1) {
+    step1(count, hidden + row * hidden_stride, hidden_stride, hidden_rows + row * 1552, 1552);
+  }
+  if (steps & 2) {
+    multiply_1536x384(rows, hidden_rows, w_down, w_down_sums, 24 * part / parts, 24 * (part + 1)
+        / parts);
+  }
+  if (steps & 4) {
+    step3(count, residual + row * residual_stride, residual_stride, b_down, gain, shift,
+        w_down_sums + row * 400, 400, y + row * y_stride, y_stride);
+  }
+}
+
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next
+// phase begins when they have ended.
+void linear_residual_layer_norm_1536_384_f32_avx2_part(int64_t rows, const float *hidden,
+    int64_t hidden_stride, const float *residual, int64_t residual_stride, const float *w_down,
+    const float *b_down, const float *gain, const float *shift, float *y, int64_t y_stride,
+    void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  if (rows < 1) return;
+  char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);
+  if (linear_residual_layer_norm_1536_384_f32_avx2_phases(rows, parts) > 1) {
+    run_steps(rows, hidden, hidden_stride, residual, residual_stride, w_down, b_down, gain, shift,
+        y, y_stride, panels, 1 << phase, part, parts);
+    return;
+  }
+  // As many rows for each part, in blocks of about the same size, whole tiles of 6.
+  int64_t row = rows * part / parts;
+  const int64_t end = rows * (part + 1) / parts;
+  if (row >= end) return;
+  panels += part * (rows < 108 ? rows : 108) * 7808;
+  const int64_t blocks = (end - row + 107) / 108;
+  const int64_t size = ((end - row + blocks - 1) / blocks + 5) / 6 * 6;
+  for (; row < end; row += size) {
+    const int64_t count = end - row < size ? end - row : size;
+    run_steps(count, hidden + row * hidden_stride, hidden_stride, residual + row * residual_stride,
+        residual_stride, w_down, b_down, gain, shift, y + row * y_stride, y_stride, panels, 7, 0,
+        1);
+  }
+}
+
+/*
+ * linear_residual_layer_norm_1536_384_f32_avx2 of `rows` rows; with none, nothing is read or
+ * written.
+ *
+ *   hidden    f32 [rows, 1536]; hidden_stride elements from row to row
+ *   residual  f32 [rows, 384]; residual_stride elements from row to row
+ *   w_down    f32 [1536, 384];
+ *             as linear_residual_layer_norm_1536_384_f32_avx2_pack_w_down leaves them
+ *   b_down    f32 [384]
+ *   gain      f32 [384]
+ *   shift     f32 [384]
+ *   y         f32 [rows, 384], written; y_stride elements from row to row
+ *
+ * scratch: linear_residual_layer_norm_1536_384_f32_avx2_scratch_bytes(rows, 1) bytes of any
+ * alignment that nobody else uses.
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void linear_residual_layer_norm_1536_384_f32_avx2(int64_t rows, const float *hidden,
+    int64_t hidden_stride, const float *residual, int64_t residual_stride, const float *w_down,
+    const float *b_down, const float *gain, const float *shift, float *y, int64_t y_stride,
+    void *scratch) {
+  linear_residual_layer_norm_1536_384_f32_avx2_part(rows, hidden, hidden_stride, residual,
+      residual_stride, w_down, b_down, gain, shift, y, y_stride, scratch, 0, 0, 1);
+}
+
+void linear_residual_layer_norm_1536_384_f32_avx2_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides, void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  linear_residual_layer_norm_1536_384_f32_avx2_part(rows, buffers[0], strides[0], buffers[1],
+      strides[1], buffers[2], buffers[3], buffers[4], buffers[5], buffers[6], strides[6], scratch,
+      phase, part, parts);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

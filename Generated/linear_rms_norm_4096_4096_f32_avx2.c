@@ -1,0 +1,350 @@
+/*
+ * linear_rms_norm_4096_4096_f32_avx2: a kernel for avx2, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit linear_rms_norm_4096_4096_f32 --target avx2
+ *
+ *   kernel linear_rms_norm_4096_4096_f32(x: f32[rows, 4096], gain: f32[4096], w: f32[4096, 4096]) {
+ *     %1 = matmul(x, w)
+ *     rms_norm {
+ *       mean_square = mean(%1 * %1)
+ *       inv_rms = 1.0 / sqrt(mean_square + 1e-06)
+ *       y = %1 * inv_rms * gain
+ *     }
+ *   } -> y: f32
+ *
+ * Schedule row_streaming: 3 steps over a block of at most 108 rows.
+ *   step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store x_rows
+ *   step 2: w_sums = x_rows × packed w (4096 × 4096 f32)
+ *   step 3: 2 passes over a row: each pass reads the row from memory or cache; pass 1: mean_square
+ *      over 4096; pass 2: store y
+ *   panel x_rows: 4096 f32 a row, 16448 bytes
+ *   panel w_sums: 4096 f32 a row, 16448 bytes
+ *
+ * The bits are the same on every target, for any number of rows and any stride. Contraction and
+ * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
+ * overrides that, so leave it out), and fast-math is refused.
+ */
+#if defined(__x86_64__)
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "linear_rms_norm_4096_4096_f32_avx2.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "linear_rms_norm_4096_4096_f32_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC target("avx2,fma,f16c")
+#endif
+
+// Eight Float32 lanes of an AVX2 register.
+typedef float vec __attribute__((vector_size(32)));
+
+// Eight Int32 lanes; a comparison gives -1 (true) or 0 in each.
+typedef int32_t ivec __attribute__((vector_size(32)));
+
+// A vec in memory with the alignment of one element.
+typedef float vec_in_memory __attribute__((vector_size(32), aligned(4), may_alias));
+
+// The same value in every lane.
+static inline vec broadcast(float s) {
+  return (vec){s, s, s, s, s, s, s, s};
+}
+
+// The mask of the lanes below n.
+static inline ivec first_lanes(int n) {
+  return (ivec){0, 1, 2, 3, 4, 5, 6, 7} < n;
+}
+
+// Eight consecutive floats.
+static inline vec load_f32(const float *p) {
+  return *(const vec_in_memory *)p;
+}
+
+// The first n floats (0 < n < 8), then zeros; nothing behind them is read.
+static inline vec load_f32_first(const float *p, int n) {
+  return __builtin_ia32_maskloadps256((const vec *)p, first_lanes(n));
+}
+
+// Eight consecutive floats.
+static inline void store_f32(float *p, vec v) {
+  *(vec_in_memory *)p = v;
+}
+
+// a · b + c with one rounding.
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if __has_builtin(__builtin_elementwise_fma)
+  return __builtin_elementwise_fma(a, b, c);
+#else
+  return __builtin_ia32_vfmaddps256(a, b, c);
+#endif
+}
+
+// The correctly rounded square root.
+static inline float square_root_scalar(float s) {
+#if __has_builtin(__builtin_elementwise_sqrt)
+  return __builtin_elementwise_sqrt(s);
+#else
+  typedef float quad __attribute__((vector_size(16)));
+  return __builtin_ia32_sqrtss((quad){s, 0, 0, 0})[0];
+#endif
+}
+
+// The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float sum_partials(const vec p[8]) {
+  vec a = p[0] + p[4];
+  vec b = p[1] + p[5];
+  vec c = p[2] + p[6];
+  vec d = p[3] + p[7];
+  a = a + c;
+  b = b + d;
+  a = a + b;
+  a = a + __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3);
+  a = a + __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
+  a = a + __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6);
+  return a[0];
+}
+
+// Asks for 64 floats to come closer; the address need not be readable.
+static inline void prefetch_f32_group(const float *p) {
+  for (int k = 0; k < 64; k += 16) {
+    __builtin_prefetch(p + k, 0, 2);
+  }
+}
+
+// Step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store x_rows.
+static void step1(int64_t rows, const float *restrict x, int64_t x_stride, float *restrict x_rows,
+    int64_t x_rows_stride) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *x_row = x + row * x_stride;
+    float *x_rows_row = x_rows + row * x_rows_stride;
+    // Pass 1: output x_rows.
+    for (int64_t i = 0; i < 4096; i += 64) {
+      for (int64_t p = 0; p < 8; ++p) {
+        store_f32(x_rows_row + i + p * 8, load_f32(x_row + i + p * 8));
+      }
+    }
+  }
+}
+
+// The weights of a panel of 16 columns, `depth` steps from step k on, as the product reads them:
+// step by step; zeros beyond the last column.
+static void gather_4096x4096(const float *weights, int64_t panel, int64_t k, int64_t depth,
+    float *block) {
+  const int64_t first = 16 * panel;
+  for (int64_t i = 0; i < depth; ++i) {
+    const float *row = weights + 4096 * (k + i) + first;
+    for (int v = 0; v < 2; ++v) {
+      const int64_t left = 4096 - first - 8 * v;
+      float *place = block + 16 * i + 8 * v;
+      if (left >= 8) {
+        store_f32(place, load_f32(row + 8 * v));
+      } else if (left > 0) {
+        store_f32(place, load_f32_first(row + 8 * v, (int)left));
+      } else {
+        store_f32(place, (vec){0});
+      }
+    }
+  }
+}
+
+// Packs w: reads f32 [4096, 4096] and writes 16777216 elements.
+void linear_rms_norm_4096_4096_f32_avx2_pack_w(const float *weights, float *packed) {
+  for (int64_t panel = 0; panel < 256; ++panel) {
+    for (int64_t k = 0; k < 4096; k += 512) {
+      const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
+      gather_4096x4096(weights, panel, k, depth, packed + 65536 * panel + 16 * k);
+    }
+  }
+}
+
+// The sums of `height` rows and the 16 columns of a panel over `depth` steps, for each one chain of
+// fused multiply-adds from +0. What an earlier block has summed is added to.
+static inline __attribute__((always_inline)) void tile_4096x4096(int64_t depth, const float *x,
+    const float *panel, float *sums, int is_first, const int height) {
+  vec chain[6][2];
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) chain[r][v] = broadcast(0);
+  }
+  for (int64_t k = 0; k < depth; ++k) {
+    const float *step = panel + 16 * k;
+    vec weights[2];
+    for (int v = 0; v < 2; ++v) weights[v] = load_f32(step + 8 * v);
+    __builtin_prefetch(step + 1024);
+    for (int r = 0; r < height; ++r) {
+      const vec element = broadcast(x[4112 * r + k]);
+      for (int v = 0; v < 2; ++v) {
+        chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
+      }
+    }
+  }
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) {
+      float *sum = sums + 4112 * r + 8 * v;
+      store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
+    }
+  }
+}
+
+// Rows of 4096 elements times a matrix of 4096 columns: the panels of 16 columns from `first` up to
+// `end`.
+static void multiply_4096x4096(int64_t rows, const float *x, const float *weights, float *sums,
+    int64_t first, int64_t end) {
+  for (int64_t panel = first; panel < end; ++panel) {
+    for (int64_t k = 0; k < 4096; k += 512) {
+      const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
+      const float *block = weights + 65536 * panel + 16 * k;
+      const float *x_block = x + k;
+      float *panel_sums = sums + 16 * panel;
+      int64_t row = 0;
+      for (; row + 6 <= rows; row += 6) {
+        tile_4096x4096(depth, x_block + 4112 * row, block, panel_sums + 4112 * row, k == 0, 6);
+      }
+      for (; row + 4 <= rows; row += 4) {
+        tile_4096x4096(depth, x_block + 4112 * row, block, panel_sums + 4112 * row, k == 0, 4);
+      }
+      for (; row + 2 <= rows; row += 2) {
+        tile_4096x4096(depth, x_block + 4112 * row, block, panel_sums + 4112 * row, k == 0, 2);
+      }
+      for (; row < rows; ++row) {
+        tile_4096x4096(depth, x_block + 4112 * row, block, panel_sums + 4112 * row, k == 0, 1);
+      }
+    }
+  }
+}
+
+// Step 3: 2 passes over a row: each pass reads the row from memory or cache; pass 1: mean_square
+// over 4096; pass 2: store y.
+static void step3(int64_t rows, const float *restrict gain, const float *restrict w_sums,
+    int64_t w_sums_stride, float *restrict y, int64_t y_stride) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *w_sums_row = w_sums + row * w_sums_stride;
+    float *y_row = y + row * y_stride;
+    const int64_t next = row + 1 < rows ? row + 1 : row;
+    // Pass 1: mean_square = mean(w_sums * w_sums), over all 4096.
+    vec mean_square_partials[8] = {{0}};
+    for (int64_t i = 0; i < 4096; i += 64) {
+      for (int64_t p = 0; p < 8; ++p) {
+        const vec w_sums_i = load_f32(w_sums_row + i + p * 8);
+        mean_square_partials[p] = multiply_add(w_sums_i, w_sums_i, mean_square_partials[p]);
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 4096.0f;
+    const float inv_rms = 1.0f / square_root_scalar(mean_square + 1e-06f);
+    // Pass 2: output y.
+    for (int64_t i = 0; i < 4096; i += 64) {
+      prefetch_f32_group(w_sums + next * w_sums_stride + i);
+      for (int64_t p = 0; p < 8; ++p) {
+        store_f32(y_row + i + p * 8, load_f32(w_sums_row + i + p * 8) * inv_rms
+            * load_f32(gain + i + p * 8));
+      }
+    }
+  }
+}
+
+// The phases of a call that `parts` threads share: with few rows they share every step, with
+// many each takes rows of its own through all of them.
+int64_t linear_rms_norm_4096_4096_f32_avx2_phases(int64_t rows, int64_t parts) {
+  return parts > 1 && rows <= 108 ? 3 : 1;
+}
+
+// The bytes of scratch memory of such a call.
+int64_t linear_rms_norm_4096_4096_f32_avx2_scratch_bytes(int64_t rows, int64_t parts) {
+  const int64_t block = rows < 108 ? rows : 108;
+  const int64_t copies = linear_rms_norm_4096_4096_f32_avx2_phases(rows, parts) > 1 ? 1 : parts;
+  return copies * block * 32896 + 64;
+}
+
+// Steps of a block of rows, a bit each; parts share its rows and the products' columns.
+static void run_steps(int64_t rows, const float *x, int64_t x_stride, const float *gain,
+    const float *w, float *y, int64_t y_stride, char *panels, int steps, int64_t part,
+    int64_t parts) {
+  const int64_t row = rows * part / parts;
+  const int64_t count = rows * (part + 1) / parts - row;
+  float *x_rows = (float *)panels;
+  float *w_sums = (float *)(panels + rows * 16448);
+  if (steps & 1) {
+    step1(count, x + row * x_stride, x_stride, x_rows + row * 4112, 4112);
+  }
+  if (steps & 2) {
+    multiply_4096x4096(rows, x_rows, w, w_sums, 256 * part / parts, 256 * (part + 1) / parts);
+  }
+  if (steps & 4) {
+    step3(count, gain, w_sums + row * 4112, 4112, y + row * y_stride, y_stride);
+  }
+}
+
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next
+// phase begins when they have ended.
+void linear_rms_norm_4096_4096_f32_avx2_part(int64_t rows, const float *x, int64_t x_stride,
+    const float *gain, const float *w, float *y, int64_t y_stride, void *scratch, int64_t phase,
+    int64_t part, int64_t parts) {
+  if (rows < 1) return;
+  char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);
+  if (linear_rms_norm_4096_4096_f32_avx2_phases(rows, parts) > 1) {
+    run_steps(rows, x, x_stride, gain, w, y, y_stride, panels, 1 << phase, part, parts);
+    return;
+  }
+  // As many rows for each part, in blocks of about the same size, whole tiles of 6.
+  int64_t row = rows * part / parts;
+  const int64_t end = rows * (part + 1) / parts;
+  if (row >= end) return;
+  panels += part * (rows < 108 ? rows : 108) * 32896;
+  const int64_t blocks = (end - row + 107) / 108;
+  const int64_t size = ((end - row + blocks - 1) / blocks + 5) / 6 * 6;
+  for (; row < end; row += size) {
+    const int64_t count = end - row < size ? end - row : size;
+    run_steps(count, x + row * x_stride, x_stride, gain, w, y + row * y_stride, y_stride, panels,
+        7, 0, 1);
+  }
+}
+
+/*
+ * linear_rms_norm_4096_4096_f32_avx2 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x     f32 [rows, 4096]; x_stride elements from row to row
+ *   gain  f32 [4096]
+ *   w     f32 [4096, 4096]; as linear_rms_norm_4096_4096_f32_avx2_pack_w leaves them
+ *   y     f32 [rows, 4096], written; y_stride elements from row to row
+ *
+ * scratch: linear_rms_norm_4096_4096_f32_avx2_scratch_bytes(rows, 1) bytes of any alignment that
+ * nobody else uses.
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void linear_rms_norm_4096_4096_f32_avx2(int64_t rows, const float *x, int64_t x_stride,
+    const float *gain, const float *w, float *y, int64_t y_stride, void *scratch) {
+  linear_rms_norm_4096_4096_f32_avx2_part(rows, x, x_stride, gain, w, y, y_stride, scratch, 0, 0,
+      1);
+}
+
+void linear_rms_norm_4096_4096_f32_avx2_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides, void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  linear_rms_norm_4096_4096_f32_avx2_part(rows, buffers[0], strides[0], buffers[1], buffers[2],
+      buffers[3], strides[3], scratch, phase, part, parts);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

@@ -1,0 +1,603 @@
+/*
+ * rms_norm_gated_mlp_4096_14336_bf16_avx512: a kernel for avx512, emitted by NormGen. Regenerate
+ * with
+ *
+ *   normgen emit rms_norm_gated_mlp_4096_14336_bf16 --target avx512
+ *
+ *   kernel rms_norm_gated_mlp_4096_14336_bf16(
+ *     x: bf16[rows, 4096],
+ *     gain: bf16[4096],
+ *     w_gate: bf16[14336, 4096],
+ *     w_up: bf16[14336, 4096]
+ *   ) {
+ *     rms_norm {
+ *       mean_square = mean(x * x)
+ *       inv_rms = 1.0 / sqrt(mean_square + 1e-05)
+ *       %1 = bf16(bf16(x * inv_rms) * gain)
+ *     }
+ *     %2 = matmul(%1, w_gate, layout: out_in, accumulate: bf16_dot)
+ *     silu {
+ *       %3 = %2 * sigmoid(%2)
+ *     }
+ *     y = %3 * matmul(%1, w_up, layout: out_in, accumulate: bf16_dot)
+ *   } -> y: bf16
+ *
+ * Schedule row_streaming: 3 steps over a block of at most 56 rows.
+ *   step 1: 2 passes over a row: each pass reads the row from memory or cache; the last pass
+ *      handles 4 rows together; pass 1: mean_square over 4096; pass 2: store rms_norm_rows
+ *   step 2: w_gate_sums = rms_norm_rows × packed w_gate (4096 × 14336 bf16, bf16_dot)
+ *   step 2: w_up_sums = rms_norm_rows × packed w_up (4096 × 14336 bf16, bf16_dot)
+ *   step 3: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store y
+ *   panel rms_norm_rows: 4096 bf16 a row, 8256 bytes
+ *   panel w_gate_sums: 14336 f32 a row, 57408 bytes
+ *   panel w_up_sums: 14336 f32 a row, 57408 bytes
+ *
+ * The bits are the same on every target, for any number of rows and any stride. Contraction and
+ * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
+ * overrides that, so leave it out), and fast-math is refused.
+ */
+#if defined(__x86_64__)
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "rms_norm_gated_mlp_4096_14336_bf16_avx512.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "rms_norm_gated_mlp_4096_14336_bf16_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
+#endif
+
+// Sixteen Float32 lanes of an AVX-512 register.
+typedef float vec __attribute__((vector_size(64)));
+
+// Sixteen Int32 lanes; a comparison gives -1 (true) or 0 in each.
+typedef int32_t ivec __attribute__((vector_size(64)));
+
+// Sixteen lanes of bits, for arithmetic that wraps.
+typedef uint32_t uvec __attribute__((vector_size(64)));
+
+// Sixteen 16-bit lanes: the stored form of a vector of bf16 or f16.
+typedef uint16_t hvec __attribute__((vector_size(32)));
+
+// Thirty-two 16-bit lanes: two hvecs side by side.
+typedef uint16_t hpair __attribute__((vector_size(64)));
+
+// A vec in memory with the alignment of one element.
+typedef float vec_in_memory __attribute__((vector_size(64), aligned(4), may_alias));
+
+// An hvec in memory with the alignment of one element.
+typedef uint16_t hvec_in_memory __attribute__((vector_size(32), aligned(2), may_alias));
+
+// An hpair in memory with the alignment of one element.
+typedef uint16_t hpair_in_memory __attribute__((vector_size(64), aligned(2), may_alias));
+
+// The same value in every lane.
+static inline vec broadcast(float s) {
+  return (vec){s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s};
+}
+
+// Lanes of a where the mask is set, of b elsewhere.
+static inline vec select(ivec mask, vec a, vec b) {
+  return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
+}
+
+// Sixteen consecutive floats.
+static inline vec load_f32(const float *p) {
+  return *(const vec_in_memory *)p;
+}
+
+// Sixteen consecutive floats.
+static inline void store_f32(float *p, vec v) {
+  *(vec_in_memory *)p = v;
+}
+
+// Sixteen consecutive 16-bit values.
+static inline hvec load_u16(const uint16_t *p) {
+  return *(const hvec_in_memory *)p;
+}
+
+// Thirty-two consecutive 16-bit values.
+static inline void store_u16_pair(uint16_t *p, hpair h) {
+  *(hpair_in_memory *)p = h;
+}
+
+// bf16 to Float32: each value becomes the upper half of a lane, in one permutation with zeros.
+static inline vec widen_bf16(hvec h) {
+  return (vec)__builtin_shufflevector(h, (hvec){0}, 16, 0, 16, 1, 16, 2, 16, 3, 16, 4, 16, 5, 16,
+      6, 16, 7, 16, 8, 16, 9, 16, 10, 16, 11, 16, 12, 16, 13, 16, 14, 16, 15);
+}
+
+// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
+static inline uvec rounded_bf16_bits(vec v) {
+  uvec bits = (uvec)v;
+  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
+  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
+}
+
+// Two vectors of Float32 to bf16, to nearest, ties to even, by integer arithmetic.
+static inline hpair narrow_bf16_pair_bits(vec low, vec high) {
+  uvec a = rounded_bf16_bits(low);
+  uvec b = rounded_bf16_bits(high);
+  return __builtin_shufflevector((hpair)a, (hpair)b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25,
+      27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
+}
+
+// The same, kept out of the loops that hardly ever need it.
+__attribute__((noinline, unused))
+static hpair narrow_bf16_pair_rarely(vec low, vec high) {
+  return narrow_bf16_pair_bits(low, high);
+}
+
+// Two vectors of Float32 to bf16, to nearest, ties to even.
+static inline hpair narrow_bf16_pair(vec low, vec high) {
+#if defined(__AVX512BF16__)
+  // The instruction rounds alike but flushes denormals, which take the long way.
+  uint16_t flushed = (uint16_t)__builtin_ia32_fpclassps512_mask(low, 0x20, (uint16_t)-1)
+      | (uint16_t)__builtin_ia32_fpclassps512_mask(high, 0x20, (uint16_t)-1);
+  if (__builtin_expect(flushed != 0, 0)) return narrow_bf16_pair_rarely(low, high);
+#if defined(__clang__)
+  return (hpair)__builtin_ia32_cvtne2ps2bf16_512(high, low);
+#else
+  return (hpair)__builtin_ia32_cvtne2ps2bf16_v32hi(high, low);
+#endif
+#else
+  return narrow_bf16_pair_bits(low, high);
+#endif
+}
+
+// sums + the dot products of bf16 pairs, where the compiler may use the instruction for it.
+#if defined(__AVX512BF16__)
+#if defined(__clang__) && __clang_major__ >= 16
+typedef __bf16 bpairs __attribute__((vector_size(64)));
+#define bf16_dot_instruction(sums, x, w) \
+    __builtin_ia32_dpbf16ps_512(sums, (bpairs)(x), (bpairs)(w))
+#elif defined(__clang__)
+#define bf16_dot_instruction(sums, x, w) \
+    __builtin_ia32_dpbf16ps_512(sums, (ivec)(x), (ivec)(w))
+#elif __GNUC__ >= 13
+typedef __bf16 bpairs __attribute__((vector_size(64)));
+#define bf16_dot_instruction(sums, x, w) \
+    __builtin_ia32_dpbf16ps_v16sf(sums, (bpairs)(x), (bpairs)(w))
+#else
+typedef short bpairs __attribute__((vector_size(64)));
+#define bf16_dot_instruction(sums, x, w) \
+    __builtin_ia32_dpbf16ps_v16sf(sums, (bpairs)(x), (bpairs)(w))
+#endif
+#endif
+
+// a · b + c with one rounding (4 stands for the current one: to nearest).
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if __has_builtin(__builtin_elementwise_fma)
+  return __builtin_elementwise_fma(a, b, c);
+#else
+  return __builtin_ia32_vfmaddps512_mask(a, b, c, (uint16_t)-1, 4);
+#endif
+}
+
+// The correctly rounded square root.
+static inline float square_root_scalar(float s) {
+#if __has_builtin(__builtin_elementwise_sqrt)
+  return __builtin_elementwise_sqrt(s);
+#else
+  typedef float quad __attribute__((vector_size(16)));
+  return __builtin_ia32_sqrtss((quad){s, 0, 0, 0})[0];
+#endif
+}
+
+// |v|: the sign bit cleared.
+static inline vec absolute(vec v) {
+  return (vec)((uvec)v & 0x7fffffffu);
+}
+
+// The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float sum_partials(const vec p[4]) {
+  vec a = p[0] + p[2];
+  vec b = p[1] + p[3];
+  a = a + b;
+  a = a + __builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+  a = a + __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+  a = a + __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+  a = a + __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+  return a[0];
+}
+
+// v rounded to bf16, as Float32.
+static inline vec round_bf16(vec v) {
+  return (vec)(rounded_bf16_bits(v) & 0xffff0000u);
+}
+
+// One vector of consecutive bf16 values, as Float32.
+static inline vec load_bf16(const uint16_t *p) {
+  return widen_bf16(load_u16(p));
+}
+
+// 64 lanes, each rounded to bf16.
+static inline void store_bf16_group(uint16_t *p, const vec *v) {
+  enum { lanes = sizeof(vec) / sizeof(float) };
+  for (int k = 0; k < 64 / lanes; k += 2) {
+    store_u16_pair(p + k * lanes, narrow_bf16_pair(v[k], v[k + 1]));
+  }
+}
+
+// e^x as fraction · 2^exponent for |x| < 2^20: the fraction is e^r with |r| <= log(2)/2, a
+// polynomial; 1.5·2^23 is added to round x/log(2) to a whole number in the low bits.
+static inline vec exp_fraction(vec x, ivec *exponent) {
+  vec shifted = multiply_add(x, broadcast(0x1.715476p0f), broadcast(0x1.8p23f));
+  vec n = shifted - 0x1.8p23f;
+  vec r = multiply_add(n, broadcast(-0x1.62e43p-1f), x);
+  r = multiply_add(n, broadcast(0x1.05c61p-29f), r);
+  vec p = broadcast(0x1.6ac782p-10f);
+  p = multiply_add(p, r, broadcast(0x1.123de2p-7f));
+  p = multiply_add(p, r, broadcast(0x1.555858p-5f));
+  p = multiply_add(p, r, broadcast(0x1.55548cp-3f));
+  p = multiply_add(p, r, broadcast(0x1.fffffcp-2f));
+  *exponent = (ivec)((uvec)shifted - 0x4b400000u);
+  return multiply_add(multiply_add(p, r, broadcast(1)), r, broadcast(1));
+}
+
+// 2^n for -127 < n < 128.
+static inline vec power_of_two(ivec n) {
+  return (vec)(((uvec)n + 127u) << 23u);
+}
+
+// e^x. Past the clamps lie only 0 and infinity; 2^n in two factors rounds denormals once.
+static inline vec vec_exp(vec x) {
+  ivec exponent;
+  x = select(x > 89.0f, broadcast(89), x);
+  x = select(x < -104.0f, broadcast(-104), x);
+  vec fraction = exp_fraction(x, &exponent);
+  ivec half = exponent >> 1;
+  return fraction * power_of_two(half) * power_of_two((ivec)((uvec)exponent - (uvec)half));
+}
+
+// 1 / (1 + e^-x), through z = e^-|x| <= 1: 1 / (1 + z), or z / (1 + z) where x < 0, so that small
+// results keep their precision. The division's remainder corrects it, with what 1 + z had lost.
+static inline vec vec_sigmoid(vec x) {
+  vec z = vec_exp((vec)((uvec)x | 0x80000000u));
+  vec sum = z + 1.0f;
+  vec lost = z - (sum - 1.0f);
+  vec inverse = 1.0f / sum;
+  vec numerator = select(x < 0.0f, z, broadcast(1));
+  vec quotient = numerator * inverse;
+  vec remainder = multiply_add(-quotient, sum, numerator);
+  remainder = multiply_add(-quotient, lost, remainder);
+  return multiply_add(remainder, inverse, quotient);
+}
+
+// Pairs of 16-bit values, a pair a lane; the first of a pair is the lane's lower half.
+static inline uvec load_u16_pairs(const uint16_t *p) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#error "pairs of 16-bit values are read as a little-endian machine has them"
+#endif
+  return (uvec)load_f32((const float *)(const void *)p);
+}
+
+// The same pair in every lane.
+static inline uvec broadcast_u16_pair(const uint16_t *p) {
+  return (uvec){0} + (p[0] | (uint32_t)p[1] << 16);
+}
+
+// The first bf16 of each pair as Float32.
+static inline vec widen_bf16_first(uvec pairs) {
+  return (vec)(pairs << 16u);
+}
+
+// The second bf16 of each pair as Float32.
+static inline vec widen_bf16_second(uvec pairs) {
+  return (vec)(pairs & 0xffff0000u);
+}
+
+// a · b + c as x86's dot product of bf16 takes a step: denormals count as zeros, one rounding to
+// nearest, and a result below the normal numbers becomes a zero of its sign.
+static inline vec bf16_dot_step(vec a, vec b, vec c) {
+  a = select(absolute(a) < 0x1p-126f, (vec)((uvec)a & 0x80000000u), a);
+  b = select(absolute(b) < 0x1p-126f, (vec)((uvec)b & 0x80000000u), b);
+  c = select(absolute(c) < 0x1p-126f, (vec)((uvec)c & 0x80000000u), c);
+  vec sum = multiply_add(a, b, c);
+  // At the least normal number the exact result may lie below: 2^64 higher nothing is lost.
+  vec scaled = multiply_add(a * 0x1p64f, b, c * 0x1p64f);
+  ivec is_tiny = (absolute(sum) < 0x1p-126f)
+      | ((absolute(sum) == 0x1p-126f) & (absolute(scaled) < 0x1p-62f));
+  return select(is_tiny, (vec)((uvec)sum & 0x80000000u), sum);
+}
+
+// sums + the dot product of bf16 pairs: the product of the second elements is added first, then
+// that of the first, as the instruction does where there is one.
+static inline vec bf16_dot(vec sums, uvec x, uvec w) {
+#if defined(bf16_dot_instruction)
+  return bf16_dot_instruction(sums, x, w);
+#else
+  sums = bf16_dot_step(widen_bf16_second(x), widen_bf16_second(w), sums);
+  return bf16_dot_step(widen_bf16_first(x), widen_bf16_first(w), sums);
+#endif
+}
+
+// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+static inline void prefetch_u16_group(const uint16_t *p) {
+  __builtin_prefetch(p, 0, 2);
+  __builtin_prefetch(p + 32, 0, 2);
+}
+
+// The rows from `first` on, as many as a tile has.
+static inline __attribute__((always_inline)) void step1_tile(int64_t rows,
+    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
+    uint16_t *restrict rms_norm_rows, int64_t rms_norm_rows_stride, int64_t first, const int tile) {
+  float inv_rms[4];
+  for (int64_t row = first; row < first + tile; ++row) {
+    const uint16_t *x_row = x + row * x_stride;
+    // Pass 1: mean_square = mean(x * x), over all 4096.
+    vec mean_square_partials[4] = {{0}};
+    for (int64_t i = 0; i < 4096; i += 64) {
+      for (int64_t p = 0; p < 4; ++p) {
+        const vec x_i = load_bf16(x_row + i + p * 16);
+        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 4096.0f;
+    inv_rms[row - first] = 1.0f / square_root_scalar(mean_square + 1e-05f);
+  }
+  // Pass 2: output rms_norm_rows.
+  for (int64_t i = 0; i < 4096; i += 64) {
+    for (int64_t row = first; row < first + tile; ++row) {
+      const int64_t next = row + tile < rows ? row + tile : row;
+      prefetch_u16_group(x + next * x_stride + i);
+    }
+    vec rms_norm_rows_group[4][4];
+    for (int64_t p = 0; p < 4; ++p) {
+      const vec gain_i = load_bf16(gain + i + p * 16);
+      for (int64_t row = first; row < first + tile; ++row) {
+        rms_norm_rows_group[row - first][p] =
+            round_bf16(load_bf16(x + row * x_stride + i + p * 16) * inv_rms[row - first]) * gain_i;
+      }
+    }
+    for (int64_t row = first; row < first + tile; ++row) {
+      store_bf16_group(rms_norm_rows + row * rms_norm_rows_stride + i, rms_norm_rows_group[row
+          - first]);
+    }
+  }
+}
+
+// Step 1: 2 passes over a row: each pass reads the row from memory or cache; the last pass handles
+// 4 rows together; pass 1: mean_square over 4096; pass 2: store rms_norm_rows.
+static void step1(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
+    const uint16_t *restrict gain, uint16_t *restrict rms_norm_rows, int64_t rms_norm_rows_stride) {
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    step1_tile(rows, x, x_stride, gain, rms_norm_rows, rms_norm_rows_stride, row, 4);
+  }
+  for (; row < rows; ++row) {
+    step1_tile(rows, x, x_stride, gain, rms_norm_rows, rms_norm_rows_stride, row, 1);
+  }
+}
+
+// The weights of a panel of 32 columns, `depth` steps from step k on, as the product reads them:
+// pairs of steps, column by column; zeros beyond the last column.
+static void gather_4096x14336(const uint16_t *weights, int64_t panel, int64_t k, int64_t depth,
+    uint16_t *block) {
+  const int64_t first = 32 * panel;
+  for (int64_t c = 0; c < 32; ++c) {
+    for (int64_t i = 0; i < depth; ++i) {
+      block[32 * (i - i % 2) + 2 * c + i % 2] = first + c < 14336 ? weights[4096 * (first + c)
+          + k + i] : 0;
+    }
+  }
+}
+
+// Packs w_gate: reads bf16 [14336, 4096] and writes 58720256 elements.
+void rms_norm_gated_mlp_4096_14336_bf16_avx512_pack_w_gate(const uint16_t *weights,
+    uint16_t *packed) {
+  for (int64_t panel = 0; panel < 448; ++panel) {
+    for (int64_t k = 0; k < 4096; k += 512) {
+      const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
+      gather_4096x14336(weights, panel, k, depth, packed + 131072 * panel + 32 * k);
+    }
+  }
+}
+
+// The sums of `height` rows and the 32 columns of a panel over `depth` steps, for each one chain of
+// dot products of bf16 pairs from +0. What an earlier block has summed is added to.
+static inline __attribute__((always_inline)) void tile_4096x14336(int64_t depth, const uint16_t *x,
+    const uint16_t *panel, float *sums, int is_first, const int height) {
+  vec chain[14][2];
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) chain[r][v] = broadcast(0);
+  }
+  for (int64_t k = 0; k + 2 <= depth; k += 2) {
+    const uint16_t *step = panel + 32 * k;
+    uvec weights[2];
+    for (int v = 0; v < 2; ++v) weights[v] = load_u16_pairs(step + 32 * v);
+    for (int v = 0; v < 2; ++v) {
+      __builtin_prefetch(step + 2048 + 32 * v);
+    }
+    for (int r = 0; r < height; ++r) {
+      const uvec pair = broadcast_u16_pair(x + 4128 * r + k);
+      for (int v = 0; v < 2; ++v) chain[r][v] = bf16_dot(chain[r][v], pair, weights[v]);
+    }
+  }
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) {
+      float *sum = sums + 14352 * r + 16 * v;
+      store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
+    }
+  }
+}
+
+// Rows of 4096 elements times a matrix of 14336 columns: the panels of 32 columns from `first` up
+// to `end`.
+static void multiply_4096x14336(int64_t rows, const uint16_t *x, const uint16_t *weights,
+    float *sums, int64_t first, int64_t end) {
+  for (int64_t panel = first; panel < end; ++panel) {
+    for (int64_t k = 0; k < 4096; k += 512) {
+      const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
+      const uint16_t *block = weights + 131072 * panel + 32 * k;
+      const uint16_t *x_block = x + k;
+      float *panel_sums = sums + 32 * panel;
+      int64_t row = 0;
+      for (; row + 14 <= rows; row += 14) {
+        tile_4096x14336(depth, x_block + 4128 * row, block, panel_sums + 14352 * row, k == 0, 14);
+      }
+      for (; row + 8 <= rows; row += 8) {
+        tile_4096x14336(depth, x_block + 4128 * row, block, panel_sums + 14352 * row, k == 0, 8);
+      }
+      for (; row + 4 <= rows; row += 4) {
+        tile_4096x14336(depth, x_block + 4128 * row, block, panel_sums + 14352 * row, k == 0, 4);
+      }
+      for (; row + 2 <= rows; row += 2) {
+        tile_4096x14336(depth, x_block + 4128 * row, block, panel_sums + 14352 * row, k == 0, 2);
+      }
+      for (; row < rows; ++row) {
+        tile_4096x14336(depth, x_block + 4128 * row, block, panel_sums + 14352 * row, k == 0, 1);
+      }
+    }
+  }
+}
+
+// Packs w_up: reads bf16 [14336, 4096] and writes 58720256 elements.
+void rms_norm_gated_mlp_4096_14336_bf16_avx512_pack_w_up(const uint16_t *weights,
+    uint16_t *packed) {
+  for (int64_t panel = 0; panel < 448; ++panel) {
+    for (int64_t k = 0; k < 4096; k += 512) {
+      const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
+      gather_4096x14336(weights, panel, k, depth, packed + 131072 * panel + 32 * k);
+    }
+  }
+}
+
+// Step 3: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store y.
+static void step3(int64_t rows, const float *restrict w_gate_sums, int64_t w_gate_sums_stride,
+    const float *restrict w_up_sums, int64_t w_up_sums_stride, uint16_t *restrict y,
+    int64_t y_stride) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *w_gate_sums_row = w_gate_sums + row * w_gate_sums_stride;
+    const float *w_up_sums_row = w_up_sums + row * w_up_sums_stride;
+    uint16_t *y_row = y + row * y_stride;
+    // Pass 1: output y.
+    for (int64_t i = 0; i < 14336; i += 64) {
+      vec y_group[4];
+      for (int64_t p = 0; p < 4; ++p) {
+        const vec w_gate_sums_i = load_f32(w_gate_sums_row + i + p * 16);
+        y_group[p] = w_gate_sums_i * vec_sigmoid(w_gate_sums_i)
+            * load_f32(w_up_sums_row + i + p * 16);
+      }
+      store_bf16_group(y_row + i, y_group);
+    }
+  }
+}
+
+// The phases of a call that `parts` threads share: with few rows they share every step, with
+// many each takes rows of its own through all of them.
+int64_t rms_norm_gated_mlp_4096_14336_bf16_avx512_phases(int64_t rows, int64_t parts) {
+  return parts > 1 && rows <= 56 ? 3 : 1;
+}
+
+// The bytes of scratch memory of such a call.
+int64_t rms_norm_gated_mlp_4096_14336_bf16_avx512_scratch_bytes(int64_t rows, int64_t parts) {
+  const int64_t block = rows < 56 ? rows : 56;
+  const int64_t copies = rms_norm_gated_mlp_4096_14336_bf16_avx512_phases(rows, parts) > 1 ? 1
+      : parts;
+  return copies * block * 123072 + 64;
+}
+
+// Steps of a block of rows, a bit each; parts share its rows and the products' columns.
+static void run_steps(int64_t rows, const uint16_t *x, int64_t x_stride, const uint16_t *gain,
+    const uint16_t *w_gate, const uint16_t *w_up, uint16_t *y, int64_t y_stride, char *panels,
+    int steps, int64_t part, int64_t parts) {
+  const int64_t row = rows * part / parts;
+  const int64_t count = rows * (part + 1) / parts - row;
+  uint16_t *rms_norm_rows = (uint16_t *)panels;
+  float *w_gate_sums = (float *)(panels + rows * 8256);
+  float *w_up_sums = (float *)(panels + rows * 65664);
+  if (steps & 1) {
+    step1(count, x + row * x_stride, x_stride, gain, rms_norm_rows + row * 4128, 4128);
+  }
+  if (steps & 2) {
+    multiply_4096x14336(rows, rms_norm_rows, w_gate, w_gate_sums, 448 * part / parts, 448
+        * (part + 1) / parts);
+    multiply_4096x14336(rows, rms_norm_rows, w_up, w_up_sums, 448 * part / parts, 448
+        * (part + 1) / parts);
+  }
+  if (steps & 4) {
+    step3(count, w_gate_sums + row * 14352, 14352, w_up_sums + row * 14352, 14352, y + row
+        * y_stride, y_stride);
+  }
+}
+
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next
+// phase begins when they have ended.
+void rms_norm_gated_mlp_4096_14336_bf16_avx512_part(int64_t rows, const uint16_t *x,
+    int64_t x_stride, const uint16_t *gain, const uint16_t *w_gate, const uint16_t *w_up,
+    uint16_t *y, int64_t y_stride, void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  if (rows < 1) return;
+  char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);
+  if (rms_norm_gated_mlp_4096_14336_bf16_avx512_phases(rows, parts) > 1) {
+    run_steps(rows, x, x_stride, gain, w_gate, w_up, y, y_stride, panels, 1 << phase, part, parts);
+    return;
+  }
+  // As many rows for each part, in blocks of about the same size, whole tiles of 14.
+  int64_t row = rows * part / parts;
+  const int64_t end = rows * (part + 1) / parts;
+  if (row >= end) return;
+  panels += part * (rows < 56 ? rows : 56) * 123072;
+  const int64_t blocks = (end - row + 55) / 56;
+  const int64_t size = ((end - row + blocks - 1) / blocks + 13) / 14 * 14;
+  for (; row < end; row += size) {
+    const int64_t count = end - row < size ? end - row : size;
+    run_steps(count, x + row * x_stride, x_stride, gain, w_gate, w_up, y + row * y_stride,
+        y_stride, panels, 7, 0, 1);
+  }
+}
+
+/*
+ * rms_norm_gated_mlp_4096_14336_bf16_avx512 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x       bf16 [rows, 4096]; x_stride elements from row to row
+ *   gain    bf16 [4096]
+ *   w_gate  bf16 [14336, 4096];
+ *           as rms_norm_gated_mlp_4096_14336_bf16_avx512_pack_w_gate leaves them
+ *   w_up    bf16 [14336, 4096]; as rms_norm_gated_mlp_4096_14336_bf16_avx512_pack_w_up leaves them
+ *   y       bf16 [rows, 14336], written; y_stride elements from row to row
+ *
+ * scratch: rms_norm_gated_mlp_4096_14336_bf16_avx512_scratch_bytes(rows, 1) bytes of any alignment
+ * that nobody else uses.
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void rms_norm_gated_mlp_4096_14336_bf16_avx512(int64_t rows, const uint16_t *x, int64_t x_stride,
+    const uint16_t *gain, const uint16_t *w_gate, const uint16_t *w_up, uint16_t *y,
+    int64_t y_stride, void *scratch) {
+  rms_norm_gated_mlp_4096_14336_bf16_avx512_part(rows, x, x_stride, gain, w_gate, w_up, y,
+      y_stride, scratch, 0, 0, 1);
+}
+
+void rms_norm_gated_mlp_4096_14336_bf16_avx512_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides, void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  rms_norm_gated_mlp_4096_14336_bf16_avx512_part(rows, buffers[0], strides[0], buffers[1],
+      buffers[2], buffers[3], buffers[4], strides[4], scratch, phase, part, parts);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

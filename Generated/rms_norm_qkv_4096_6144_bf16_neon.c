@@ -1,0 +1,426 @@
+/*
+ * rms_norm_qkv_4096_6144_bf16_neon: a kernel for neon, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit rms_norm_qkv_4096_6144_bf16 --target neon
+ *
+ *   kernel rms_norm_qkv_4096_6144_bf16(
+ *     x: bf16[rows, 4096],
+ *     gain: bf16[4096],
+ *     w_qkv: bf16[6144, 4096]
+ *   ) {
+ *     rms_norm {
+ *       mean_square = mean(x * x)
+ *       inv_rms = 1.0 / sqrt(mean_square + 1e-05)
+ *       %1 = bf16(bf16(x * inv_rms) * gain)
+ *     }
+ *     qkv = matmul(%1, w_qkv, layout: out_in)
+ *   } -> qkv: bf16
+ *
+ * Schedule row_streaming: 3 steps over a block of at most 112 rows.
+ *   step 1: 2 passes over a row: each pass reads the row from memory or cache; the last pass
+ *      handles 4 rows together; pass 1: mean_square over 4096; pass 2: store rms_norm_rows
+ *   step 2: qkv_sums = rms_norm_rows × packed w_qkv (4096 × 6144 bf16)
+ *   step 3: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store qkv
+ *   panel rms_norm_rows: 4096 f32 a row, 16448 bytes
+ *   panel qkv_sums: 6144 f32 a row, 24640 bytes
+ *
+ * The bits are the same on every target, for any number of rows and any stride. Contraction and
+ * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
+ * overrides that, so leave it out), and fast-math is refused.
+ */
+#if defined(__aarch64__)
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "rms_norm_qkv_4096_6144_bf16_neon.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "rms_norm_qkv_4096_6144_bf16_neon.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
+// Four Float32 lanes of a NEON register.
+typedef float vec __attribute__((vector_size(16)));
+
+// Four Int32 lanes; a comparison gives -1 (true) or 0 in each.
+typedef int32_t ivec __attribute__((vector_size(16)));
+
+// Four lanes of bits, for arithmetic that wraps.
+typedef uint32_t uvec __attribute__((vector_size(16)));
+
+// Four 16-bit lanes: the stored form of a vector of bf16 or f16.
+typedef uint16_t hvec __attribute__((vector_size(8)));
+
+// A vec in memory with the alignment of one element.
+typedef float vec_in_memory __attribute__((vector_size(16), aligned(4), may_alias));
+
+// An hvec in memory with the alignment of one element.
+typedef uint16_t hvec_in_memory __attribute__((vector_size(8), aligned(2), may_alias));
+
+// The same value in every lane.
+static inline vec broadcast(float s) {
+  return (vec){s, s, s, s};
+}
+
+// Lanes of a where the mask is set, of b elsewhere.
+static inline vec select(ivec mask, vec a, vec b) {
+  return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
+}
+
+// Four consecutive floats.
+static inline vec load_f32(const float *p) {
+  return *(const vec_in_memory *)p;
+}
+
+// Four consecutive floats.
+static inline void store_f32(float *p, vec v) {
+  *(vec_in_memory *)p = v;
+}
+
+// Four consecutive 16-bit values.
+static inline hvec load_u16(const uint16_t *p) {
+  return *(const hvec_in_memory *)p;
+}
+
+// Four consecutive 16-bit values.
+static inline void store_u16(uint16_t *p, hvec h) {
+  *(hvec_in_memory *)p = h;
+}
+
+// bf16 to Float32: the upper half of its bits.
+static inline vec widen_bf16(hvec h) {
+  return (vec)(__builtin_convertvector(h, uvec) << 16u);
+}
+
+// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
+static inline uvec rounded_bf16_bits(vec v) {
+  uvec bits = (uvec)v;
+  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
+  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
+}
+
+// a · b + c with one rounding.
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if __has_builtin(__builtin_elementwise_fma)
+  return __builtin_elementwise_fma(a, b, c);
+#elif __has_builtin(__builtin_aarch64_fmav4sf)
+  return __builtin_aarch64_fmav4sf(a, b, c);
+#else
+  return (vec){__builtin_fmaf(a[0], b[0], c[0]), __builtin_fmaf(a[1], b[1], c[1]),
+               __builtin_fmaf(a[2], b[2], c[2]), __builtin_fmaf(a[3], b[3], c[3])};
+#endif
+}
+
+// The correctly rounded square root.
+static inline float square_root_scalar(float s) {
+  float root;
+  __asm__("fsqrt %s0, %s1" : "=w"(root) : "w"(s));
+  return root;
+}
+
+// The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float sum_partials(const vec p[16]) {
+  vec a[8];
+  for (int i = 0; i < 8; i++) {
+    a[i] = p[i] + p[i + 8];
+  }
+  for (int s = 4; s > 0; s /= 2) {
+    for (int i = 0; i < s; i++) {
+      a[i] = a[i] + a[i + s];
+    }
+  }
+  vec v = a[0];
+  v = v + __builtin_shufflevector(v, v, 2, 3, 0, 1);
+  v = v + __builtin_shufflevector(v, v, 1, 0, 3, 2);
+  return v[0];
+}
+
+// Float32 to bf16, to nearest, ties to even.
+static inline hvec narrow_bf16(vec v) {
+  return __builtin_convertvector(rounded_bf16_bits(v) >> 16u, hvec);
+}
+
+// v rounded to bf16, as Float32.
+static inline vec round_bf16(vec v) {
+  return (vec)(rounded_bf16_bits(v) & 0xffff0000u);
+}
+
+// One vector of consecutive bf16 values, as Float32.
+static inline vec load_bf16(const uint16_t *p) {
+  return widen_bf16(load_u16(p));
+}
+
+// One vector, each lane rounded to bf16.
+static inline void store_bf16(uint16_t *p, vec v) {
+  store_u16(p, narrow_bf16(v));
+}
+
+// Pairs of 16-bit values, a pair a lane; the first of a pair is the lane's lower half.
+static inline uvec load_u16_pairs(const uint16_t *p) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#error "pairs of 16-bit values are read as a little-endian machine has them"
+#endif
+  return (uvec)load_f32((const float *)(const void *)p);
+}
+
+// The first bf16 of each pair as Float32.
+static inline vec widen_bf16_first(uvec pairs) {
+  return (vec)(pairs << 16u);
+}
+
+// The second bf16 of each pair as Float32.
+static inline vec widen_bf16_second(uvec pairs) {
+  return (vec)(pairs & 0xffff0000u);
+}
+
+// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+static inline void prefetch_u16_group(const uint16_t *p) {
+  __builtin_prefetch(p, 0, 2);
+  __builtin_prefetch(p + 32, 0, 2);
+}
+
+// The rows from `first` on, as many as a tile has.
+static inline __attribute__((always_inline)) void step1_tile(int64_t rows,
+    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
+    float *restrict rms_norm_rows, int64_t rms_norm_rows_stride, int64_t first, const int tile) {
+  float inv_rms[4];
+  for (int64_t row = first; row < first + tile; ++row) {
+    const uint16_t *x_row = x + row * x_stride;
+    // Pass 1: mean_square = mean(x * x), over all 4096.
+    vec mean_square_partials[16] = {{0}};
+    for (int64_t i = 0; i < 4096; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        const vec x_i = load_bf16(x_row + i + p * 4);
+        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 4096.0f;
+    inv_rms[row - first] = 1.0f / square_root_scalar(mean_square + 1e-05f);
+  }
+  // Pass 2: output rms_norm_rows.
+  for (int64_t i = 0; i < 4096; i += 64) {
+    for (int64_t row = first; row < first + tile; ++row) {
+      const int64_t next = row + tile < rows ? row + tile : row;
+      prefetch_u16_group(x + next * x_stride + i);
+    }
+    for (int64_t p = 0; p < 16; ++p) {
+      const vec gain_i = load_bf16(gain + i + p * 4);
+      for (int64_t row = first; row < first + tile; ++row) {
+        store_f32(rms_norm_rows + row * rms_norm_rows_stride + i + p * 4,
+            round_bf16(round_bf16(load_bf16(x + row * x_stride + i + p * 4) * inv_rms[row
+            - first]) * gain_i));
+      }
+    }
+  }
+}
+
+// Step 1: 2 passes over a row: each pass reads the row from memory or cache; the last pass handles
+// 4 rows together; pass 1: mean_square over 4096; pass 2: store rms_norm_rows.
+static void step1(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
+    const uint16_t *restrict gain, float *restrict rms_norm_rows, int64_t rms_norm_rows_stride) {
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    step1_tile(rows, x, x_stride, gain, rms_norm_rows, rms_norm_rows_stride, row, 4);
+  }
+  for (; row < rows; ++row) {
+    step1_tile(rows, x, x_stride, gain, rms_norm_rows, rms_norm_rows_stride, row, 1);
+  }
+}
+
+// The weights of a panel of 8 columns, `depth` steps from step k on, as the product reads them:
+// step by step, the columns of both vectors in turns; zeros beyond the last column.
+static void gather_4096x6144(const uint16_t *weights, int64_t panel, int64_t k, int64_t depth,
+    uint16_t *block) {
+  const int64_t first = 8 * panel;
+  for (int64_t c = 0; c < 8; ++c) {
+    for (int64_t i = 0; i < depth; ++i) {
+      block[8 * i + 2 * (c % 4) + c / 4] = first + c < 6144 ? weights[4096 * (first + c) + k + i]
+          : 0;
+    }
+  }
+}
+
+// Packs w_qkv: reads bf16 [6144, 4096] and writes 25165824 elements.
+void rms_norm_qkv_4096_6144_bf16_neon_pack_w_qkv(const uint16_t *weights, uint16_t *packed) {
+  for (int64_t panel = 0; panel < 768; ++panel) {
+    for (int64_t k = 0; k < 4096; k += 512) {
+      const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
+      gather_4096x6144(weights, panel, k, depth, packed + 32768 * panel + 8 * k);
+    }
+  }
+}
+
+// The sums of `height` rows and the 8 columns of a panel over `depth` steps, for each one chain of
+// fused multiply-adds from +0. What an earlier block has summed is added to.
+static inline __attribute__((always_inline)) void tile_4096x6144(int64_t depth, const float *x,
+    const uint16_t *panel, float *sums, int is_first, const int height) {
+  vec chain[14][2];
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) chain[r][v] = broadcast(0);
+  }
+  for (int64_t k = 0; k < depth; ++k) {
+    const uint16_t *step = panel + 8 * k;
+    vec weights[2];
+    const uvec pairs = load_u16_pairs(step);
+    weights[0] = widen_bf16_first(pairs);
+    weights[1] = widen_bf16_second(pairs);
+    __builtin_prefetch(step + 512);
+    for (int r = 0; r < height; ++r) {
+      const vec element = broadcast(x[4112 * r + k]);
+      for (int v = 0; v < 2; ++v) {
+        chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
+      }
+    }
+  }
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) {
+      float *sum = sums + 6160 * r + 4 * v;
+      store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
+    }
+  }
+}
+
+// Rows of 4096 elements times a matrix of 6144 columns: the panels of 8 columns from `first` up to
+// `end`.
+static void multiply_4096x6144(int64_t rows, const float *x, const uint16_t *weights, float *sums,
+    int64_t first, int64_t end) {
+  for (int64_t panel = first; panel < end; ++panel) {
+    for (int64_t k = 0; k < 4096; k += 512) {
+      const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
+      const uint16_t *block = weights + 32768 * panel + 8 * k;
+      const float *x_block = x + k;
+      float *panel_sums = sums + 8 * panel;
+      int64_t row = 0;
+      for (; row + 14 <= rows; row += 14) {
+        tile_4096x6144(depth, x_block + 4112 * row, block, panel_sums + 6160 * row, k == 0, 14);
+      }
+      for (; row + 8 <= rows; row += 8) {
+        tile_4096x6144(depth, x_block + 4112 * row, block, panel_sums + 6160 * row, k == 0, 8);
+      }
+      for (; row + 4 <= rows; row += 4) {
+        tile_4096x6144(depth, x_block + 4112 * row, block, panel_sums + 6160 * row, k == 0, 4);
+      }
+      for (; row + 2 <= rows; row += 2) {
+        tile_4096x6144(depth, x_block + 4112 * row, block, panel_sums + 6160 * row, k == 0, 2);
+      }
+      for (; row < rows; ++row) {
+        tile_4096x6144(depth, x_block + 4112 * row, block, panel_sums + 6160 * row, k == 0, 1);
+      }
+    }
+  }
+}
+
+// Step 3: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store qkv.
+static void step3(int64_t rows, const float *restrict qkv_sums, int64_t qkv_sums_stride,
+    uint16_t *restrict qkv, int64_t qkv_stride) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *qkv_sums_row = qkv_sums + row * qkv_sums_stride;
+    uint16_t *qkv_row = qkv + row * qkv_stride;
+    // Pass 1: output qkv.
+    for (int64_t i = 0; i < 6144; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        store_bf16(qkv_row + i + p * 4, load_f32(qkv_sums_row + i + p * 4));
+      }
+    }
+  }
+}
+
+// The phases of a call that `parts` threads share: with few rows they share every step, with
+// many each takes rows of its own through all of them.
+int64_t rms_norm_qkv_4096_6144_bf16_neon_phases(int64_t rows, int64_t parts) {
+  return parts > 1 && rows <= 112 ? 3 : 1;
+}
+
+// The bytes of scratch memory of such a call.
+int64_t rms_norm_qkv_4096_6144_bf16_neon_scratch_bytes(int64_t rows, int64_t parts) {
+  const int64_t block = rows < 112 ? rows : 112;
+  const int64_t copies = rms_norm_qkv_4096_6144_bf16_neon_phases(rows, parts) > 1 ? 1 : parts;
+  return copies * block * 41088 + 64;
+}
+
+// Steps of a block of rows, a bit each; parts share its rows and the products' columns.
+static void run_steps(int64_t rows, const uint16_t *x, int64_t x_stride, const uint16_t *gain,
+    const uint16_t *w_qkv, uint16_t *qkv, int64_t qkv_stride, char *panels, int steps,
+    int64_t part, int64_t parts) {
+  const int64_t row = rows * part / parts;
+  const int64_t count = rows * (part + 1) / parts - row;
+  float *rms_norm_rows = (float *)panels;
+  float *qkv_sums = (float *)(panels + rows * 16448);
+  if (steps & 1) {
+    step1(count, x + row * x_stride, x_stride, gain, rms_norm_rows + row * 4112, 4112);
+  }
+  if (steps & 2) {
+    multiply_4096x6144(rows, rms_norm_rows, w_qkv, qkv_sums, 768 * part / parts, 768 * (part + 1)
+        / parts);
+  }
+  if (steps & 4) {
+    step3(count, qkv_sums + row * 6160, 6160, qkv + row * qkv_stride, qkv_stride);
+  }
+}
+
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next
+// phase begins when they have ended.
+void rms_norm_qkv_4096_6144_bf16_neon_part(int64_t rows, const uint16_t *x, int64_t x_stride,
+    const uint16_t *gain, const uint16_t *w_qkv, uint16_t *qkv, int64_t qkv_stride, void *scratch,
+    int64_t phase, int64_t part, int64_t parts) {
+  if (rows < 1) return;
+  char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);
+  if (rms_norm_qkv_4096_6144_bf16_neon_phases(rows, parts) > 1) {
+    run_steps(rows, x, x_stride, gain, w_qkv, qkv, qkv_stride, panels, 1 << phase, part, parts);
+    return;
+  }
+  // As many rows for each part, in blocks of about the same size, whole tiles of 14.
+  int64_t row = rows * part / parts;
+  const int64_t end = rows * (part + 1) / parts;
+  if (row >= end) return;
+  panels += part * (rows < 112 ? rows : 112) * 41088;
+  const int64_t blocks = (end - row + 111) / 112;
+  const int64_t size = ((end - row + blocks - 1) / blocks + 13) / 14 * 14;
+  for (; row < end; row += size) {
+    const int64_t count = end - row < size ? end - row : size;
+    run_steps(count, x + row * x_stride, x_stride, gain, w_qkv, qkv + row * qkv_stride, qkv_stride,
+        panels, 7, 0, 1);
+  }
+}
+
+/*
+ * rms_norm_qkv_4096_6144_bf16_neon of `rows` rows; with none, nothing is read or written.
+ *
+ *   x      bf16 [rows, 4096]; x_stride elements from row to row
+ *   gain   bf16 [4096]
+ *   w_qkv  bf16 [6144, 4096]; as rms_norm_qkv_4096_6144_bf16_neon_pack_w_qkv leaves them
+ *   qkv    bf16 [rows, 6144], written; qkv_stride elements from row to row
+ *
+ * scratch: rms_norm_qkv_4096_6144_bf16_neon_scratch_bytes(rows, 1) bytes of any alignment that
+ * nobody else uses.
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void rms_norm_qkv_4096_6144_bf16_neon(int64_t rows, const uint16_t *x, int64_t x_stride,
+    const uint16_t *gain, const uint16_t *w_qkv, uint16_t *qkv, int64_t qkv_stride, void *scratch) {
+  rms_norm_qkv_4096_6144_bf16_neon_part(rows, x, x_stride, gain, w_qkv, qkv, qkv_stride, scratch,
+      0, 0, 1);
+}
+
+void rms_norm_qkv_4096_6144_bf16_neon_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides, void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  rms_norm_qkv_4096_6144_bf16_neon_part(rows, buffers[0], strides[0], buffers[1], buffers[2],
+      buffers[3], strides[3], scratch, phase, part, parts);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

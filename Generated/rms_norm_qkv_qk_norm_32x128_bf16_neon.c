@@ -1,0 +1,651 @@
+/*
+ * rms_norm_qkv_qk_norm_32x128_bf16_neon: a kernel for neon, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit rms_norm_qkv_qk_norm_32x128_bf16 --target neon
+ *
+ *   kernel rms_norm_qkv_qk_norm_32x128_bf16(
+ *     x: bf16[rows, 4096],
+ *     gain: bf16[4096],
+ *     w_q: bf16[4096, 4096],
+ *     q_gain: bf16[128],
+ *     w_k: bf16[1024, 4096],
+ *     k_gain: bf16[128],
+ *     w_v: bf16[1024, 4096]
+ *   ) {
+ *     rms_norm {
+ *       mean_square = mean(x * x)
+ *       inv_rms = 1.0 / sqrt(mean_square + 1e-06)
+ *       %1 = bf16(bf16(x * inv_rms) * gain)
+ *     }
+ *     %2 = reshape(bf16(matmul(%1, w_q, layout: out_in, accumulate: bf16_dot)), [rows, 32, 128])
+ *     rms_norm {
+ *       mean_square_2 = mean(%2 * %2)
+ *       inv_rms_2 = 1.0 / sqrt(mean_square_2 + 1e-06)
+ *       q = bf16(bf16(%2 * inv_rms_2) * q_gain)
+ *     }
+ *     %3 = reshape(bf16(matmul(%1, w_k, layout: out_in, accumulate: bf16_dot)), [rows, 8, 128])
+ *     rms_norm {
+ *       mean_square_3 = mean(%3 * %3)
+ *       inv_rms_3 = 1.0 / sqrt(mean_square_3 + 1e-06)
+ *       k = bf16(bf16(%3 * inv_rms_3) * k_gain)
+ *     }
+ *     v = reshape(bf16(matmul(%1, w_v, layout: out_in, accumulate: bf16_dot)), [rows, 8, 128])
+ *   } -> q: bf16, k: bf16, v: bf16
+ *
+ * Schedule row_streaming: 3 steps over a block of at most 112 rows.
+ *   step 1: 2 passes over a row: each pass reads the row from memory or cache; the last pass
+ *      handles 4 rows together; pass 1: mean_square over 4096; pass 2: store rms_norm_rows
+ *   step 2: w_q_sums = rms_norm_rows × packed w_q (4096 × 4096 bf16, bf16_dot)
+ *   step 2: w_k_sums = rms_norm_rows × packed w_k (4096 × 1024 bf16, bf16_dot)
+ *   step 2: w_v_sums = rms_norm_rows × packed w_v (4096 × 1024 bf16, bf16_dot)
+ *   step 3: 2 passes over a row: each pass reads the row from memory or cache; pass 1:
+ *      mean_square_2 over 128; pass 2: store q
+ *   step 3: 2 passes over a row: each pass reads the row from memory or cache; pass 1:
+ *      mean_square_3 over 128; pass 2: store k
+ *   step 3: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store v
+ *   panel rms_norm_rows: 4096 bf16 a row, 8256 bytes
+ *   panel w_q_sums: 4096 f32 a row, 16448 bytes
+ *   panel w_k_sums: 1024 f32 a row, 4160 bytes
+ *   panel w_v_sums: 1024 f32 a row, 4160 bytes
+ *
+ * The bits are the same on every target, for any number of rows and any stride. Contraction and
+ * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
+ * overrides that, so leave it out), and fast-math is refused.
+ */
+#if defined(__aarch64__)
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "rms_norm_qkv_qk_norm_32x128_bf16_neon.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "rms_norm_qkv_qk_norm_32x128_bf16_neon.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
+// Four Float32 lanes of a NEON register.
+typedef float vec __attribute__((vector_size(16)));
+
+// Four Int32 lanes; a comparison gives -1 (true) or 0 in each.
+typedef int32_t ivec __attribute__((vector_size(16)));
+
+// Four lanes of bits, for arithmetic that wraps.
+typedef uint32_t uvec __attribute__((vector_size(16)));
+
+// Four 16-bit lanes: the stored form of a vector of bf16 or f16.
+typedef uint16_t hvec __attribute__((vector_size(8)));
+
+// A vec in memory with the alignment of one element.
+typedef float vec_in_memory __attribute__((vector_size(16), aligned(4), may_alias));
+
+// An hvec in memory with the alignment of one element.
+typedef uint16_t hvec_in_memory __attribute__((vector_size(8), aligned(2), may_alias));
+
+// The same value in every lane.
+static inline vec broadcast(float s) {
+  return (vec){s, s, s, s};
+}
+
+// Lanes of a where the mask is set, of b elsewhere.
+static inline vec select(ivec mask, vec a, vec b) {
+  return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
+}
+
+// Four consecutive floats.
+static inline vec load_f32(const float *p) {
+  return *(const vec_in_memory *)p;
+}
+
+// Four consecutive floats.
+static inline void store_f32(float *p, vec v) {
+  *(vec_in_memory *)p = v;
+}
+
+// Four consecutive 16-bit values.
+static inline hvec load_u16(const uint16_t *p) {
+  return *(const hvec_in_memory *)p;
+}
+
+// Four consecutive 16-bit values.
+static inline void store_u16(uint16_t *p, hvec h) {
+  *(hvec_in_memory *)p = h;
+}
+
+// bf16 to Float32: the upper half of its bits.
+static inline vec widen_bf16(hvec h) {
+  return (vec)(__builtin_convertvector(h, uvec) << 16u);
+}
+
+// Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
+static inline uvec rounded_bf16_bits(vec v) {
+  uvec bits = (uvec)v;
+  uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
+  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
+}
+
+// a · b + c with one rounding.
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if __has_builtin(__builtin_elementwise_fma)
+  return __builtin_elementwise_fma(a, b, c);
+#elif __has_builtin(__builtin_aarch64_fmav4sf)
+  return __builtin_aarch64_fmav4sf(a, b, c);
+#else
+  return (vec){__builtin_fmaf(a[0], b[0], c[0]), __builtin_fmaf(a[1], b[1], c[1]),
+               __builtin_fmaf(a[2], b[2], c[2]), __builtin_fmaf(a[3], b[3], c[3])};
+#endif
+}
+
+// The correctly rounded square root.
+static inline float square_root_scalar(float s) {
+  float root;
+  __asm__("fsqrt %s0, %s1" : "=w"(root) : "w"(s));
+  return root;
+}
+
+// |v|: the sign bit cleared.
+static inline vec absolute(vec v) {
+  return (vec)((uvec)v & 0x7fffffffu);
+}
+
+// The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float sum_partials(const vec p[16]) {
+  vec a[8];
+  for (int i = 0; i < 8; i++) {
+    a[i] = p[i] + p[i + 8];
+  }
+  for (int s = 4; s > 0; s /= 2) {
+    for (int i = 0; i < s; i++) {
+      a[i] = a[i] + a[i + s];
+    }
+  }
+  vec v = a[0];
+  v = v + __builtin_shufflevector(v, v, 2, 3, 0, 1);
+  v = v + __builtin_shufflevector(v, v, 1, 0, 3, 2);
+  return v[0];
+}
+
+// Float32 to bf16, to nearest, ties to even.
+static inline hvec narrow_bf16(vec v) {
+  return __builtin_convertvector(rounded_bf16_bits(v) >> 16u, hvec);
+}
+
+// v rounded to bf16, as Float32.
+static inline vec round_bf16(vec v) {
+  return (vec)(rounded_bf16_bits(v) & 0xffff0000u);
+}
+
+// One vector of consecutive bf16 values, as Float32.
+static inline vec load_bf16(const uint16_t *p) {
+  return widen_bf16(load_u16(p));
+}
+
+// One vector, each lane rounded to bf16.
+static inline void store_bf16(uint16_t *p, vec v) {
+  store_u16(p, narrow_bf16(v));
+}
+
+// Pairs of 16-bit values, a pair a lane; the first of a pair is the lane's lower half.
+static inline uvec load_u16_pairs(const uint16_t *p) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#error "pairs of 16-bit values are read as a little-endian machine has them"
+#endif
+  return (uvec)load_f32((const float *)(const void *)p);
+}
+
+// The same pair in every lane.
+static inline uvec broadcast_u16_pair(const uint16_t *p) {
+  return (uvec){0} + (p[0] | (uint32_t)p[1] << 16);
+}
+
+// The first bf16 of each pair as Float32.
+static inline vec widen_bf16_first(uvec pairs) {
+  return (vec)(pairs << 16u);
+}
+
+// The second bf16 of each pair as Float32.
+static inline vec widen_bf16_second(uvec pairs) {
+  return (vec)(pairs & 0xffff0000u);
+}
+
+// a · b + c as x86's dot product of bf16 takes a step: denormals count as zeros, one rounding to
+// nearest, and a result below the normal numbers becomes a zero of its sign.
+static inline vec bf16_dot_step(vec a, vec b, vec c) {
+  a = select(absolute(a) < 0x1p-126f, (vec)((uvec)a & 0x80000000u), a);
+  b = select(absolute(b) < 0x1p-126f, (vec)((uvec)b & 0x80000000u), b);
+  c = select(absolute(c) < 0x1p-126f, (vec)((uvec)c & 0x80000000u), c);
+  vec sum = multiply_add(a, b, c);
+  // At the least normal number the exact result may lie below: 2^64 higher nothing is lost.
+  vec scaled = multiply_add(a * 0x1p64f, b, c * 0x1p64f);
+  ivec is_tiny = (absolute(sum) < 0x1p-126f)
+      | ((absolute(sum) == 0x1p-126f) & (absolute(scaled) < 0x1p-62f));
+  return select(is_tiny, (vec)((uvec)sum & 0x80000000u), sum);
+}
+
+// sums + the dot product of bf16 pairs: the product of the second elements is added first, then
+// that of the first, as the instruction does where there is one.
+static inline vec bf16_dot(vec sums, uvec x, uvec w) {
+#if defined(bf16_dot_instruction)
+  return bf16_dot_instruction(sums, x, w);
+#else
+  sums = bf16_dot_step(widen_bf16_second(x), widen_bf16_second(w), sums);
+  return bf16_dot_step(widen_bf16_first(x), widen_bf16_first(w), sums);
+#endif
+}
+
+// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+static inline void prefetch_u16_group(const uint16_t *p) {
+  __builtin_prefetch(p, 0, 2);
+  __builtin_prefetch(p + 32, 0, 2);
+}
+
+// The rows from `first` on, as many as a tile has.
+static inline __attribute__((always_inline)) void step1_tile(int64_t rows,
+    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
+    uint16_t *restrict rms_norm_rows, int64_t rms_norm_rows_stride, int64_t first, const int tile) {
+  float inv_rms[4];
+  for (int64_t row = first; row < first + tile; ++row) {
+    const uint16_t *x_row = x + row * x_stride;
+    // Pass 1: mean_square = mean(x * x), over all 4096.
+    vec mean_square_partials[16] = {{0}};
+    for (int64_t i = 0; i < 4096; i += 64) {
+      for (int64_t p = 0; p < 16; ++p) {
+        const vec x_i = load_bf16(x_row + i + p * 4);
+        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 4096.0f;
+    inv_rms[row - first] = 1.0f / square_root_scalar(mean_square + 1e-06f);
+  }
+  // Pass 2: output rms_norm_rows.
+  for (int64_t i = 0; i < 4096; i += 64) {
+    for (int64_t row = first; row < first + tile; ++row) {
+      const int64_t next = row + tile < rows ? row + tile : row;
+      prefetch_u16_group(x + next * x_stride + i);
+    }
+    for (int64_t p = 0; p < 16; ++p) {
+      const vec gain_i = load_bf16(gain + i + p * 4);
+      for (int64_t row = first; row < first + tile; ++row) {
+        store_bf16(rms_norm_rows + row * rms_norm_rows_stride + i + p * 4,
+            round_bf16(load_bf16(x + row * x_stride + i + p * 4) * inv_rms[row - first]) * gain_i);
+      }
+    }
+  }
+}
+
+// Step 1: 2 passes over a row: each pass reads the row from memory or cache; the last pass handles
+// 4 rows together; pass 1: mean_square over 4096; pass 2: store rms_norm_rows.
+static void step1(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
+    const uint16_t *restrict gain, uint16_t *restrict rms_norm_rows, int64_t rms_norm_rows_stride) {
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    step1_tile(rows, x, x_stride, gain, rms_norm_rows, rms_norm_rows_stride, row, 4);
+  }
+  for (; row < rows; ++row) {
+    step1_tile(rows, x, x_stride, gain, rms_norm_rows, rms_norm_rows_stride, row, 1);
+  }
+}
+
+// The weights of a panel of 8 columns, `depth` steps from step k on, as the product reads them:
+// pairs of steps, column by column; zeros beyond the last column.
+static void gather_4096x4096(const uint16_t *weights, int64_t panel, int64_t k, int64_t depth,
+    uint16_t *block) {
+  const int64_t first = 8 * panel;
+  for (int64_t c = 0; c < 8; ++c) {
+    for (int64_t i = 0; i < depth; ++i) {
+      block[8 * (i - i % 2) + 2 * c + i % 2] = first + c < 4096 ? weights[4096 * (first + c) + k
+          + i] : 0;
+    }
+  }
+}
+
+// Packs w_q: reads bf16 [4096, 4096] and writes 16777216 elements.
+void rms_norm_qkv_qk_norm_32x128_bf16_neon_pack_w_q(const uint16_t *weights, uint16_t *packed) {
+  for (int64_t panel = 0; panel < 512; ++panel) {
+    for (int64_t k = 0; k < 4096; k += 512) {
+      const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
+      gather_4096x4096(weights, panel, k, depth, packed + 32768 * panel + 8 * k);
+    }
+  }
+}
+
+// The sums of `height` rows and the 8 columns of a panel over `depth` steps, for each one chain of
+// dot products of bf16 pairs from +0. What an earlier block has summed is added to.
+static inline __attribute__((always_inline)) void tile_4096x4096(int64_t depth, const uint16_t *x,
+    const uint16_t *panel, float *sums, int is_first, const int height) {
+  vec chain[14][2];
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) chain[r][v] = broadcast(0);
+  }
+  for (int64_t k = 0; k + 2 <= depth; k += 2) {
+    const uint16_t *step = panel + 8 * k;
+    uvec weights[2];
+    for (int v = 0; v < 2; ++v) weights[v] = load_u16_pairs(step + 8 * v);
+    __builtin_prefetch(step + 512);
+    for (int r = 0; r < height; ++r) {
+      const uvec pair = broadcast_u16_pair(x + 4128 * r + k);
+      for (int v = 0; v < 2; ++v) chain[r][v] = bf16_dot(chain[r][v], pair, weights[v]);
+    }
+  }
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) {
+      float *sum = sums + 4112 * r + 4 * v;
+      store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
+    }
+  }
+}
+
+// Rows of 4096 elements times a matrix of 4096 columns: the panels of 8 columns from `first` up to
+// `end`.
+static void multiply_4096x4096(int64_t rows, const uint16_t *x, const uint16_t *weights,
+    float *sums, int64_t first, int64_t end) {
+  for (int64_t panel = first; panel < end; ++panel) {
+    for (int64_t k = 0; k < 4096; k += 512) {
+      const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
+      const uint16_t *block = weights + 32768 * panel + 8 * k;
+      const uint16_t *x_block = x + k;
+      float *panel_sums = sums + 8 * panel;
+      int64_t row = 0;
+      for (; row + 14 <= rows; row += 14) {
+        tile_4096x4096(depth, x_block + 4128 * row, block, panel_sums + 4112 * row, k == 0, 14);
+      }
+      for (; row + 8 <= rows; row += 8) {
+        tile_4096x4096(depth, x_block + 4128 * row, block, panel_sums + 4112 * row, k == 0, 8);
+      }
+      for (; row + 4 <= rows; row += 4) {
+        tile_4096x4096(depth, x_block + 4128 * row, block, panel_sums + 4112 * row, k == 0, 4);
+      }
+      for (; row + 2 <= rows; row += 2) {
+        tile_4096x4096(depth, x_block + 4128 * row, block, panel_sums + 4112 * row, k == 0, 2);
+      }
+      for (; row < rows; ++row) {
+        tile_4096x4096(depth, x_block + 4128 * row, block, panel_sums + 4112 * row, k == 0, 1);
+      }
+    }
+  }
+}
+
+// The weights of a panel of 8 columns, `depth` steps from step k on, as the product reads them:
+// pairs of steps, column by column; zeros beyond the last column.
+static void gather_4096x1024(const uint16_t *weights, int64_t panel, int64_t k, int64_t depth,
+    uint16_t *block) {
+  const int64_t first = 8 * panel;
+  for (int64_t c = 0; c < 8; ++c) {
+    for (int64_t i = 0; i < depth; ++i) {
+      block[8 * (i - i % 2) + 2 * c + i % 2] = first + c < 1024 ? weights[4096 * (first + c) + k
+          + i] : 0;
+    }
+  }
+}
+
+// Packs w_k: reads bf16 [1024, 4096] and writes 4194304 elements.
+void rms_norm_qkv_qk_norm_32x128_bf16_neon_pack_w_k(const uint16_t *weights, uint16_t *packed) {
+  for (int64_t panel = 0; panel < 128; ++panel) {
+    for (int64_t k = 0; k < 4096; k += 512) {
+      const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
+      gather_4096x1024(weights, panel, k, depth, packed + 32768 * panel + 8 * k);
+    }
+  }
+}
+
+// The sums of `height` rows and the 8 columns of a panel over `depth` steps, for each one chain of
+// dot products of bf16 pairs from +0. What an earlier block has summed is added to.
+static inline __attribute__((always_inline)) void tile_4096x1024(int64_t depth, const uint16_t *x,
+    const uint16_t *panel, float *sums, int is_first, const int height) {
+  vec chain[14][2];
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) chain[r][v] = broadcast(0);
+  }
+  for (int64_t k = 0; k + 2 <= depth; k += 2) {
+    const uint16_t *step = panel + 8 * k;
+    uvec weights[2];
+    for (int v = 0; v < 2; ++v) weights[v] = load_u16_pairs(step + 8 * v);
+    __builtin_prefetch(step + 512);
+    for (int r = 0; r < height; ++r) {
+      const uvec pair = broadcast_u16_pair(x + 4128 * r + k);
+      for (int v = 0; v < 2; ++v) chain[r][v] = bf16_dot(chain[r][v], pair, weights[v]);
+    }
+  }
+  for (int r = 0; r < height; ++r) {
+    for (int v = 0; v < 2; ++v) {
+      float *sum = sums + 1040 * r + 4 * v;
+      store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
+    }
+  }
+}
+
+// Rows of 4096 elements times a matrix of 1024 columns: the panels of 8 columns from `first` up to
+// `end`.
+static void multiply_4096x1024(int64_t rows, const uint16_t *x, const uint16_t *weights,
+    float *sums, int64_t first, int64_t end) {
+  for (int64_t panel = first; panel < end; ++panel) {
+    for (int64_t k = 0; k < 4096; k += 512) {
+      const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
+      const uint16_t *block = weights + 32768 * panel + 8 * k;
+      const uint16_t *x_block = x + k;
+      float *panel_sums = sums + 8 * panel;
+      int64_t row = 0;
+      for (; row + 14 <= rows; row += 14) {
+        tile_4096x1024(depth, x_block + 4128 * row, block, panel_sums + 1040 * row, k == 0, 14);
+      }
+      for (; row + 8 <= rows; row += 8) {
+        tile_4096x1024(depth, x_block + 4128 * row, block, panel_sums + 1040 * row, k == 0, 8);
+      }
+      for (; row + 4 <= rows; row += 4) {
+        tile_4096x1024(depth, x_block + 4128 * row, block, panel_sums + 1040 * row, k == 0, 4);
+      }
+      for (; row + 2 <= rows; row += 2) {
+        tile_4096x1024(depth, x_block + 4128 * row, block, panel_sums + 1040 * row, k == 0, 2);
+      }
+      for (; row < rows; ++row) {
+        tile_4096x1024(depth, x_block + 4128 * row, block, panel_sums + 1040 * row, k == 0, 1);
+      }
+    }
+  }
+}
+
+// Packs w_v: reads bf16 [1024, 4096] and writes 4194304 elements.
+void rms_norm_qkv_qk_norm_32x128_bf16_neon_pack_w_v(const uint16_t *weights, uint16_t *packed) {
+  for (int64_t panel = 0; panel < 128; ++panel) {
+    for (int64_t k = 0; k < 4096; k += 512) {
+      const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
+      gather_4096x1024(weights, panel, k, depth, packed + 32768 * panel + 8 * k);
+    }
+  }
+}
+
+// Step 3: 2 passes over a row: each pass reads the row from memory or cache; pass 1: mean_square_2
+// over 128; pass 2: store q.
+static void step3_1(int64_t rows, const uint16_t *restrict q_gain, const float *restrict w_q_sums,
+    int64_t w_q_sums_stride, uint16_t *restrict q, int64_t q_stride) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t outer0 = 0; outer0 < 32; ++outer0) {
+      const float *w_q_sums_row = w_q_sums + row * w_q_sums_stride + outer0 * 128;
+      uint16_t *q_row = q + row * q_stride + outer0 * 128;
+      // Pass 1: mean_square_2 = mean(%1 * %1), over all 128.
+      vec mean_square_2_partials[16] = {{0}};
+      for (int64_t i = 0; i < 128; i += 64) {
+        for (int64_t p = 0; p < 16; ++p) {
+          const vec rounded_i = round_bf16(load_f32(w_q_sums_row + i + p * 4));
+          mean_square_2_partials[p] = multiply_add(rounded_i, rounded_i, mean_square_2_partials[p]);
+        }
+      }
+      const float mean_square_2 = sum_partials(mean_square_2_partials) / 128.0f;
+      const float inv_rms_2 = 1.0f / square_root_scalar(mean_square_2 + 1e-06f);
+      // Pass 2: output q.
+      for (int64_t i = 0; i < 128; i += 64) {
+        for (int64_t p = 0; p < 16; ++p) {
+          store_bf16(q_row + i + p * 4, round_bf16(round_bf16(load_f32(w_q_sums_row + i + p * 4))
+              * inv_rms_2) * load_bf16(q_gain + i + p * 4));
+        }
+      }
+    }
+  }
+}
+
+// Step 3: 2 passes over a row: each pass reads the row from memory or cache; pass 1: mean_square_3
+// over 128; pass 2: store k.
+static void step3_2(int64_t rows, const uint16_t *restrict k_gain, const float *restrict w_k_sums,
+    int64_t w_k_sums_stride, uint16_t *restrict k, int64_t k_stride) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t outer0 = 0; outer0 < 8; ++outer0) {
+      const float *w_k_sums_row = w_k_sums + row * w_k_sums_stride + outer0 * 128;
+      uint16_t *k_row = k + row * k_stride + outer0 * 128;
+      // Pass 1: mean_square_3 = mean(%1 * %1), over all 128.
+      vec mean_square_3_partials[16] = {{0}};
+      for (int64_t i = 0; i < 128; i += 64) {
+        for (int64_t p = 0; p < 16; ++p) {
+          const vec rounded_i = round_bf16(load_f32(w_k_sums_row + i + p * 4));
+          mean_square_3_partials[p] = multiply_add(rounded_i, rounded_i, mean_square_3_partials[p]);
+        }
+      }
+      const float mean_square_3 = sum_partials(mean_square_3_partials) / 128.0f;
+      const float inv_rms_3 = 1.0f / square_root_scalar(mean_square_3 + 1e-06f);
+      // Pass 2: output k.
+      for (int64_t i = 0; i < 128; i += 64) {
+        for (int64_t p = 0; p < 16; ++p) {
+          store_bf16(k_row + i + p * 4, round_bf16(round_bf16(load_f32(w_k_sums_row + i + p * 4))
+              * inv_rms_3) * load_bf16(k_gain + i + p * 4));
+        }
+      }
+    }
+  }
+}
+
+// Step 3: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store v.
+static void step3_3(int64_t rows, const float *restrict w_v_sums, int64_t w_v_sums_stride,
+    uint16_t *restrict v, int64_t v_stride) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t outer0 = 0; outer0 < 8; ++outer0) {
+      const float *w_v_sums_row = w_v_sums + row * w_v_sums_stride + outer0 * 128;
+      uint16_t *v_row = v + row * v_stride + outer0 * 128;
+      // Pass 1: output v.
+      for (int64_t i = 0; i < 128; i += 64) {
+        for (int64_t p = 0; p < 16; ++p) {
+          store_bf16(v_row + i + p * 4, load_f32(w_v_sums_row + i + p * 4));
+        }
+      }
+    }
+  }
+}
+
+// The phases of a call that `parts` threads share: with few rows they share every step, with
+// many each takes rows of its own through all of them.
+int64_t rms_norm_qkv_qk_norm_32x128_bf16_neon_phases(int64_t rows, int64_t parts) {
+  return parts > 1 && rows <= 112 ? 3 : 1;
+}
+
+// The bytes of scratch memory of such a call.
+int64_t rms_norm_qkv_qk_norm_32x128_bf16_neon_scratch_bytes(int64_t rows, int64_t parts) {
+  const int64_t block = rows < 112 ? rows : 112;
+  const int64_t copies = rms_norm_qkv_qk_norm_32x128_bf16_neon_phases(rows, parts) > 1 ? 1 : parts;
+  return copies * block * 33024 + 64;
+}
+
+// Steps of a block of rows, a bit each; parts share its rows and the products' columns.
+static void run_steps(int64_t rows, const uint16_t *x, int64_t x_stride, const uint16_t *gain,
+    const uint16_t *w_q, const uint16_t *q_gain, const uint16_t *w_k, const uint16_t *k_gain,
+    const uint16_t *w_v, uint16_t *q, int64_t q_stride, uint16_t *k, int64_t k_stride, uint16_t *v,
+    int64_t v_stride, char *panels, int steps, int64_t part, int64_t parts) {
+  const int64_t row = rows * part / parts;
+  const int64_t count = rows * (part + 1) / parts - row;
+  uint16_t *rms_norm_rows = (uint16_t *)panels;
+  float *w_q_sums = (float *)(panels + rows * 8256);
+  float *w_k_sums = (float *)(panels + rows * 24704);
+  float *w_v_sums = (float *)(panels + rows * 28864);
+  if (steps & 1) {
+    step1(count, x + row * x_stride, x_stride, gain, rms_norm_rows + row * 4128, 4128);
+  }
+  if (steps & 2) {
+    multiply_4096x4096(rows, rms_norm_rows, w_q, w_q_sums, 512 * part / parts, 512 * (part + 1)
+        / parts);
+    multiply_4096x1024(rows, rms_norm_rows, w_k, w_k_sums, 128 * part / parts, 128 * (part + 1)
+        / parts);
+    multiply_4096x1024(rows, rms_norm_rows, w_v, w_v_sums, 128 * part / parts, 128 * (part + 1)
+        / parts);
+  }
+  if (steps & 4) {
+    step3_1(count, q_gain, w_q_sums + row * 4112, 4112, q + row * q_stride, q_stride);
+    step3_2(count, k_gain, w_k_sums + row * 1040, 1040, k + row * k_stride, k_stride);
+    step3_3(count, w_v_sums + row * 1040, 1040, v + row * v_stride, v_stride);
+  }
+}
+
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next
+// phase begins when they have ended.
+void rms_norm_qkv_qk_norm_32x128_bf16_neon_part(int64_t rows, const uint16_t *x, int64_t x_stride,
+    const uint16_t *gain, const uint16_t *w_q, const uint16_t *q_gain, const uint16_t *w_k,
+    const uint16_t *k_gain, const uint16_t *w_v, uint16_t *q, int64_t q_stride, uint16_t *k,
+    int64_t k_stride, uint16_t *v, int64_t v_stride, void *scratch, int64_t phase, int64_t part,
+    int64_t parts) {
+  if (rows < 1) return;
+  char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);
+  if (rms_norm_qkv_qk_norm_32x128_bf16_neon_phases(rows, parts) > 1) {
+    run_steps(rows, x, x_stride, gain, w_q, q_gain, w_k, k_gain, w_v, q, q_stride, k, k_stride, v,
+        v_stride, panels, 1 << phase, part, parts);
+    return;
+  }
+  // As many rows for each part, in blocks of about the same size, whole tiles of 14.
+  int64_t row = rows * part / parts;
+  const int64_t end = rows * (part + 1) / parts;
+  if (row >= end) return;
+  panels += part * (rows < 112 ? rows : 112) * 33024;
+  const int64_t blocks = (end - row + 111) / 112;
+  const int64_t size = ((end - row + blocks - 1) / blocks + 13) / 14 * 14;
+  for (; row < end; row += size) {
+    const int64_t count = end - row < size ? end - row : size;
+    run_steps(count, x + row * x_stride, x_stride, gain, w_q, q_gain, w_k, k_gain, w_v, q + row
+        * q_stride, q_stride, k + row * k_stride, k_stride, v + row * v_stride, v_stride, panels,
+        7, 0, 1);
+  }
+}
+
+/*
+ * rms_norm_qkv_qk_norm_32x128_bf16_neon of `rows` rows; with none, nothing is read or written.
+ *
+ *   x       bf16 [rows, 4096]; x_stride elements from row to row
+ *   gain    bf16 [4096]
+ *   w_q     bf16 [4096, 4096]; as rms_norm_qkv_qk_norm_32x128_bf16_neon_pack_w_q leaves them
+ *   q_gain  bf16 [128]
+ *   w_k     bf16 [1024, 4096]; as rms_norm_qkv_qk_norm_32x128_bf16_neon_pack_w_k leaves them
+ *   k_gain  bf16 [128]
+ *   w_v     bf16 [1024, 4096]; as rms_norm_qkv_qk_norm_32x128_bf16_neon_pack_w_v leaves them
+ *   q       bf16 [rows, 32, 128], written; q_stride elements from row to row
+ *   k       bf16 [rows, 8, 128], written; k_stride elements from row to row
+ *   v       bf16 [rows, 8, 128], written; v_stride elements from row to row
+ *
+ * scratch: rms_norm_qkv_qk_norm_32x128_bf16_neon_scratch_bytes(rows, 1) bytes of any alignment that
+ * nobody else uses.
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void rms_norm_qkv_qk_norm_32x128_bf16_neon(int64_t rows, const uint16_t *x, int64_t x_stride,
+    const uint16_t *gain, const uint16_t *w_q, const uint16_t *q_gain, const uint16_t *w_k,
+    const uint16_t *k_gain, const uint16_t *w_v, uint16_t *q, int64_t q_stride, uint16_t *k,
+    int64_t k_stride, uint16_t *v, int64_t v_stride, void *scratch) {
+  rms_norm_qkv_qk_norm_32x128_bf16_neon_part(rows, x, x_stride, gain, w_q, q_gain, w_k, k_gain,
+      w_v, q, q_stride, k, k_stride, v, v_stride, scratch, 0, 0, 1);
+}
+
+void rms_norm_qkv_qk_norm_32x128_bf16_neon_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides, void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  rms_norm_qkv_qk_norm_32x128_bf16_neon_part(rows, buffers[0], strides[0], buffers[1], buffers[2],
+      buffers[3], buffers[4], buffers[5], buffers[6], buffers[7], strides[7], buffers[8],
+      strides[8], buffers[9], strides[9], scratch, phase, part, parts);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

@@ -1,0 +1,46 @@
+import NormGenDSL
+import NormGenIR
+
+extension Models {
+  /// Baichuan-7B and its conversion to LLaMA's modules: hidden 4096, inter 11008, 32 heads of 128.
+  static func baichuan(_ accumulation: Matmul.Accumulation) -> [ModelSite] {
+    let layers = ModelLayers(.f16, accumulation)
+    let hidden = 4096
+    let inter = 11008
+
+    func rms(_ x: Tensor, _ semantics: RMSNormSemantics = .t5) -> Tensor {
+      x.rmsNorm(gain: layers.vector("gain", hidden), epsilon: 1e-6, semantics: semantics)
+    }
+
+    let x = layers.rows("x", hidden)
+    let packed = layers.linear(rms(x), "w_pack", to: 3 * hidden)
+
+    let projected = layers.linear(layers.rows("o", hidden), "w_o", to: hidden)
+    let state = projected.adding(residual: layers.rows("residual", hidden), mode: .rounded)
+
+    let product = layers.gated(rms(x), inter)
+    let next = layers.linear(product, "w_down", to: hidden).adding(residual: x, mode: .rounded)
+
+    let normed = rms(x, .llama)
+    return [
+      ModelSite(
+        model: "Baichuan-7B", site: "RMS → W_pack", kernel: Kernel("baichuan_7b_pack", packed)),
+      ModelSite(
+        model: "Baichuan-7B", site: "o_proj + residual → RMS",
+        kernel: Kernel(
+          "baichuan_7b_attention_output", outputs: ["hidden": state, "normed": rms(state)])),
+      ModelSite(
+        model: "Baichuan-7B", site: "RMS → gate, up → silu·mul → down + residual",
+        kernel: Kernel("baichuan_7b_feed_forward", next)),
+      ModelSite(
+        model: "baichuan-llama-7b", site: "RMS → q, k, v",
+        kernel: Kernel(
+          "baichuan_llama_7b_qkv",
+          outputs: [
+            "q": layers.linear(normed, "w_q", to: hidden),
+            "k": layers.linear(normed, "w_k", to: hidden),
+            "v": layers.linear(normed, "w_v", to: hidden),
+          ])),
+    ]
+  }
+}

@@ -1,0 +1,143 @@
+public import NormGen
+
+/// A model's site with seeded weights, compiled, ready to be checked and timed.
+///
+/// The weights are drawn and packed once; the kernel and its unfused parts share them.
+public final class SiteRun {
+  /// The kernel's graph.
+  public let graph: Graph
+  /// The kernel.
+  public let kernel: CompiledKernel
+  /// The same as separate kernels; empty where there is nothing to separate.
+  public let parts: [CompiledKernel]
+  private let passed: [UnfusedKernel.Passed]
+  private let inputs: [String: HostTensor]
+  private let packed: [String: PackedWeights]
+
+  /// Compiles a graph and draws inputs for up to `rows` rows.
+  public init(_ graph: Graph, rows: Int, seed: UInt64, compiler: Compiler) throws {
+    self.graph = graph
+    let kernel = try compiler.compile(graph)
+    self.kernel = kernel
+    let unfused = UnfusedKernel(graph)
+    parts = unfused.parts.count > 1 ? try unfused.parts.map { try compiler.compile($0) } : []
+    passed = unfused.passed
+    let inputs = try RandomInputs.tensors(for: graph, rows: rows, seed: seed)
+    var packed: [String: PackedWeights] = [:]
+    for product in kernel.lowering.program.multiplications where product.isPacked {
+      guard packed[product.weights] == nil, let tensor = inputs[product.weights] else { continue }
+      packed[product.weights] = try tensor.withUnsafeBytes { bytes in
+        try kernel.packed(product.weights, KernelArgument(bytes))
+      }
+    }
+    self.inputs = inputs
+    self.packed = packed
+  }
+
+  // MARK: Calls
+
+  /// The kernel, or its parts, bound to the inputs and to outputs of their own.
+  final class Call {
+    private let kernels: [BoundKernel]
+    private let areas: [String: UnsafeMutableRawBufferPointer]
+    // Holds the inputs and the packed weights.
+    private let run: SiteRun
+    private let rows: Int
+
+    fileprivate init(
+      _ run: SiteRun, _ kernels: [CompiledKernel], rows: Int
+    ) throws {
+      self.run = run
+      self.rows = rows
+      var sizes: [String: Int] = [:]
+      for output in run.graph.outputs {
+        sizes[output.name] = run.byteCount(output.value, output.storage, rows)
+      }
+      for value in run.passed where kernels.count > 1 {
+        sizes[value.name] = run.byteCount(value.value, value.storage, rows)
+      }
+      areas = sizes.mapValues { size in
+        let area = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
+        area.initializeMemory(as: UInt8.self, repeating: 0)
+        return area
+      }
+      var bound: [BoundKernel] = []
+      do {
+        for kernel in kernels {
+          let areas = areas
+          let arguments = try kernel.parameters.map { parameter in
+            try run.argument(parameter, areas)
+          }
+          bound.append(try kernel.bound(rows: rows, arguments))
+        }
+      } catch {
+        for area in areas.values { area.deallocate() }
+        throw error
+      }
+      self.kernels = bound
+    }
+
+    deinit {
+      for area in areas.values { area.deallocate() }
+    }
+
+    func callAsFunction() {
+      for kernel in kernels { kernel() }
+    }
+
+    /// The bytes of the first rows of an output.
+    func bytes(of output: Output, rows: Int) -> UnsafeRawBufferPointer {
+      guard let area = areas[output.name] else {
+        return UnsafeRawBufferPointer(start: nil, count: 0)
+      }
+      let size = min(run.byteCount(output.value, output.storage, rows), area.count)
+      return UnsafeRawBufferPointer(rebasing: area[..<size])
+    }
+
+    /// Whether the first rows of all outputs have the same bits as another call's.
+    func agrees(with other: Call, rows: Int) -> Bool {
+      run.graph.outputs.allSatisfy { output in
+        bytes(of: output, rows: rows).elementsEqual(other.bytes(of: output, rows: rows))
+      }
+    }
+  }
+
+  /// A call of the fused kernel.
+  func fused(rows: Int) throws -> Call { try Call(self, [kernel], rows: rows) }
+
+  /// A call of the separate kernels; nil if there are none.
+  func unfused(rows: Int) throws -> Call? {
+    parts.isEmpty ? nil : try Call(self, parts, rows: rows)
+  }
+
+  private func byteCount(_ value: ValueID, _ storage: DType, _ rows: Int) -> Int {
+    graph[value].shape.elementsPerRow * rows * storage.byteCount
+  }
+
+  private func argument(
+    _ parameter: Buffer, _ areas: [String: UnsafeMutableRawBufferPointer]
+  ) throws(CallError) -> KernelArgument {
+    if let area = areas[parameter.name] { return KernelArgument(area) }
+    if let weights = packed[parameter.name] { return KernelArgument(weights) }
+    guard let tensor = inputs[parameter.name] else { throw .missing(parameter: parameter.name) }
+    // The tensors live as long as this run, which every call holds.
+    return tensor.withUnsafeBytes { KernelArgument($0) }
+  }
+
+  // MARK: Oracle
+
+  /// The inputs of the first rows.
+  func inputs(rows: Int) throws -> [String: HostTensor] {
+    var first = inputs
+    for id in graph.inputs where graph[id].shape.hasRows {
+      guard let name = graph[id].inputName, let tensor = inputs[name] else { continue }
+      let size = byteCount(id, tensor.storage, rows)
+      first[name] = try tensor.withUnsafeBytes { bytes throws(TensorError) in
+        try HostTensor(
+          bytes: UnsafeRawBufferPointer(rebasing: bytes[..<min(size, bytes.count)]),
+          shape: [rows] + graph[id].shape.extents, tensor.storage)
+      }
+    }
+    return first
+  }
+}

@@ -1,0 +1,36 @@
+import NormGen
+
+func linearGELURMSNorm() -> Kernel {
+  // example: matmul
+  let x = Tensor.input("x", [.rows, 384], .f32)
+  let w = Tensor.input("w", [384, 1536], .f32)
+  let bias = Tensor.input("bias", [1536], .f32)
+  let gain = Tensor.input("gain", [1536], .f32)
+  let hidden = (x.matmul(w) + bias).gelu()
+  let kernel = Kernel("linear_gelu_rms_norm", hidden.rmsNorm(gain: gain))
+  // end
+  return kernel
+}
+
+// example: call-packed
+/// A layer for calls in a loop; kernels that share `weights` need one copy of them.
+func boundLayer(
+  _ kernel: CompiledKernel, _ x: UnsafeRawBufferPointer, weights: PackedWeights,
+  bias: UnsafeRawBufferPointer, gain: UnsafeRawBufferPointer,
+  into y: UnsafeMutableRawBufferPointer, rows: Int
+) throws(CallError) -> BoundKernel {
+  try kernel.bound(
+    rows: rows,
+    [
+      KernelArgument(x), KernelArgument(weights), KernelArgument(bias), KernelArgument(gain),
+      KernelArgument(y),
+    ])
+}
+
+/// Reads plain weights once.
+func packedWeights(
+  of kernel: CompiledKernel, _ w: UnsafeRawBufferPointer
+) throws(CallError) -> PackedWeights {
+  try kernel.packed("w", KernelArgument(w))
+}
+// end
