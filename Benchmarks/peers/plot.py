@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+import textwrap
 
 import matplotlib
 
@@ -107,10 +108,10 @@ def _draw(axis: Axes, title: str, rows: list[Summary], limits: tuple[float, floa
 
 
 def _label(case: Case) -> str:
-    """Two lines where one would meet its neighbours."""
+    """Several lines where one would meet its neighbours."""
     if case.bare:
-        return f"{case.operation.title}\n{case.shape}"
-    return case.shape.replace("×", "\n× ", 1) if case.columns else case.shape
+        return "\n".join([*textwrap.wrap(case.operation.title, 18), case.shape])
+    return case.shape.replace("×", "\n× ") if case.columns else case.shape
 
 
 def _fastest(row: Summary, names: list[str]) -> float | None:
