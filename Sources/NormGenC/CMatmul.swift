@@ -108,7 +108,8 @@ struct CMatmul {
 
   /// - Parameter packs: Whether the function that packs is among them.
   func definitions(packs: Bool) throws(TemplateError) -> [String] {
-    var texts: [String] = [try gather()]
+    var texts: [String] = []
+    if packs || !product.isPacked { texts.append(try gather()) }
     if packs { texts.append(try pack()) }
     texts.append(try tile())
     texts.append(try multiply())

@@ -53,8 +53,10 @@ import Testing
       try compiler.run(Self.strict + ["-fsyntax-only", "user.c"], in: directory)
       for (number, level) in ["-O0", "-O1", "-O2", "-O3"].enumerated() {
         // One file at every level, each at one.
-        let files = Set([names[1], names[number], names[(number + 4) % names.count]]).sorted()
+        let files = Set([names[1], names[(number + 2) % names.count], names[number]]).sorted()
         try compiler.run(Self.strict + [level, "-c"] + files.map { "\($0).c" }, in: directory)
+        // Without optimization compilers call the library to clear an array.
+        guard level != "-O0" else { continue }
         let symbols = try Command.output(
           "/usr/bin/env", ["nm", "-u"] + files.map { "\($0).o" }, in: directory)
         let undefined = symbols.split(separator: "\n").filter { $0.contains(" U ") }

@@ -80,18 +80,19 @@ import Testing
         terms: terms, columns: specimen.hasHeads ? 128 : columns,
         types: Self.types[(seed + number) % Self.types.count],
         layout: Self.layouts[(seed / 7 + number) % 2])
-      try check(specimen.graph(shape), rows: number == 0 ? Self.rows : [1, 7, 17])
+      try check(
+        specimen.graph(shape), rows: number == 0 ? Self.rows : [1, 7, 17],
+        targets: number == 0 ? Targets.native : Targets.native.suffix(2))
     }
   }
 
   @Test(arguments: [64, 96, 128, 256])
   func headsOfEverySizeAgree(size: Int) throws {
     let specimen = try #require(MatmulSpecimen.named("heads"))
-    for (number, layout) in Self.layouts.enumerated() {
-      let shape = Shape(
-        terms: 100, columns: 3 * size, types: Self.types[number + 1], layout: layout, head: size)
-      try check(specimen.graph(shape), rows: [1, 15])
-    }
+    let shape = Shape(
+      terms: 100, columns: 3 * size, types: Self.types[1],
+      layout: size % 64 == 0 ? .outIn : .inOut, head: size)
+    try check(specimen.graph(shape), rows: [1, 15])
   }
 
   @Test(arguments: extents.indices)
@@ -107,19 +108,17 @@ import Testing
 
   static let schedules: [MatmulSchedule?] = [
     nil, MatmulSchedule(packsWeights: false), MatmulSchedule(blockRows: 14),
-    MatmulSchedule(blockRows: 28, packsWeights: false), MatmulSchedule(blockRows: 5),
+    MatmulSchedule(blockRows: 28, packsWeights: false),
   ]
 
   @Test(
-    arguments: ["product", "gelu_residual_layer", "mlp", "gru", "weights_and_rows"],
-    [DType.f32, .bf16])
+    arguments: ["product", "gelu_residual_layer", "mlp", "weights_and_rows"], [DType.f32, .bf16])
   func schedulesGiveTheSameBits(name: String, type: DType) throws {
     let specimen = try #require(MatmulSpecimen.named(name))
-    for layout in Self.layouts {
-      let shape = Shape(
-        terms: 530, columns: 45, types: Specimen.Types(input: type, gain: type), layout: layout)
-      try check(specimen.graph(shape), rows: [1, 14, 29, 57], schedules: Self.schedules)
-    }
+    let shape = Shape(
+      terms: 530, columns: 45, types: Specimen.Types(input: type, gain: type),
+      layout: type == .f32 ? .inOut : .outIn)
+    try check(specimen.graph(shape), rows: [1, 14, 29, 57], schedules: Self.schedules)
   }
 
   /// NEON's kernels, packed by themselves, on the emulated machine.
@@ -159,7 +158,7 @@ import Testing
 
   @Test(arguments: Targets.native)
   func scratchBytesAreThoseOfTheC(target: Target) throws {
-    for name in ["product", "gru", "mlp"] {
+    for name in ["product", "mlp"] {
       let graph = try #require(MatmulSpecimen.named(name)).graph(Shape(terms: 100, columns: 33))
       for schedule in Self.schedules {
         var compiler = Compiler(target: target)

@@ -10,7 +10,7 @@ import Testing
   @Test(arguments: specimens, Targets.native)
   func nothingOutsideTheMemoryIsTouched(name: String, target: Target) throws {
     let specimen = try #require(MatmulSpecimen.named(name))
-    for (number, (terms, columns)) in [(1, 1), (15, 17), (33, 31), (515, 33)].enumerated() {
+    for (number, (terms, columns)) in [(1, 1), (33, 31), (515, 33)].enumerated() {
       let shape = MatmulSpecimen.Shape(
         terms: terms, columns: columns, types: Specimen.Types.all[number],
         layout: Matmul.WeightLayout.allCases[number % 2])
@@ -19,8 +19,7 @@ import Testing
       var compiler = Compiler(target: target)
       let expected = try compiler.compile(graph)(inputs)
       for schedule in [
-        MatmulSchedule(), MatmulSchedule(blockRows: 8, packsWeights: number % 2 == 0),
-        MatmulSchedule(packsWeights: false),
+        MatmulSchedule(), MatmulSchedule(blockRows: 8, packsWeights: number == 1),
       ] {
         compiler.schedule = Schedule(matmul: schedule)
         let lowering = try compiler.lower(graph)
