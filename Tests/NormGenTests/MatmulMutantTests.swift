@@ -267,7 +267,9 @@ import Testing
       layouts: [.outIn]),
     Edit(
       name: "wrong row of x", pattern: " * r + k]", replacement: " * (height - 1 - r) + k]"),
-    Edit(name: "last row missing", pattern: "row + 1 <= rows", replacement: "row + 1 < rows"),
+    Edit(
+      name: "last row missing", pattern: "for (; row < rows; ++row)",
+      replacement: "for (; row + 1 < rows; ++row)"),
     Edit(name: "block of x not moved", pattern: "x_block = x + k", replacement: "x_block = x"),
     Edit(name: "first panel again", pattern: "* panel + ", replacement: "* 0 + "),
     Edit(
