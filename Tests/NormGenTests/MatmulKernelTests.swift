@@ -1,5 +1,6 @@
 @testable import NormGen
 import NormGenCheck
+import NormGenEmulation
 import NormGenTestSupport
 import Testing
 
@@ -154,6 +155,36 @@ import Testing
       let difference = firstDifference(expected, outputs)
       #expect(difference == nil, "\(rows) rows: \(difference ?? "")")
     }
+  }
+
+  /// The machine that a processor without AVX-512 would need.
+  @Test(.enabled(if: Emulator.bochsX86_64.missingTool == nil))
+  func aKernelWithoutAnOperatingSystemGivesTheSameBits() throws {
+    let graph = try #require(MatmulSpecimen.named("gelu_residual_layer")).graph(
+      Shape(terms: 37, columns: 40))
+    let compiler = Compiler(target: .avx512)
+    let lowering = try compiler.lower(graph)
+    let inputs = try RandomInputs.tensors(for: graph, rows: 3, seed: 4)
+    let expected = try #require(Compiler(target: .portable).compile(graph)(inputs)["y"])
+    let buffers = try lowering.program.buffers.map { buffer in
+      let extent = buffer.shape.elementsPerRow
+      guard !buffer.isOutput else {
+        return EmulatedBuffer(
+          bytes: [UInt8](repeating: 0, count: expected.byteCount), rowStride: extent)
+      }
+      return EmulatedBuffer(
+        bytes: try #require(inputs[buffer.name]).withUnsafeBytes { Array($0) }, rowStride: extent)
+    }
+    let kernel = try EmulatedLowering(lowering, parts: 2, compiler: compiler)
+    let results = try Emulator.bochsX86_64.run(
+      kernels: [kernel.kernel], calls: [kernel.call(kernel: 0, rows: 3, buffers: buffers)])
+    let result = try #require(results.first)
+    #expect(result.outOfBounds.isEmpty)
+    let y = try result.buffers[lowering.program.buffers.count - 1].withUnsafeBytes {
+      try HostTensor(bytes: $0, shape: expected.shape, .f32)
+    }
+    let difference = expected.firstDifference(from: y)
+    #expect(difference == nil, "\(difference ?? "")")
   }
 
   @Test(arguments: Targets.native)
