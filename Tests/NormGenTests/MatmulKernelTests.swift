@@ -1,5 +1,6 @@
 @testable import NormGen
 import NormGenCheck
+import NormGenEmulation
 import NormGenTestSupport
 import Testing
 
@@ -121,6 +122,36 @@ import Testing
     try check(specimen.graph(shape), rows: [1, 14, 29, 57], schedules: Self.schedules)
   }
 
+  /// The licence has its own exact model, which every target follows.
+  private func licensed(_ shape: Shape) throws -> Graph {
+    let parts = MatmulSpecimen.Parameters(shape: shape, epsilon: 0.8765)
+    let weights = parts.weights("w", parts.terms, parts.columns)
+    let product = parts.x.matmul(weights, layout: shape.layout, accumulate: .bf16Dot)
+    let normed = parts.normedInput.rounded(to: .bf16).matmul(
+      weights, layout: shape.layout, accumulate: .bf16Dot)
+    return try Kernel(
+      "licensed_\(shape)",
+      outputs: [
+        Kernel.Output("y", product, as: .f32), Kernel.Output("z", parts.rms(normed), as: .bf16),
+      ]
+    ).graph()
+  }
+
+  @Test(arguments: [(1, 1), (2, 31), (33, 32), (512, 17), (513, 33), (1030, 5)])
+  func bf16DotProductsFollowTheirModel(terms: Int, columns: Int) throws {
+    let shape = Shape(
+      terms: terms, columns: columns, types: Self.types[1],
+      layout: columns % 2 == 0 ? .inOut : .outIn)
+    let graph = try licensed(shape)
+    try check(
+      graph, rows: [0, 1, 2, 15], schedules: [nil, MatmulSchedule(packsWeights: false)])
+    guard terms == 33, Targets.usable.contains(.neon) else { return }
+    let inputs = try RandomInputs.tensors(for: graph, rows: 3, seed: 3)
+    try Targets.check(
+      [Targets.Call(graph: graph, rows: 3, inputs: inputs)], bounded: true,
+      targets: [.portable, .neon])
+  }
+
   /// NEON's kernels, packed by themselves, on the emulated machine.
   @Test(.enabled(if: Targets.usable.contains(.neon)))
   func specimensAgreeOnNEON() throws {
@@ -154,6 +185,36 @@ import Testing
       let difference = firstDifference(expected, outputs)
       #expect(difference == nil, "\(rows) rows: \(difference ?? "")")
     }
+  }
+
+  /// The machine that a processor without AVX-512 would need.
+  @Test(.enabled(if: Emulator.bochsX86_64.missingTool == nil))
+  func aKernelWithoutAnOperatingSystemGivesTheSameBits() throws {
+    let graph = try #require(MatmulSpecimen.named("gelu_residual_layer")).graph(
+      Shape(terms: 37, columns: 40))
+    let compiler = Compiler(target: .avx512)
+    let lowering = try compiler.lower(graph)
+    let inputs = try RandomInputs.tensors(for: graph, rows: 3, seed: 4)
+    let expected = try #require(Compiler(target: .portable).compile(graph)(inputs)["y"])
+    let buffers = try lowering.program.buffers.map { buffer in
+      let extent = buffer.shape.elementsPerRow
+      guard !buffer.isOutput else {
+        return EmulatedBuffer(
+          bytes: [UInt8](repeating: 0, count: expected.byteCount), rowStride: extent)
+      }
+      return EmulatedBuffer(
+        bytes: try #require(inputs[buffer.name]).withUnsafeBytes { Array($0) }, rowStride: extent)
+    }
+    let kernel = try EmulatedLowering(lowering, parts: 2, compiler: compiler)
+    let results = try Emulator.bochsX86_64.run(
+      kernels: [kernel.kernel], calls: [kernel.call(kernel: 0, rows: 3, buffers: buffers)])
+    let result = try #require(results.first)
+    #expect(result.outOfBounds.isEmpty)
+    let y = try result.buffers[lowering.program.buffers.count - 1].withUnsafeBytes {
+      try HostTensor(bytes: $0, shape: expected.shape, .f32)
+    }
+    let difference = expected.firstDifference(from: y)
+    #expect(difference == nil, "\(difference ?? "")")
   }
 
   @Test(arguments: Targets.native)
