@@ -162,24 +162,23 @@ static inline hpair narrow_bf16_pair(vec low, vec high) {
 #endif
 }
 
-// sums + the dot products of bf16 pairs, where the compiler may use the instruction for it.
+// sums + the dot products of bf16 pairs, by the instruction where the compiler may use it.
 #if defined(__AVX512BF16__)
-#if defined(__clang__) && __clang_major__ >= 16
-typedef __bf16 bpairs __attribute__((vector_size(64)));
-#define bf16_dot_instruction(sums, x, w) \
-    __builtin_ia32_dpbf16ps_512(sums, (bpairs)(x), (bpairs)(w))
+#define bf16_dot_instruction bf16_dot_512
+static inline vec bf16_dot_512(vec sums, uvec x, uvec w) {
+#if defined(__clang__) && __clang_major__ < 16
+  return __builtin_ia32_dpbf16ps_512(sums, (ivec)x, (ivec)w);
 #elif defined(__clang__)
-#define bf16_dot_instruction(sums, x, w) \
-    __builtin_ia32_dpbf16ps_512(sums, (ivec)(x), (ivec)(w))
+  typedef __bf16 bpairs __attribute__((vector_size(64)));
+  return __builtin_ia32_dpbf16ps_512(sums, (bpairs)x, (bpairs)w);
 #elif __GNUC__ >= 13
-typedef __bf16 bpairs __attribute__((vector_size(64)));
-#define bf16_dot_instruction(sums, x, w) \
-    __builtin_ia32_dpbf16ps_v16sf(sums, (bpairs)(x), (bpairs)(w))
+  typedef __bf16 bpairs __attribute__((vector_size(64)));
+  return __builtin_ia32_dpbf16ps_v16sf(sums, (bpairs)x, (bpairs)w);
 #else
-typedef short bpairs __attribute__((vector_size(64)));
-#define bf16_dot_instruction(sums, x, w) \
-    __builtin_ia32_dpbf16ps_v16sf(sums, (bpairs)(x), (bpairs)(w))
+  typedef short bpairs __attribute__((vector_size(64)));
+  return __builtin_ia32_dpbf16ps_v16sf(sums, (bpairs)x, (bpairs)w);
 #endif
+}
 #endif
 
 // a · b + c with one rounding (4 stands for the current one: to nearest).

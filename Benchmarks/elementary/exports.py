@@ -7,7 +7,19 @@ import pathlib
 import re
 import sys
 
-MATH = ["order", "storage", "exp", "log", "tanh", "sigmoid", "erf", "put", "prefetch"]
+MATH = [
+    "order", "storage", "exp", "log", "tanh", "sigmoid", "erf", "put", "pairs", "bf16_dot",
+    "prefetch",
+]
+
+
+def condition(text, name):
+    """The line under which a function stands that not every compiler flag gives; else None."""
+    for chunk in text.split("\n\n"):
+        code = [line for line in chunk.splitlines() if not line.startswith("//")]
+        if re.search(rf"^static inline \w+ {name}\(", chunk, re.M):
+            return code[0] if code[0].startswith("#if") else None
+    return None
 
 
 def main():
@@ -36,7 +48,9 @@ def main():
             parameters.append(f"{result} *result")
         head = f"void try_{name}({', '.join(parameters) or 'void'})"
         assign = "" if result == "void" else "*result = "
-        print(f"\n{head};\n{head} {{\n  {assign}{name}({', '.join(values)});\n}}")
+        code = f"{head};\n{head} {{\n  {assign}{name}({', '.join(values)});\n}}"
+        guard = condition(text, name)
+        print(f"\n{guard}\n{code}\n#endif" if guard else f"\n{code}")
 
 
 main()

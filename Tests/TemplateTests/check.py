@@ -16,7 +16,10 @@ import sys
 import tempfile
 
 ISAS = ["portable", "avx2", "avx512", "neon"]
-MATH = ["order", "storage", "exp", "log", "tanh", "sigmoid", "erf", "put", "prefetch"]
+MATH = [
+    "order", "storage", "exp", "log", "tanh", "sigmoid", "erf", "put", "pairs", "bf16_dot",
+    "prefetch",
+]
 FLAGS = {
     "portable": [],
     "avx2": ["-march=x86-64-v3"],
