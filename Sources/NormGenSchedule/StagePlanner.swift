@@ -74,7 +74,6 @@ struct StagePlanner {
       case .fused: storage = .f32
       case .bf16Dot: storage = .bf16
       }
-      // Only plain values can be shared with another stage; see `keep`.
       keep(x, in: storage, suffix: "rows")
       addPanel(id, .f32, name: names.fresh("\(label(of: id))_sums"))
     }
