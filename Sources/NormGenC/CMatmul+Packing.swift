@@ -112,11 +112,15 @@ extension CMatmul {
 }
 
 extension Multiplication {
+  /// The steps that packed weights hold: pairs are whole.
+  var packedDepth: Int {
+    matmul.accumulation == .bf16Dot ? (depth + 1) / 2 * 2 : depth
+  }
+
   /// The elements of the packed weights.
   ///
   /// - Parameter panelColumns: ``Target/panelColumns``.
   public func packedElements(panelColumns: Int) -> Int {
-    let steps = matmul.accumulation == .bf16Dot ? (depth + 1) / 2 * 2 : depth
-    return (columns + panelColumns - 1) / panelColumns * panelColumns * steps
+    (columns + panelColumns - 1) / panelColumns * panelColumns * packedDepth
   }
 }

@@ -62,7 +62,7 @@ struct CMatmul {
     product.storage == .bf16 && !isDot && target.matmulTile.vectors == 2
   }
   /// Steps that a panel holds: pairs are whole.
-  var steps: Int { isDot ? (product.depth + 1) / 2 * 2 : product.depth }
+  var steps: Int { product.packedDepth }
   /// Bytes of the gathered weights of one block.
   var gatheredBytes: Int { MatmulOrder.block * columns * product.storage.byteCount }
 
