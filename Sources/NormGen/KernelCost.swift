@@ -90,6 +90,13 @@ public struct KernelCost: Hashable, Sendable {
       let elements = outer * needed[id.index]
       switch node.op {
       case .constant, .reshape, .columns, .matmul: break
+      case .rowSum:
+        if node.operands.count == 2 {
+          operationsPerRow.fused += elements
+        } else {
+          operationsPerRow.additions += elements
+        }
+      case .outerSum: operationsPerRow.fused += node.shape.elementsPerRow
       case .input(let name, let storage):
         guard counted.insert(name).inserted else { continue }
         // An input without rows may be shorter than the rows it is broadcast to.

@@ -55,7 +55,7 @@ struct Freezer {
     let scope: ScopeID?
     switch node.op {
     case .input, .constant: scope = nil
-    case .elementwise, .statistic, .convert, .reshape, .columns, .matmul:
+    case .elementwise, .statistic, .convert, .reshape, .columns, .matmul, .rowSum, .outerSum:
       scope = scopeID(of: node.scope)
     }
     let id = ValueID(nodes.count)

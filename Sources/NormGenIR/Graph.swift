@@ -16,6 +16,10 @@ public enum Op: Hashable, Sendable {
   case columns(start: Int, count: Int)
   /// The rows of a value times a weight matrix.
   case matmul(Matmul)
+  /// A sum over rows.
+  case rowSum(RowSum)
+  /// Σ over rows of xᵢ · yⱼ, in the order of ``RowSumOrder``: the gradient of a matmul's weights.
+  case outerSum
 
   /// A constant operation.
   public static func constant(_ value: Float) -> Op { .constant(bits: value.bitPattern) }
@@ -151,6 +155,14 @@ public struct Graph: Hashable, Sendable {
     var id = id
     while case .reshape = self[id].op, let operand = self[id].operands.first { id = operand }
     return id
+  }
+
+  /// Whether the node's value is taken over all rows, and so known only when the last row is done.
+  public func isOverRows(_ id: ValueID) -> Bool {
+    switch self[id].op {
+    case .rowSum, .outerSum: true
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .matmul: false
+    }
   }
 
   /// The constant a node holds, if it is one.

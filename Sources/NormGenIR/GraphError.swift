@@ -78,7 +78,8 @@ extension GraphError.Reason: CustomStringConvertible {
       "the input '\(name)' is declared twice with different shapes or types"
     case .notANumber: "a constant must not be NaN"
     case .outputWithoutRows(let name, let shape):
-      "the output '\(name)' has shape \(shape); an output must begin with 'rows'"
+      "the output '\(name)' has shape \(shape); an output must begin with 'rows' or "
+        + "be taken over all rows"
     case .tooDeep(let limit):
       "a value must depend on an input through at most \(limit) others; store one in between"
     case .matmul(let error): error.description

@@ -32,7 +32,8 @@ public struct GraphPrinter {
       let node = graph[id]
       switch node.op {
       case .input, .constant: return false
-      case .elementwise, .statistic, .convert, .reshape, .columns, .matmul: break
+      case .elementwise, .statistic, .convert, .reshape, .columns, .matmul, .rowSum, .outerSum:
+        break
       }
       guard node.name == nil, useCounts[id.index] == 1, !stored.contains(id),
         let user = users[id]
@@ -128,7 +129,8 @@ public struct GraphPrinter {
     case .elementwise(.negate): return .prefix
     case .constant(let bits):
       return Float(bitPattern: bits).sign == .minus ? .prefix : .atom
-    case .input, .elementwise, .statistic, .convert, .reshape, .columns, .matmul:
+    case .input, .elementwise, .statistic, .convert, .reshape, .columns, .matmul, .rowSum,
+      .outerSum:
       return .atom
     }
   }
@@ -149,9 +151,7 @@ public struct GraphPrinter {
     case .elementwise(let op):
       return elementwise(op, operands)
     case .statistic(let statistic):
-      let term =
-        operands.count == 2
-        ? infix("*", operands, .product) : operand(operands[0], atLeast: .sum)
+      let term = term(operands)
       let window = statistic.window.description
       let name = GraphPrinter.functionName(of: statistic.reduction)
       return "\(name)(\(term)\(window.isEmpty ? "" : ", " + window))"
@@ -164,7 +164,18 @@ public struct GraphPrinter {
     case .matmul(let matmul):
       let parts = operands.map { operand($0, atLeast: .sum) } + matmul.arguments
       return "matmul(\(parts.joined(separator: ", ")))"
+    case .rowSum(let sum):
+      return "\(sum.functionName)(\(term(operands)), keep: \(sum.keptAxes))"
+    case .outerSum:
+      let parts = operands.map { operand($0, atLeast: .sum) }
+      return "outer_sum(\(parts.joined(separator: ", ")))"
     }
+  }
+
+  /// What a sum adds up: a value, or the product of two.
+  private func term(_ operands: [ValueID]) -> String {
+    operands.count == 2
+      ? infix("*", operands, .product) : operand(operands[0], atLeast: .sum)
   }
 
   private func elementwise(_ op: ElementwiseOp, _ operands: [ValueID]) -> String {

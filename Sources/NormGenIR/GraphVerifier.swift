@@ -71,7 +71,8 @@ public enum GraphVerifier {
       case .max, .min: allowed = 1...1
       }
     case .convert, .reshape, .columns: allowed = 1...1
-    case .matmul: allowed = 2...2
+    case .rowSum: allowed = 1...2
+    case .matmul, .outerSum: allowed = 2...2
     }
     guard allowed.contains(node.operands.count) else {
       throw malformed("value \(id.index) has \(node.operands.count) operands", graph)
@@ -123,7 +124,7 @@ public enum GraphVerifier {
     for output in graph.outputs {
       try declare(output.name, role: "output")
       let shape = graph[output.value].shape
-      guard shape.hasRows else {
+      guard shape.hasRows || graph.isOverRows(graph.beneathReshapes(output.value)) else {
         throw GraphError(.outputWithoutRows(output.name, shape), kernel: graph.name)
       }
     }

@@ -117,6 +117,7 @@ public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
     case .reshape: "a reshaped value"
     case .columns: "columns of a value"
     case .matmul: "the result of a matmul"
+    case .rowSum, .outerSum: "a sum over rows"
     }
   }
 }
@@ -137,7 +138,8 @@ extension Matmul {
     guard storage == .bf16 else { throw .weightsNotBF16(storage) }
     switch value {
     case .input(_, .bf16), .convert(.bf16): return
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .matmul:
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .matmul,
+      .rowSum, .outerSum:
       throw .valueNotBF16(found: value)
     }
   }

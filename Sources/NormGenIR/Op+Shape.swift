@@ -6,22 +6,27 @@ extension Op {
   ///
   /// - Throws: ``ShapeError`` when the operands do not fit together.
   public func resultShape(of operands: [Shape], requested: Shape) throws(ShapeError) -> Shape {
-    for (position, shape) in operands.enumerated() where !isWeights(position) {
+    for (position, shape) in operands.enumerated() where !mayBeWeights(position) {
       try shape.verifyCount(atMost: Shape.largestElementCount)
     }
     let result = try uncheckedResultShape(of: operands, requested: requested)
     switch self {
     case .input: try result.verifyCount(atMost: result.largestCount)
-    case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .matmul:
+    case .outerSum: try result.verifyCount(atMost: Shape.largestWeightCount)
+    case .reshape: try result.verifyCount(atMost: result.largestCount)
+    case .constant, .elementwise, .statistic, .convert, .columns, .matmul, .rowSum:
       try result.verifyCount(atMost: Shape.largestElementCount)
     }
     return result
   }
 
-  /// Whether the operand at `position` is the weights of a matmul.
-  private func isWeights(_ position: Int) -> Bool {
-    guard case .matmul = self else { return false }
-    return position == 1
+  /// Whether the operand at `position` may have as many elements as weights.
+  private func mayBeWeights(_ position: Int) -> Bool {
+    switch self {
+    case .matmul: position == 1
+    case .reshape: true
+    case .input, .constant, .elementwise, .statistic, .convert, .columns, .rowSum, .outerSum: false
+    }
   }
 
   private func uncheckedResultShape(
@@ -53,6 +58,13 @@ extension Op {
       return Shape(hasRows: operand.hasRows, extents: operand.outerExtents + [count])
     case .matmul(let matmul):
       return try matmul.resultShape(value: operands[0], weights: operands[1])
+    case .rowSum(let sum):
+      return try sum.resultShape(of: try Op.broadcast(operands))
+    case .outerSum:
+      for operand in operands where !operand.hasRows || operand.extents.count != 1 {
+        throw .noOuterFactor(operand)
+      }
+      return Shape(hasRows: false, extents: operands.map(\.rowExtent))
     }
   }
 

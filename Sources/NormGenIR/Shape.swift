@@ -138,6 +138,10 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
   case noRowAxis(Shape)
   /// A reshape changes the number of elements of a row.
   case elementCountChanges(from: Shape, to: Shape)
+  /// A sum over rows was asked of a value without rows, or of fewer axes than it must keep.
+  case noRowsToSum(Shape, keeping: Int)
+  /// A factor of an outer sum has no rows, or other than one fixed axis.
+  case noOuterFactor(Shape)
   /// A matmul's value has no rows or no axis to multiply along.
   case noMatrixRow(Shape)
   /// Weights with rows, or with other than two axes.
@@ -164,6 +168,11 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
       "a statistic needs a value with a row axis, found shape \(shape)"
     case .elementCountChanges(let from, let to):
       "reshaping \(from) to \(to) changes the number of elements"
+    case .noRowsToSum(let shape, let kept):
+      "a sum over rows needs a value whose shape is 'rows' and fixed axes, of which it keeps "
+        + "\(kept), at least 1; found \(shape)"
+    case .noOuterFactor(let shape):
+      "an outer sum needs values of shape 'rows' and one fixed axis, found \(shape)"
     case .noMatrixRow(let shape):
       "a matmul needs a value whose shape is 'rows' and at least one fixed axis, found \(shape)"
     case .weightsOfOtherRank(let shape):

@@ -36,8 +36,8 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
       case .statistic:
         hasStatistic = true
         hasHeads = hasHeads || !node.shape.outerExtents.isEmpty
-      case .matmul: return .matmuls
-      case .constant, .elementwise, .convert, .reshape, .columns: break
+      case .matmul, .outerSum: return .matmuls
+      case .constant, .elementwise, .convert, .reshape, .columns, .rowSum: break
       }
     }
     guard hasStatistic else { return .elementwise }

@@ -99,7 +99,7 @@ public struct UnfusedKernel: Sendable {
   private func exactStorage(of id: ValueID) -> DType {
     switch graph[graph.beneathReshapes(id)].op {
     case .convert(let type), .input(_, let type): return type
-    case .constant, .elementwise, .statistic, .reshape, .columns, .matmul: break
+    case .constant, .elementwise, .statistic, .reshape, .columns, .matmul, .rowSum, .outerSum: break
     }
     guard graph[id].isProduct else { return .f32 }
     var types: Set<DType> = []
@@ -179,7 +179,9 @@ extension Node {
   fileprivate var isProduct: Bool {
     switch op {
     case .matmul: true
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns: false
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .rowSum,
+      .outerSum:
+      false
     }
   }
 }

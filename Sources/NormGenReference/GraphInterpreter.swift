@@ -129,6 +129,12 @@ public struct GraphInterpreter {
       return MatmulEvaluation.product(
         values[node.operands[0].index], terms: graph[node.operands[0]].shape.rowExtent, tensor,
         matmul)
+    case .rowSum(let sum):
+      return RowSumEvaluation.sum(sum, terms: terms(node.operands), rows: rows)
+    case .outerSum:
+      return RowSumEvaluation.outerSum(
+        values[node.operands[0].index], values[node.operands[1].index],
+        extents: node.shape.extents, rows: rows)
     }
   }
 
@@ -196,12 +202,22 @@ public struct GraphInterpreter {
 
   // MARK: Statistics
 
-  private func reduce(_ statistic: Statistic, _ operands: [ValueID]) -> [Bounded] {
-    // The terms have the broadcast shape of the operands.
-    var shape = graph[operands[0]].shape
-    for operand in operands.dropFirst() {
-      shape = (try? shape.broadcast(with: graph[operand].shape)) ?? shape
+  /// The broadcast shape of the operands.
+  private func termShape(_ operands: [ValueID]) -> Shape {
+    operands.dropFirst().reduce(graph[operands[0]].shape) { shape, operand in
+      (try? shape.broadcast(with: graph[operand].shape)) ?? shape
     }
+  }
+
+  /// The elements of the operands of a sum, each broadcast to the terms' shape.
+  private func terms(_ operands: [ValueID]) -> RowSumEvaluation.Terms {
+    let shape = termShape(operands)
+    let factors = operands.map { map([$0], to: shape) { $0[0] } }
+    return RowSumEvaluation.Terms(extents: shape.extents, factors: factors)
+  }
+
+  private func reduce(_ statistic: Statistic, _ operands: [ValueID]) -> [Bounded] {
+    let shape = termShape(operands)
     let extent = shape.rowExtent
     let window = (try? statistic.window.count(in: extent)) ?? extent
     let views = operands.map { Broadcast(graph[$0].shape, to: shape) }

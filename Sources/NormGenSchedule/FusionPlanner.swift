@@ -13,8 +13,8 @@ public enum FusionPlanner {
   public static func plan(of graph: Graph) throws(PlanError) -> KernelPlan {
     let needsStages = graph.nodes.contains { node in
       switch node.op {
-      case .matmul, .columns: true
-      case .input, .constant, .elementwise, .statistic, .convert, .reshape: false
+      case .matmul, .columns, .outerSum: true
+      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .rowSum: false
       }
     }
     if needsStages { return try StagePlanner.plan(of: graph) }
@@ -42,7 +42,8 @@ public enum FusionPlanner {
       let level = node.operands.map { levels[$0.index] }.max() ?? 0
       switch node.op {
       case .statistic: levels[id.index] = level + 1
-      case .input, .constant, .elementwise, .convert, .reshape, .columns, .matmul:
+      case .input, .constant, .elementwise, .convert, .reshape, .columns, .matmul, .rowSum,
+        .outerSum:
         levels[id.index] = level
       }
     }
@@ -120,8 +121,8 @@ public enum FusionPlanner {
       case .input:
         let varies = !node.shape.extents.isEmpty && node.shape.rowExtent == rowExtent
         roles.append(varies ? .row : .scalar)
-      case .matmul, .columns: roles.append(.row)
-      case .elementwise, .convert, .reshape:
+      case .matmul, .columns, .outerSum: roles.append(.row)
+      case .elementwise, .convert, .reshape, .rowSum:
         roles.append(node.operands.contains { roles[$0.index] == .row } ? .row : .scalar)
       }
     }

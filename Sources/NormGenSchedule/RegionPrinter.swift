@@ -31,7 +31,8 @@ public enum RegionPrinter {
         let role = region.roles[id.index]
         switch graph[id].op {
         case .constant, .statistic: continue
-        case .input, .elementwise, .convert, .reshape, .columns, .matmul:
+        case .rowSum: continue
+        case .input, .elementwise, .convert, .reshape, .columns, .matmul, .outerSum:
           lines.append(entry(word(role), "\(name(id, graph)) = \(definition(id, graph))"))
         }
       }
@@ -70,7 +71,7 @@ public enum RegionPrinter {
     switch node.op {
     case .constant(let bits): return Float(bitPattern: bits).description
     case .input(let name, _): return name
-    case .elementwise, .statistic, .convert, .reshape, .columns, .matmul:
+    case .elementwise, .statistic, .convert, .reshape, .columns, .matmul, .rowSum, .outerSum:
       return node.name ?? "%\(id.index)"
     }
   }
@@ -88,6 +89,10 @@ public enum RegionPrinter {
     case .reshape: return "reshape(\(operands.joined()), \(node.shape))"
     case .columns(let start, let count):
       return "columns \(start)..<\(start + count) of \(operands.joined())"
+    case .rowSum(let sum):
+      return "\(sum.reduction.rawValue) over rows of \(operands.joined(separator: "·"))"
+    case .outerSum:
+      return "outer sum of \(operands.joined(separator: " and "))"
     case .matmul(let matmul):
       return "matmul(\((operands + matmul.arguments).joined(separator: ", ")))"
     }

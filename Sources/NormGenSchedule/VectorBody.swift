@@ -62,7 +62,7 @@ struct VectorBody {
         definition = .rounded(type, expression(node.operands[0]))
       case .reshape:
         definition = expression(node.operands[0])
-      case .constant, .statistic, .columns, .matmul:
+      case .constant, .statistic, .columns, .matmul, .rowSum, .outerSum:
         definition = lowering.scalar(id)
       }
     }

@@ -37,7 +37,22 @@ extension TextFunction {
         }
       }
     }
+    + RowSum.Reduction.allCases.map { reduction in
+      TextFunction(RowSum(reduction, keeping: 1).functionName) {
+        arguments throws(TextArgumentError) in
+        let term = try arguments.tensor()
+        let kept = try arguments.optionalWholeNumber("keep")
+        switch reduction {
+        case .sum: return term.sumOverRows(keeping: kept)
+        case .mean: return term.meanOverRows(keeping: kept)
+        }
+      }
+    }
     + [
+      TextFunction("outer_sum") { arguments throws(TextArgumentError) in
+        let x = try arguments.tensor()
+        return x.outerSum(with: try arguments.tensor())
+      },
       TextFunction("columns") { arguments throws(TextArgumentError) in
         let operand = try arguments.tensor()
         let start = try arguments.wholeNumber("from")

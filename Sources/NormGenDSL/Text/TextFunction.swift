@@ -88,7 +88,17 @@ public struct TextArguments: Sendable {
 
   /// The whole number from 0 on labelled `label`, which must be given.
   public mutating func wholeNumber(_ label: String) throws(TextArgumentError) -> Int {
-    guard let value = take(label) else { throw TextArgumentError("expected '\(label):'") }
+    guard let number = try optionalWholeNumber(label) else {
+      throw TextArgumentError("expected '\(label):'")
+    }
+    return number
+  }
+
+  /// The whole number from 0 on labelled `label`, if given.
+  public mutating func optionalWholeNumber(
+    _ label: String
+  ) throws(TextArgumentError) -> Int? {
+    guard let value = take(label) else { return nil }
     guard case .number(let text) = value, let number = Int(text), number >= 0 else {
       throw TextArgumentError("expected a whole number from 0 on", label: label)
     }
