@@ -48,9 +48,14 @@ public struct Buffer: Hashable, Sendable {
   public let shape: Shape
   /// Whether the kernel writes it.
   public let isOutput: Bool
+  /// Whether every row adds to what the rows before have left in it.
+  public let isAccumulated: Bool
 
   /// Creates a parameter.
-  public init(name: String, storage: DType, shape: Shape, isOutput: Bool) {
+  public init(
+    name: String, storage: DType, shape: Shape, isOutput: Bool, isAccumulated: Bool = false
+  ) {
+    self.isAccumulated = isAccumulated
     self.name = name
     self.storage = storage
     self.shape = shape

@@ -332,6 +332,7 @@ extension RowLowering {
   func outputPlace(_ output: Int, at index: Index) -> (pointer: Pointer, index: Index) {
     guard isInTile else { return (outputPointers[output], index) }
     let stored = graph.outputs[output]
+    guard !graph.isOverRows(stored.value) else { return (outputPointers[output], index) }
     return (
       Pointer(name: stored.name, storage: stored.storage),
       .variable("row") * .stride(stored.name) + index

@@ -49,7 +49,9 @@ extension RowLowering {
   private static let longestSideBySide = 256
 
   /// Whether a row-wise value is the same for every row.
-  func isShared(_ id: ValueID) -> Bool { isInTile && !graph[id].shape.hasRows }
+  func isShared(_ id: ValueID) -> Bool {
+    isInTile && !graph[id].shape.hasRows && !graph.isOverRows(id)
+  }
 
   // MARK: Prefetching
 

@@ -62,7 +62,12 @@ struct VectorBody {
         definition = .rounded(type, expression(node.operands[0]))
       case .reshape:
         definition = expression(node.operands[0])
-      case .constant, .statistic, .columns, .matmul, .rowSum, .outerSum:
+      case .rowSum:
+        let output = lowering.graph.outputs.firstIndex { $0.value == id } ?? 0
+        let place = lowering.outputPlace(output, at: index)
+        definition = lowering.accumulated(
+          node.operands.map { expression($0) }, .load(place.pointer, at: place.index, loadLanes))
+      case .constant, .statistic, .columns, .matmul, .outerSum:
         definition = lowering.scalar(id)
       }
     }
