@@ -79,7 +79,7 @@ def agreement(
     if not contenders:
         return []
     wanted = expected(problem, operation)
-    return [compare(contender.results(), wanted) for contender in contenders]
+    return [compare(problem.case, contender.results(), wanted) for contender in contenders]
 
 
 def processor() -> str:

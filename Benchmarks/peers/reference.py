@@ -12,7 +12,7 @@ import ml_dtypes
 import numpy as np
 from scipy.special import erf
 
-from cases import EPSILON, PARTIAL_FRACTION, Storage
+from cases import EPSILON, PARTIAL_FRACTION, Case, Storage
 from problem import DTYPES, Arrays, Problem
 
 # The greatest relative error of one rounding to nearest.
@@ -181,23 +181,24 @@ class Agreement:
         return self.part_of_bound <= 1
 
 
-def _place(size: np.ndarray, stored: np.ndarray) -> np.ndarray | float:
-    """The last place of the stored type at magnitudes."""
+def _place(size: np.ndarray, stored: np.ndarray, unit: float) -> np.ndarray | float:
+    """The last place at magnitudes, for a type whose values have it relative to theirs."""
     if stored.dtype == DTYPES["i8"]:
         return 1.0
-    unit = float(ml_dtypes.finfo(stored.dtype).eps)
     place = np.exp2(np.floor(np.log2(np.where(size > 0, size, 1)))) * unit
     # The smallest normal number's place: below it, types have no finer one.
     return np.maximum(place, float(ml_dtypes.finfo(stored.dtype).tiny) * unit)
 
 
-def compare(found: Arrays, wanted: dict[str, Bounded]) -> Agreement:
+def compare(case: Case, found: Arrays, wanted: dict[str, Bounded]) -> Agreement:
     """Holds a contender's outputs to what is expected. NaN is never right."""
+    unit = 2 * ROUNDING[case.storage]
     units, part = 0.0, 0.0
     for name, bounded in wanted.items():
         error = np.abs(found[name].astype(np.float64) - bounded.value)
         row = np.sqrt(np.mean(bounded.value**2, -1, keepdims=True))
-        units = _greatest(units, error / _place(np.maximum(np.abs(bounded.value), row), found[name]))
+        size = np.maximum(np.abs(bounded.value), row)
+        units = _greatest(units, error / _place(size, found[name], unit))
         # Where the bound is zero, any error is beyond it.
         scaled = np.divide(
             error, bounded.error, out=np.where(error > 0, np.inf, error), where=bounded.error > 0)

@@ -136,7 +136,12 @@ struct CStatements {
       updated =
         terms.count == 2
         ? "multiply_add(\(factors[0]), \(factors[1]), \(place))" : "\(place) + \(factors[0])"
-    case .max: updated = "maximum(\(place), \(expressions.vectorText(terms[0])))"
+    case .max:
+      if case .apply(.absolute, let operands) = terms[0] {
+        updated = "maximum_magnitude(\(place), \(expressions.vectorText(operands[0])))"
+      } else {
+        updated = "maximum(\(place), \(expressions.vectorText(terms[0])))"
+      }
     case .min: updated = "minimum(\(place), \(expressions.vectorText(terms[0])))"
     }
     switch laneCount {

@@ -225,7 +225,7 @@ static void draw(float *a, float *b, float *c) {
 static void check_arithmetic(int rounds) {
   for (int round = 0; round < rounds; round++) {
     float a[group], b[group], c[group], fused[group], root[group], most[group], least[group];
-    float magnitude[group];
+    float magnitude[group], furthest[group];
     for (int i = 0; i < group; i++) draw(&a[i], &b[i], &c[i]);
     for (int i = 0; i < group; i += lanes) {
       vec x = load_f32(a + i), y = load_f32(b + i), z = load_f32(c + i);
@@ -234,6 +234,8 @@ static void check_arithmetic(int rounds) {
       store_f32(most + i, maximum(x, z));
       store_f32(least + i, minimum(x, z));
       store_f32(magnitude + i, absolute(x));
+      vec magnitudes = round % 2 ? absolute(z) : broadcast(-INFINITY);
+      store_f32(furthest + i, maximum_magnitude(magnitudes, x));
     }
     for (int i = 0; i < group; i++) {
       float want = fmaf(a[i], b[i], c[i]);
@@ -248,6 +250,8 @@ static void check_arithmetic(int rounds) {
       uint32_t cleared = bits_of(a[i]) & 0x7fffffffu;
       EXPECT(bits_of(magnitude[i]) == cleared && bits_of(absolute_scalar(a[i])) == cleared, "|%a|",
              a[i]);
+      float far = greater(round % 2 ? fabsf(c[i]) : -INFINITY, fabsf(a[i]));
+      EXPECT(same(furthest[i], far), "max(|%a|, |%a|)", c[i], a[i]);
       take(fused[i]), take(root[i]), take(most[i]), take(least[i]);
     }
   }
