@@ -33,7 +33,8 @@ import Testing
 
   /// The extents that the rotation above leaves out, for the plainest kernels.
   @Test(
-    arguments: ["rms_fused", "layer_fused", "partial_count", "quantized_by_division"], Boundaries.extents.chunked(into: 8))
+    arguments: ["rms_fused", "layer_fused", "partial_count", "quantized_by_division"],
+    Boundaries.extents.chunked(into: 8))
   func everyBoundaryExtentAgrees(name: String, extents: [Boundaries.Extent]) throws {
     let specimen = try #require(Specimen.named(name))
     var calls: [Targets.Call] = []
