@@ -13,7 +13,8 @@ struct Specimen: Sendable, CustomTestStringConvertible {
     static let all: [Types] = [
       Types(input: .f32, gain: .f32), Types(input: .bf16, gain: .bf16),
       Types(input: .f16, gain: .f16), Types(input: .bf16, gain: .f32),
-      Types(input: .f32, gain: .f16),
+      Types(input: .f32, gain: .f16), Types(input: .i8, gain: .f32),
+      Types(input: .bf16, gain: .i8),
     ]
   }
 
@@ -62,6 +63,7 @@ struct Specimen: Sendable, CustomTestStringConvertible {
 extension Specimen {
   static let all: [Specimen] =
     rmsPresets + layerPresets + lengths + partials + residuals + activations + compositions
+    + quantizations
 
   static func named(_ name: String) -> Specimen? { all.first { $0.name == name } }
 
@@ -153,6 +155,30 @@ extension Specimen {
           gain: $0.gain, shift: $0.shift, epsilon: $0.epsilon)
       }
     }
+
+  private static let quantizations: [Specimen] =
+    RowQuantization.Scaling.allCases.map { scaling in
+      Specimen(several: "quantized_by_\(scaling.rawValue)") {
+        let normed = $0.x.rmsNorm(gain: $0.gain, epsilon: $0.epsilon)
+        let quantized = normed.quantizedRows(scaling: scaling)
+        return [
+          Kernel.Output("q", quantized.values), Kernel.Output("scale", quantized.scale),
+        ]
+      }
+    } + [
+      Specimen(several: "quantized_heads") {
+        let q = Tensor.input("q", [.rows, 3, .fixed($0.extent)], $0.types.input)
+        let quantized = q.quantizedRows()
+        // Read back as what the integers stand for.
+        let restored = quantized.values * quantized.scale
+        return [
+          Kernel.Output("integers", quantized.values), Kernel.Output("restored", restored),
+        ]
+      },
+      Specimen("stored_as_integers") {
+        (($0.x * $0.gain).rounded(to: .i8) * 0.75 + $0.shift).rounded(to: .i8)
+      },
+    ]
 
   private static let compositions: [Specimen] = [
     Specimen(several: "rms_with_rstd") {

@@ -21,8 +21,11 @@ import Testing
     "onednn": Textbook.layer, "paper": Textbook.layer,
   ]
 
-  static let types: [(DType, DType)] = DType.allCases.flatMap { input in
-    DType.allCases.map { (input, $0) }
+  /// What frameworks normalize: integers are quantized values.
+  static let fractions: [DType] = DType.allCases.filter { $0 != .i8 }
+
+  static let types: [(DType, DType)] = fractions.flatMap { input in
+    fractions.map { (input, $0) }
   }
 
   private func format(_ type: DType) -> Textbook.Format {
@@ -30,6 +33,7 @@ import Testing
     case .f32: .single
     case .bf16: .brain
     case .f16: .half
+    case .i8: .byte
     }
   }
 
@@ -131,7 +135,7 @@ import Testing
     }
   }
 
-  @Test(arguments: DType.allCases)
+  @Test(arguments: TextbookTests.fractions)
   func l2NormIsTheTextbooks(type: DType) throws {
     for extent in [1, 17, 300] {
       for epsilon in [1e-12, 40] as [Float] {
@@ -143,7 +147,7 @@ import Testing
     }
   }
 
-  @Test(arguments: DType.allCases)
+  @Test(arguments: TextbookTests.fractions)
   func residualModesAreTheTextbooks(type: DType) throws {
     let x = Tensor.input("x", [.rows, 65], type)
     let residual = Tensor.input("residual", [.rows, 65], type)
@@ -159,6 +163,19 @@ import Testing
             added, row($0["gain"], $1), Double(Float(0.8765)), 65, format(type), format(type)),
           format(type)
         )
+      }
+    }
+  }
+
+  @Test(arguments: DType.allCases)
+  func quantizationIsTheTextbooks(type: DType) throws {
+    for scaling in RowQuantization.Scaling.allCases {
+      for extent in [1, 17, 300] {
+        let x = Tensor.input("x", [.rows, .fixed(extent)], type)
+        let values = x.quantizedRows(scaling: scaling).values
+        try compare(Kernel("k", values), "\(scaling) of \(extent) \(type)") {
+          (Textbook.quantized(row($0["x"], $1)), .byte)
+        }
       }
     }
   }
@@ -187,6 +204,15 @@ import Testing
       (65504, 65504), (65519.9, 65504), (65520, .infinity), (0x1p-25, 0), (0x1.8p-24, 0x1p-23),
       (2049, 2048), (2051, 2052), (-0.1, -0.0999755859375),
     ]
+    let byte: [(Double, Double)] = [
+      (0.5, 0), (1.5, 2), (-0.5, 0), (-2.5, -2), (126.5, 126), (127.5, 127), (-128.6, -128),
+      (.infinity, 127), (-1e30, -128), (.nan, 0), (0x1.00000001p-1, 1),
+    ]
+    for (value, nearest) in byte {
+      #expect(Textbook.cast(value, .byte) == nearest)
+      let rounded = DType.i8.rounded(value)
+      #expect(rounded == nearest && (rounded.sign == .minus) == (nearest < 0))
+    }
     for (value, nearest) in brain { #expect(Textbook.cast(value, .brain) == nearest) }
     for (value, nearest) in half { #expect(Textbook.cast(value, .half) == nearest) }
   }
