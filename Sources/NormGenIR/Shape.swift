@@ -138,6 +138,8 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
   case noRowAxis(Shape)
   /// A reshape changes the number of elements of a row.
   case elementCountChanges(from: Shape, to: Shape)
+  /// Channels, the first fixed axis, that a number of groups does not divide.
+  case channelsNotInGroups(Int, Shape)
   /// A matmul's value has no rows or no axis to multiply along.
   case noMatrixRow(Shape)
   /// Weights with rows, or with other than two axes.
@@ -164,6 +166,8 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
       "a statistic needs a value with a row axis, found shape \(shape)"
     case .elementCountChanges(let from, let to):
       "reshaping \(from) to \(to) changes the number of elements"
+    case .channelsNotInGroups(let groups, let shape):
+      "\(groups) groups do not divide the channels, the first fixed axis of shape \(shape)"
     case .noMatrixRow(let shape):
       "a matmul needs a value whose shape is 'rows' and at least one fixed axis, found \(shape)"
     case .weightsOfOtherRank(let shape):
