@@ -11,14 +11,33 @@ struct Rollout {
     /// The part of the mapping beyond ±4, where a sigmoid is within 2 % of 0 or 1.
     let saturated: Double
 
+    /// The deviation among the units of one sequence, the mean over the sequences.
+    let deviationOfUnits: Double
+
+    /// The mapping of each sequence.
+    init(_ sequences: [[Double]]) {
+      let all = Moments(sequences.flatMap { $0 })
+      mean = all.mean
+      deviation = all.deviation
+      rootMeanSquare = (all.mean * all.mean + all.deviation * all.deviation).squareRoot()
+      saturated = all.beyondFour
+      deviationOfUnits =
+        sequences.reduce(0) { $0 + Moments($1).deviation } / Double(sequences.count)
+    }
+  }
+
+  private struct Moments {
+    let mean: Double
+    let deviation: Double
+    let beyondFour: Double
+
     init(_ values: [Double]) {
       let count = Double(values.count)
-      mean = values.reduce(0, +) / count
-      let square = values.reduce(0) { $0 + $1 * $1 } / count
-      rootMeanSquare = square.squareRoot()
-      let center = mean
-      deviation = (values.reduce(0) { $0 + ($1 - center) * ($1 - center) } / count).squareRoot()
-      saturated = Double(values.count { abs($0) > 4 }) / count
+      let mean = values.reduce(0, +) / count
+      self.mean = mean
+      let square = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / count
+      deviation = square.squareRoot()
+      beyondFour = Double(values.count { abs($0) > 4 }) / count
     }
   }
 
@@ -51,9 +70,14 @@ struct Rollout {
         shape: [size.samples, size.inputs])
       let outputs = try Rollout.call(
         cell.kernel, rows: size.samples, weights.merging(["x": x, "h": state]) { $1 }, packed)
-      let mapping =
-        (outputs["gate_mapping"]?.doubles ?? []) + (outputs["candidate_mapping"]?.doubles ?? [])
-      steps.append(Step(mapping))
+      let gates = outputs["gate_mapping"]?.doubles ?? []
+      let candidates = outputs["candidate_mapping"]?.doubles ?? []
+      steps.append(
+        Step(
+          (0..<size.samples).map { sample in
+            Array(gates.dropFirst(sample * 2 * size.units).prefix(2 * size.units))
+              + candidates.dropFirst(sample * size.units).prefix(size.units)
+          }))
       state = outputs["next"] ?? state
     }
     self.norm = norm

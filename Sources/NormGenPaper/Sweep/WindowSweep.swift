@@ -22,8 +22,10 @@ public struct WindowSweep: PaperPart {
       try WindowEstimate.of(
         rows, fractions: Self.fractions, rounding: .up, run.compiler)
     }
-    var tables = [timeTable(timings), estimateTable(normal, extent, real, run.realRows)]
-    tables.append(try ruleTable(run))
+    let tables = [
+      timeTable(timings), layerTable(timings), estimateTable(normal, extent, real, run.realRows),
+      try ruleTable(run),
+    ]
     return PaperReport(
       part: name, title: "Partial RMSNorm: how much of the row", prose: prose(real != nil),
       tables: tables, verdicts: verdicts(timings, normal, extent),
@@ -68,21 +70,26 @@ public struct WindowSweep: PaperPart {
 
   private func timeTable(_ timings: [WindowTiming]) -> PaperReport.Table {
     PaperReport.Table(
-      "Time by RMSNorm's and by LayerNorm's",
-      columns: [
-        "shape", "type", "RMSNorm µs", "LayerNorm µs", "RMSNorm again", "p", "pRMSNorm µs",
-        "/RMSNorm", "/LayerNorm", "slower",
-      ],
-      rows: timings.flatMap { timing in
-        timing.partials.map { partial in
-          [
-            timing.shape, timing.storage.rawValue, microseconds(timing.rmsSeconds),
-            microseconds(timing.layerSeconds), spread(timing.noise),
-            Figure.fraction(partial.fraction), microseconds(partial.seconds),
-            spread(partial.toRMS), spread(partial.toLayer),
-            timing.isSlower(partial) ? "yes" : "no",
-          ]
-        }
+      "pRMSNorm's time by RMSNorm's, for each p",
+      columns: ["shape", "type", "RMSNorm µs", "RMSNorm again"]
+        + Self.fractions.map(Figure.fraction),
+      rows: timings.map { timing in
+        [
+          timing.shape, timing.storage.rawValue, microseconds(timing.rmsSeconds),
+          spread(timing.noise),
+        ] + timing.partials.map { spread($0.toRMS) + (timing.isSlower($0) ? " slower" : "") }
+      })
+  }
+
+  private func layerTable(_ timings: [WindowTiming]) -> PaperReport.Table {
+    PaperReport.Table(
+      "Time by LayerNorm's",
+      columns: ["shape", "type", "LayerNorm µs", "RMSNorm"] + Self.fractions.map(Figure.fraction),
+      rows: timings.map { timing in
+        [
+          timing.shape, timing.storage.rawValue, microseconds(timing.layerSeconds),
+          Figure.decimal(timing.rmsToLayer.median, 3),
+        ] + timing.partials.map { Figure.decimal($0.toLayer.median, 3) }
       })
   }
 

@@ -11,6 +11,8 @@ struct WindowTiming {
   let layerSeconds: Spread
   /// RMSNorm measured a second time by its first time, round by round: the noise.
   let noise: Spread
+  /// RMSNorm's time by LayerNorm's, round by round.
+  let rmsToLayer: Spread
   let partials: [Partial]
 
   /// One fraction of the row.
@@ -52,6 +54,7 @@ struct WindowTiming {
     rmsSeconds = Spread(timing.seconds[0])
     layerSeconds = Spread(timing.seconds[1])
     noise = timing.ratio(of: 2, to: 0)
+    rmsToLayer = timing.ratio(of: 0, to: 1)
     self.partials = fractions.enumerated().map { index, fraction in
       Partial(
         fraction: fraction, seconds: Spread(timing.seconds[index + 3]),
