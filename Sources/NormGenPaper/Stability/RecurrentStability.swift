@@ -100,10 +100,11 @@ public struct RecurrentStability: PaperPart {
   }
 
   private func plot(_ rollouts: [Rollout]) -> PaperPlot {
-    func panel(_ title: String, _ value: (Rollout.Step) -> Double) -> PaperPlot.Panel {
+    func panel(
+      _ title: String, _ label: String, _ value: (Rollout.Step) -> Double
+    ) -> PaperPlot.Panel {
       PaperPlot.Panel(
-        title, x: PaperPlot.Axis("step"),
-        y: PaperPlot.Axis(title.lowercased(), isLogarithmic: true),
+        title, x: PaperPlot.Axis("step"), y: PaperPlot.Axis(label, isLogarithmic: true),
         series: rollouts.map { rollout in
           PaperPlot.Series(
             rollout.norm.title,
@@ -113,7 +114,8 @@ public struct RecurrentStability: PaperPart {
     return PaperPlot(
       "stability", title: "Hidden-to-hidden mapping of a GRU, weights from N(0.2, 0.01)",
       panels: [
-        panel("|Mean|") { abs($0.mean) }, panel("Deviation") { $0.deviation },
+        panel("Mean", "|mean|, at least 0.001") { max(abs($0.mean), 1e-3) },
+        panel("Deviation", "deviation", \.deviation),
       ])
   }
 }
