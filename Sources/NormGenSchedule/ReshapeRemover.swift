@@ -82,6 +82,11 @@ enum ReshapeRemover {
       } catch {
         throw PlanError(kernel: graph.name, message: "after removing reshapes, \(error)")
       }
+      guard shape.elementsPerRow == node.shape.elementsPerRow else {
+        throw PlanError(
+          kernel: graph.name,
+          message: "after removing reshapes, a value of shape \(node.shape) is seen as \(shape)")
+      }
       new.append(ValueID(nodes.count))
       nodes.append(
         Node(op: node.op, operands: operands, shape: shape, name: node.name, scope: node.scope))

@@ -44,6 +44,11 @@ struct Rollout {
   let norm: RecurrentNorm
   let steps: [Step]
 
+  init(norm: RecurrentNorm, steps: [Step]) {
+    self.norm = norm
+    self.steps = steps
+  }
+
   /// Runs a cell from a hidden state over seeded inputs; every variant sees the same numbers.
   init(
     _ norm: RecurrentNorm, size: RolloutSize, center: Double, seed: UInt64, _ compiler: Compiler
