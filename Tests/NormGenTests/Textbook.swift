@@ -160,6 +160,34 @@ enum Textbook {
     return cast(x.map { $0 / max(length, e) }, t)
   }
 
+  /// Salimans and Kingma, equation 2: w = (g/‖v‖)·v.
+  static func weightNorm(_ v: Row, _ g: Double, _ t: Format) -> Row {
+    let length = v.map { $0 * $0 }.reduce(0, +).squareRoot()
+    return cast(v.map { g / length * $0 }, t)
+  }
+
+  /// Ioffe and Szegedy, algorithm 2, for one channel.
+  static func batchNorm(
+    _ x: Row, mean: Double, variance: Double, _ g: Double, _ b: Double, _ e: Double, _ t: Format
+  ) -> Row {
+    cast(x.map { g / (variance + e).squareRoot() * ($0 - mean) + b }, t)
+  }
+
+  /// Wu and He, equations 1 to 7, for a sample of channels: μ and σ over a group's channels and
+  /// positions, then γ and β of the channel.
+  static func groupNorm(
+    _ channels: [Row], groups: Int, _ g: [Double], _ b: [Double], _ e: Double, _ t: Format
+  ) -> [Row] {
+    let size = channels.count / groups
+    return channels.indices.map { c in
+      let first = c / size * size
+      let group = channels[first..<(first + size)].flatMap { $0 }
+      let m = mean(group)
+      let deviation = (meanSquare(group.map { $0 - m }) + e).squareRoot()
+      return cast(channels[c].map { ($0 - m) / deviation * g[c] + b[c] }, t)
+    }
+  }
+
   /// x·Φ(x) by the integral of the density (Simpson's rule), for |x| < 8.
   static func gelu(_ x: Double) -> Double {
     func density(_ t: Double) -> Double { exponential(-t * t / 2) / 2.5066282746310002 }

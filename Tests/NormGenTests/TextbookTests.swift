@@ -148,6 +148,59 @@ import Testing
   }
 
   @Test(arguments: TextbookTests.fractions)
+  func weightNormIsTheTextbooks(type: DType) throws {
+    for extent in [1, 17, 300] {
+      let w = Tensor.input("w", [.rows, .fixed(extent)], type)
+      let gain = Tensor.input("gain", [.rows, 1], type)
+      try compare(Kernel("k", w.weightNorm(gain: gain)), "weight norm \(extent)") {
+        (
+          Textbook.weightNorm(row($0["w"], $1), row($0["gain"], $1)[0], format(type)),
+          format(type)
+        )
+      }
+    }
+  }
+
+  /// Six channels of 40 positions.
+  private func channels(_ inputs: [String: HostTensor], _ sample: Int) -> [Textbook.Row] {
+    let elements = inputs["x"]?.doubles ?? []
+    return Textbook.rows(of: elements, extent: 40).dropFirst(sample * 6).prefix(6).map { $0 }
+  }
+
+  @Test(arguments: TextbookTests.fractions)
+  func channelNormsAreTheTextbooks(type: DType) throws {
+    let x = Tensor.input("x", [.rows, 6, 40], type)
+    func perChannel(_ name: String) -> Tensor { .input(name, [6, 1], type) }
+    let epsilon: Float = 0.8765
+    let norms: [(Int, Tensor)] = [
+      (6, x.instanceNorm(gain: perChannel("gain"), shift: perChannel("shift"), epsilon: epsilon)),
+      (3, x.groupNorm(groups: 3, epsilon: epsilon)), (1, x.groupNorm(groups: 1, epsilon: epsilon)),
+    ]
+    for (groups, norm) in norms {
+      try compare(Kernel("k", norm), "\(groups) groups") { inputs, sample in
+        let rows = Textbook.groupNorm(
+          channels(inputs, sample), groups: groups,
+          inputs["gain"]?.doubles ?? [Double](repeating: 1, count: 6),
+          inputs["shift"]?.doubles ?? [Double](repeating: 0, count: 6), Double(epsilon),
+          format(type))
+        return (rows.flatMap { $0 }, format(type))
+      }
+    }
+    let batch = x.batchNorm(
+      mean: perChannel("mean"), variance: perChannel("variance"), gain: perChannel("gain"),
+      shift: perChannel("shift"), epsilon: epsilon)
+    try compare(Kernel("k", batch), "batch") { inputs, sample in
+      let rows = channels(inputs, sample).enumerated().map { channel, row in
+        func parameter(_ name: String) -> Double { inputs[name]?[channel] ?? .nan }
+        return Textbook.batchNorm(
+          row, mean: parameter("mean"), variance: parameter("variance"), parameter("gain"),
+          parameter("shift"), Double(epsilon), format(type))
+      }
+      return (rows.flatMap { $0 }, format(type))
+    }
+  }
+
+  @Test(arguments: TextbookTests.fractions)
   func residualModesAreTheTextbooks(type: DType) throws {
     let x = Tensor.input("x", [.rows, 65], type)
     let residual = Tensor.input("residual", [.rows, 65], type)

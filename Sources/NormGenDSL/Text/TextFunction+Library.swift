@@ -4,7 +4,7 @@ extension TextFunction {
   /// Every function that the text form knows without registration.
   static let library: [String: TextFunction] = {
     var table: [String: TextFunction] = [:]
-    for function in primitives + norms + Activation.named.map({ TextFunction($0) }) {
+    for function in primitives + norms + channelNorms + Activation.named.map({ TextFunction($0) }) {
       table[function.name] = function
     }
     return table
