@@ -220,7 +220,7 @@ import Testing
     }
   }
 
-  @Test(arguments: DType.allCases)
+  @Test(arguments: TextbookTests.fractions)
   func quantizationIsTheTextbooks(type: DType) throws {
     for scaling in RowQuantization.Scaling.allCases {
       for extent in [1, 17, 300] {
