@@ -75,8 +75,12 @@ enum NormedLayers {
       return try BatchNormedLayer(layer, hasShift: hasShift, &random, compiler)
     case .weightNorm:
       return try WeightNormedLayer(layer, hasShift: hasShift, &random, compiler)
-    case .layerNorm, .rmsNorm, .partialRMSNorm:
-      return try RowNormedLayer(norm, layer, hasShift: hasShift, &random, compiler)
+    case .layerNorm:
+      return try RowNormedLayer(.layer, layer, hasShift: hasShift, &random, compiler)
+    case .rmsNorm:
+      return try RowNormedLayer(.rms, layer, hasShift: hasShift, &random, compiler)
+    case .partialRMSNorm:
+      return try RowNormedLayer(.partial, layer, hasShift: hasShift, &random, compiler)
     }
   }
 }

@@ -5,12 +5,17 @@ struct RowNormedLayer: NormedLayer {
   /// The paper's window.
   static let fraction = 0.0625
 
-  private let norm: InvarianceNorm
+  /// The norms of a sample's row.
+  enum Norm: String {
+    case layer, rms, partial
+  }
+
+  private let norm: Norm
   private let kernel: CompiledKernel
   private let affine: Affine
 
   init(
-    _ norm: InvarianceNorm, _ layer: WeightedLayer, hasShift: Bool,
+    _ norm: Norm, _ layer: WeightedLayer, hasShift: Bool,
     _ random: inout SeededGenerator, _ compiler: Compiler
   ) throws {
     self.norm = norm
@@ -22,12 +27,11 @@ struct RowNormedLayer: NormedLayer {
     let summed = x.matmul(w, layout: .outIn)
     let y =
       switch norm {
-      case .layerNorm: summed.layerNorm(gain: gain, shift: shift, epsilon: 0)
-      case .partialRMSNorm:
+      case .layer: summed.layerNorm(gain: gain, shift: shift, epsilon: 0)
+      case .partial:
         summed.rmsNorm(
           gain: gain, shift: shift, epsilon: 0, statistics: .leading(fraction: Self.fraction))
-      case .rmsNorm, .batchNorm, .weightNorm:
-        summed.rmsNorm(gain: gain, shift: shift, epsilon: 0)
+      case .rms: summed.rmsNorm(gain: gain, shift: shift, epsilon: 0)
       }
     kernel = try compiler.compile(Kernel("table1_\(norm.rawValue)", y))
   }
@@ -57,12 +61,12 @@ struct RowNormedLayer: NormedLayer {
         let expected = scale * before[row.lowerBound + unit] + relation.shift(sample, unit)
         distance = max(distance, abs(after[row.lowerBound + unit] - expected) / abs(scale))
       }
-      let mean = norm == .layerNorm ? before[row].reduce(0, +) / Double(units) : 0
+      let mean = norm == .layer ? before[row].reduce(0, +) / Double(units) : 0
       let count = try window.count(in: units)
       let squares = before[row].prefix(count).map { ($0 - mean) * ($0 - mean) }
       let divisor = (squares.reduce(0, +) / Double(count)).squareRoot()
       // The mean moves by as much as the elements.
-      let most = norm == .layerNorm ? 2 * distance : distance
+      let most = norm == .layer ? 2 * distance : distance
       for place in row {
         let moved = movement(
           of: before[place] - mean, by: most, length: divisor, lengthMove: most)
@@ -74,6 +78,6 @@ struct RowNormedLayer: NormedLayer {
   }
 
   private var window: StatisticWindow {
-    norm == .partialRMSNorm ? .leading(fraction: Self.fraction) : .all
+    norm == .partial ? .leading(fraction: Self.fraction) : .all
   }
 }
