@@ -1,4 +1,4 @@
-public import NormGenIR
+import NormGenIR
 
 extension Tensor {
   /// Σ over all rows, in the order of `RowSumOrder`: one result for the whole call, without rows.

@@ -158,7 +158,7 @@ struct RowLowering {
       guard region.levels[id.index] == pass, scalarNames[id] == nil else { continue }
       let node = graph[id]
       switch node.op {
-      case .constant, .statistic, .columns, .matmul, .rowSum, .outerSum: continue
+      case .constant, .statistic, .columns, .leadingPart, .matmul, .rowSum, .outerSum: continue
       case .input: break
       case .elementwise, .convert, .reshape:
         let isInline =
@@ -198,7 +198,7 @@ struct RowLowering {
       return .apply(op, node.operands.map { scalar($0) })
     case .convert(let type):
       return .rounded(type, scalar(node.operands[0]))
-    case .statistic, .reshape, .columns, .matmul, .rowSum, .outerSum:
+    case .statistic, .reshape, .columns, .leadingPart, .matmul, .rowSum, .outerSum:
       // Statistics are named when their pass ends; reshapes are gone, and a matmul is a row.
       return .scalar(scalarNames[id] ?? "")
     }
@@ -215,6 +215,7 @@ struct RowLowering {
     case .convert: return "rounded"
     case .reshape: return "reshaped"
     case .columns: return "columns"
+    case .leadingPart: return "leading"
     case .matmul: return "product"
     case .rowSum, .outerSum: return "total"
     case .elementwise(let op):

@@ -62,6 +62,8 @@ struct VectorBody {
         definition = .rounded(type, expression(node.operands[0]))
       case .reshape:
         definition = expression(node.operands[0])
+      case .leadingPart:
+        definition = .constant(0)
       case .constant, .statistic, .columns, .matmul, .rowSum, .outerSum:
         definition = lowering.scalar(id)
       }
