@@ -34,11 +34,12 @@ struct GradientOption: ParsableArguments {
     guard gradient else { return kernel }
     let graph = try kernel.graph.gradient(
       withRespectTo: withRespectTo.map(names), saving: saving.map(names) ?? [])
+    // Names of inputs and values are identifiers, or there is no gradient.
     var arguments = kernel.arguments + " --gradient"
-    if let withRespectTo, CommandText.isPlain(withRespectTo) {
-      arguments += " --with-respect-to \(withRespectTo)"
+    if let withRespectTo {
+      arguments += " --with-respect-to \(names(withRespectTo).joined(separator: ","))"
     }
-    if let saving, CommandText.isPlain(saving) { arguments += " --saving \(saving)" }
+    if let saving { arguments += " --saving \(names(saving).joined(separator: ","))" }
     return SelectedKernel(graph: graph, arguments: arguments)
   }
 
