@@ -6,7 +6,7 @@ import Testing
 @Suite struct GradientTests {
   static let extent = 12
 
-  static func x(_ name: String = "x") -> Tensor {
+  static func row(_ name: String = "x") -> Tensor {
     .input(name, [.rows, .fixed(extent)], .f32)
   }
   static func parameter(_ name: String) -> Tensor { .input(name, [.fixed(extent)], .f32) }
@@ -20,7 +20,7 @@ import Testing
   }
 
   static let norms: [Specimen] = {
-    let x = x(), gain = parameter("gain"), shift = parameter("shift")
+    let x = row(), gain = parameter("gain"), shift = parameter("shift")
     var specimens: [Specimen] = []
     for placement in RMSNormSemantics.EpsilonPlacement.allCases {
       for scaling in RMSNormSemantics.Scaling.allCases {
@@ -64,7 +64,7 @@ import Testing
   }()
 
   static let steps: [Specimen] = {
-    let x = x(), y = x("y"), p = parameter("p")
+    let x = row(), y = row("z"), p = parameter("p")
     let positive = x * x + 0.5
     let activations = (Activation.named + [.leakyReLU(slope: 0.1)]).map {
       Specimen($0.name, $0(x) * y)
@@ -92,7 +92,7 @@ import Testing
   }
 
   static let compositions: [Specimen] = {
-    let x = x(), residual = x("residual"), gain = parameter("gain"), shift = parameter("shift")
+    let x = row(), residual = row("residual"), gain = parameter("gain"), shift = parameter("shift")
     let hidden = x + residual
     let gate = Tensor.input("gate", [1], .f32)
     let heads = x.reshaped([.rows, 3, 4])
@@ -123,7 +123,7 @@ import Testing
   }()
 
   static let products: [Specimen] = {
-    let x = x(), gain = Tensor.input("gain", [6], .f32), bias = Tensor.input("bias", [6], .f32)
+    let x = row(), gain = Tensor.input("gain", [6], .f32), bias = Tensor.input("bias", [6], .f32)
     let w = Tensor.input("w", [12, 6], .f32), v = Tensor.input("v", [6, 12], .f32)
     let up = Tensor.input("up", [12, 6], .f32)
     let hidden = x.matmul(w) + bias
