@@ -50,6 +50,18 @@ extension TemplateFile {
   package static let matmulPack = TemplateFile(
     path: "files/matmul_pack.c.in", bytes: PackageResources.matmul_pack_c_in)
 
+  /// The sums over the rows of a panel.
+  package static let sumRows = TemplateFile(
+    path: "files/sum_rows.c.in", bytes: PackageResources.sum_rows_c_in)
+
+  /// A tile of an outer sum.
+  package static let outerSumTile = TemplateFile(
+    path: "files/outer_sum_tile.c.in", bytes: PackageResources.outer_sum_tile_c_in)
+
+  /// An outer sum over a range of panels.
+  package static let outerSum = TemplateFile(
+    path: "files/outer_sum.c.in", bytes: PackageResources.outer_sum_c_in)
+
   /// Loops whose speed is a limit of the machine.
   package static let limits = TemplateFile(
     path: "measure/limits.c.in", bytes: PackageResources.limits_c_in)

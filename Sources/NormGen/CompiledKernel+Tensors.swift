@@ -25,7 +25,7 @@ extension CompiledKernel {
     for parameter in parameters where parameter.isOutput {
       do {
         outputs.append(
-          try HostTensor(zeros: [rows] + parameter.shape.extents, parameter.storage))
+          try HostTensor(zeros: parameter.shape.extents(rows: rows), parameter.storage))
       } catch { throw .rows(rows) }
     }
     var arguments: [KernelArgument] = []

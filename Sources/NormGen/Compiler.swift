@@ -84,9 +84,17 @@ public struct Compiler: Sendable {
       if trace.verifies { try GraphVerifier.verify(graph) }
     } catch { throw .graph(error) }
     let plan = try plan(graph)
-    if matmulSchedule != nil, plan.onlyRegion != nil {
+    let hasSteps = plan.stages.count > 1 || !plan.panels.isEmpty || !plan.views.isEmpty
+    if matmulSchedule != nil, !hasSteps {
       throw .plan(
         PlanError(kernel: graph.name, message: "a schedule for matmuls is given, but it has none"))
+    }
+    if let rows = (matmulSchedule ?? schedule?.matmul)?.blockRows, !plan.totals.isEmpty {
+      throw .plan(
+        PlanError(
+          kernel: graph.name,
+          message: "a schedule asks for blocks of \(rows) rows, but sums over rows are taken in "
+            + "blocks of \(RowSumOrder.block)"))
     }
     var schedules: [Schedule] = []
     var kernels: [[LoopKernel]] = []

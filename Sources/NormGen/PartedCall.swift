@@ -94,6 +94,16 @@ private struct WorkCuts {
       return
     }
     tile = nil
+    guard program.totals.isEmpty else {
+      // Blocks of rows, each with totals of its own, or columns that parts share block by block.
+      let columns = program.multiplications.map(\.columns).max() ?? 0
+      let totals = program.totals.map(\.count).max() ?? 0
+      mostParts =
+        program.sharesBlocks
+        ? max(min(rows, program.blockRows), columns / target.panelColumns, totals / target.lanes, 1)
+        : tiles(of: program.blockRows)
+      return
+    }
     if rows > program.blockRows {
       mostParts = tiles(of: target.matmulTile.rows)
     } else {

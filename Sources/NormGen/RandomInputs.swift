@@ -20,7 +20,7 @@ public enum RandomInputs {
     for id in graph.inputs {
       guard case .input(let name, let storage) = graph[id].op else { continue }
       let node = graph[id]
-      let shape = (node.shape.hasRows ? [rows] : []) + node.shape.extents
+      let shape = node.shape.extents(rows: rows)
       let count = try HostTensor.count(of: shape)
       if let terms = weights[id], count > largestDrawnCount {
         let deviation = 1 / Double(terms).squareRoot()

@@ -165,7 +165,7 @@ public struct CEmitter {
     var remaining = Array(zip(program.kernels, schedules))[...]
     for (number, step) in program.steps.enumerated() {
       switch step {
-      case .multiply: definitions += try driver.productFunctions(ofStep: number)
+      case .multiply, .accumulate: definitions += try driver.productFunctions(ofStep: number)
       case .rows(let kernels):
         for (kernel, schedule) in remaining.prefix(kernels.count) {
           var function = CRowFunction(
@@ -212,11 +212,14 @@ public struct CEmitter {
 /// What a kernel's comment says about its parameters.
 enum CContract {
   /// What the function does.
-  static func head(_ symbol: String) -> [String] {
-    ["/*"]
+  static func head(_ symbol: String, hasTotals: Bool = false) -> [String] {
+    let none =
+      hasTotals
+      ? "only what is taken over all rows is written: sums are 0, means NaN"
+      : "nothing is read or written"
+    return ["/*"]
       + CLayout.words(
-        "\(symbol) of `rows` rows; with none, nothing is read or written.", first: " *",
-        next: " *") + [" *"]
+        "\(symbol) of `rows` rows; with none, \(none).", first: " *", next: " *") + [" *"]
   }
 
   /// A line for each parameter.

@@ -8,11 +8,13 @@ struct CProgram {
   let program: LoopProgram
   let symbol: String
   let target: Target
-  private var names: CNames
+  var names: CNames
   /// Functions that are written already.
   private var written: Set<String> = []
   /// Parameters whose packing function is written already.
   private var packed: Set<String> = []
+  /// The functions of sums over rows.
+  let totals: CTotals
   /// The functions of each multiplication, in order.
   private let products: [CMatmul]
   /// The functions of the row programs, by the programs' names.
@@ -21,7 +23,7 @@ struct CProgram {
   /// The names that the driver's functions use themselves.
   private static let reserved: Set<String> = [
     "scratch", "phase", "part", "parts", "panels", "steps", "count", "gathered", "tiles", "blocks",
-    "size", "end", "run_steps",
+    "size", "end", "run_steps", "sums", "block_sums", "is_first",
   ]
 
   init(
@@ -31,10 +33,11 @@ struct CProgram {
     self.symbol = symbol
     self.target = target
     self.products = CMatmul.all(of: program, symbol: symbol, target: target)
+    self.totals = CTotals(program, target: target)
     var functions: [String: String] = [:]
     for (number, step) in program.steps.enumerated() {
       switch step {
-      case .multiply: break
+      case .multiply, .accumulate: break
       case .rows(let kernels):
         for (place, kernel) in kernels.enumerated() {
           let suffix = kernels.count > 1 ? "_\(place + 1)" : ""
@@ -45,7 +48,8 @@ struct CProgram {
     self.functions = functions
     self.names = CNames(
       buffers: program.buffers, symbol: symbol, library: library,
-      reserved: CProgram.reserved.union(products.flatMap(\.names)).union(functions.values))
+      reserved: CProgram.reserved.union(products.flatMap(\.names)).union(functions.values)
+        .union(totals.names))
   }
 
   /// The function of a row program.
@@ -55,7 +59,13 @@ struct CProgram {
 
   /// The functions that multiply and pack in a step, without those of the steps before.
   mutating func productFunctions(ofStep number: Int) throws(TemplateError) -> [String] {
-    guard case .multiply(let multiplications) = program.steps[number] else { return [] }
+    let multiplications: [Multiplication]
+    switch program.steps[number] {
+    case .rows: return []
+    case .accumulate(let accumulations):
+      return try totals.functions(of: accumulations).filter { written.insert($0).inserted }
+    case .multiply(let all): multiplications = all
+    }
     var texts: [String] = []
     for product in products where multiplications.contains(product.product) {
       // Weights of several products are packed once.
@@ -68,29 +78,43 @@ struct CProgram {
   }
 
   /// Whether weights are gathered while the kernel runs.
-  private var gathers: Bool { program.multiplications.contains { !$0.isPacked } }
+  var gathers: Bool { gatheredBytes > 0 }
 
-  /// Bytes of one part's gathered weights.
-  private var gatheredBytes: Int {
-    products.filter { !$0.product.isPacked }.map(\.gatheredBytes).max() ?? 0
+  /// Bytes of what one part gathers, weights or factors.
+  var gatheredBytes: Int {
+    max(
+      products.filter { !$0.product.isPacked }.map(\.gatheredBytes).max() ?? 0,
+      totals.gatheredBytes)
   }
 
-  private var bytesPerRow: Int { program.panels.map(\.bytesPerRow).reduce(0, +) }
+  var bytesPerRow: Int { program.panels.map(\.bytesPerRow).reduce(0, +) }
 
   // MARK: The driver
 
   /// The functions that divide the work.
   mutating func driver() -> [String] {
-    [
-      phases(), scratchBytes(), runSteps(), part(),
-      [contract(), prototype(symbol, last: ["void *scratch"], end: " {")]
-        + CLayout.wrapped(call("\(symbol)_part", ["scratch", "0", "0", "1"]), depth: 1) + ["}"],
+    var functions = [phases(), scratchBytes()]
+    let whole: [String]
+    if program.totals.isEmpty {
+      functions += [runSteps(), part()]
+      whole = CLayout.wrapped(call("\(symbol)_part", ["scratch", "0", "0", "1"]), depth: 1)
+    } else {
+      if program.sharesBlocks { functions.append(runSteps()) }
+      functions += program.totals.map { [totals.store($0)] } + [totalPart()]
+      whole =
+        ["  for (int64_t phase = 0; phase < \(symbol)_phases(rows, 1); ++phase) {"]
+        + CLayout.wrapped(call("\(symbol)_part", ["scratch", "phase", "0", "1"]), depth: 2) + ["  }"]
+    }
+    functions += [
+      [contract(), prototype(symbol, last: ["void *scratch"], end: " {")] + whole + ["}"],
       [entryPrototype(end: " {")] + entryBody() + ["}"],
-    ].map { $0.joined(separator: "\n") }
+    ]
+    return functions.map { $0.joined(separator: "\n") }
   }
 
   private func phases() -> [String] {
-    [
+    guard program.totals.isEmpty else { return totalPhases() }
+    return [
       "// The phases of a call that `parts` threads share: with few rows they share every step, with",
       "// many each takes rows of its own through all of them.",
       "int64_t \(symbol)_phases(int64_t rows, int64_t parts) {",
@@ -99,6 +123,7 @@ struct CProgram {
   }
 
   private func scratchBytes() -> [String] {
+    guard program.totals.isEmpty else { return totalScratchBytes() }
     let gathered = gatheredBytes > 0 ? " + parts * \(gatheredBytes)" : ""
     return [
       "// The bytes of scratch memory of such a call.",
@@ -116,7 +141,9 @@ struct CProgram {
       "// Steps of a block of rows, a bit each; parts share its rows and the products' columns.",
       prototype(
         "run_steps", prefix: "static void",
-        last: ["char *panels"] + (gathers ? ["void *gathered"] : []) + [
+        last: ["char *panels"] + (gathers ? ["void *gathered"] : [])
+          + (program.totalStride > 0 ? ["float *sums"] : [])
+          + (program.totals.isEmpty ? [] : ["int is_first"]) + [
           "int steps", "int64_t part", "int64_t parts",
         ], end: " {"),
       "  const int64_t row = rows * part / parts;",
@@ -135,6 +162,8 @@ struct CProgram {
       switch step {
       case .rows(let kernels):
         for kernel in kernels { lines += CLayout.wrapped(call(kernel), depth: 2) }
+      case .accumulate(let accumulations):
+        for accumulation in accumulations { lines += CLayout.wrapped(call(accumulation), depth: 2) }
       case .multiply(let multiplications):
         for product in remaining.prefix(multiplications.count) {
           var arguments = [
@@ -156,13 +185,18 @@ struct CProgram {
   }
 
   /// A row program's call for the rows of this part.
-  private mutating func call(_ kernel: LoopKernel) -> String {
+  mutating func call(_ kernel: LoopKernel) -> String {
     var arguments = ["count"]
     for buffer in kernel.buffers {
       let view = program.views.first { $0.name == buffer.name }
       let base = view?.base ?? buffer.name
       var name = names(base)
       if let view, view.offset > 0 { name += " + \(view.offset)" }
+      if buffer.isAccumulated {
+        let offset = totals.offset(of: buffer.name)
+        arguments.append(offset > 0 ? "block_sums + \(offset)" : "block_sums")
+        continue
+      }
       guard buffer.shape.hasRows else {
         arguments.append(name)
         continue
@@ -215,7 +249,7 @@ struct CProgram {
   }
 
   /// A call that hands the parameters on, moved to a row.
-  private mutating func call(
+  mutating func call(
     _ name: String, _ last: [String], rows: String = "rows", offset: String? = nil
   ) -> String {
     var arguments = [rows]
@@ -233,7 +267,7 @@ struct CProgram {
 
   // MARK: Declarations
 
-  private mutating func partPrototype(end: String) -> String {
+  mutating func partPrototype(end: String) -> String {
     prototype(
       "\(symbol)_part",
       last: ["void *scratch", "int64_t phase", "int64_t part", "int64_t parts"], end: end)
@@ -280,7 +314,7 @@ struct CProgram {
     for product in products where product.product.isPacked {
       notes[product.product.weights] = "as \(product.packName) leaves them"
     }
-    var lines = CContract.head(symbol)
+    var lines = CContract.head(symbol, hasTotals: !program.totals.isEmpty)
     lines += CContract.parameters(program.buffers, names: names, notes: notes)
     lines += [
       " *"

@@ -115,7 +115,7 @@ public enum TargetMachine: Hashable, Sendable {
       where buffer.isOutput {
         outputs[buffer.name] = try bytes.withUnsafeBytes { bytes in
           try HostTensor(
-            bytes: bytes, shape: [call.rows] + buffer.shape.extents, buffer.storage)
+            bytes: bytes, shape: buffer.shape.extents(rows: call.rows), buffer.storage)
         }
       }
       return outputs
@@ -128,7 +128,8 @@ extension EmulatedBuffer {
   fileprivate init(_ buffer: Buffer, of call: KernelCall) throws {
     let stride = buffer.shape.elementsPerRow
     if buffer.isOutput {
-      let count = call.rows * stride * buffer.storage.byteCount
+      let rows = buffer.shape.hasRows ? call.rows : 1
+      let count = rows * stride * buffer.storage.byteCount
       self.init(bytes: [UInt8](repeating: 0, count: count), rowStride: stride)
     } else {
       guard let tensor = call.inputs[buffer.name] else {

@@ -77,6 +77,9 @@ public struct Shape: Hashable, Sendable {
   /// The fixed extents before the last one.
   public var outerExtents: [Int] { Array(extents.dropLast()) }
 
+  /// The extents of a tensor of this shape in a call of `rows` rows.
+  public func extents(rows: Int) -> [Int] { (hasRows ? [rows] : []) + extents }
+
   /// The number of elements that belong to one index of the `rows` axis.
   public var elementsPerRow: Int { extents.reduce(1, *) }
 

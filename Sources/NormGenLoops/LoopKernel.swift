@@ -48,9 +48,14 @@ public struct Buffer: Hashable, Sendable {
   public let shape: Shape
   /// Whether the kernel writes it.
   public let isOutput: Bool
+  /// Whether every row adds to what the rows before have left in it.
+  public let isAccumulated: Bool
 
   /// Creates a parameter.
-  public init(name: String, storage: DType, shape: Shape, isOutput: Bool) {
+  public init(
+    name: String, storage: DType, shape: Shape, isOutput: Bool, isAccumulated: Bool = false
+  ) {
+    self.isAccumulated = isAccumulated
     self.name = name
     self.storage = storage
     self.shape = shape
@@ -132,13 +137,15 @@ public indirect enum LoopExpr: Hashable, Sendable {
   case apply(ElementwiseOp, [LoopExpr])
   /// Rounding to a storage type, kept as Float32.
   case rounded(DType, LoopExpr)
+  /// The first lanes of a vector or of a repeated scalar, 0 < count < lanes; the others are +0.
+  case leading(LoopExpr, count: Int)
   /// The tree over the 64 partials of an array.
   case combined(Reduction, partials: String)
 
   /// Whether the value is a vector.
   public var isVector: Bool {
     switch self {
-    case .vector, .load: true
+    case .vector, .load, .leading: true
     case .scalar, .constant, .loadScalar, .combined: false
     case .apply(_, let operands): operands.contains { $0.isVector }
     case .rounded(_, let operand): operand.isVector

@@ -5,12 +5,14 @@ public enum LoopPrinter {
   /// The steps of `program` as indented text.
   public static func text(of program: LoopProgram) -> String {
     if let kernel = program.onlyKernel { return text(of: kernel) }
-    var parts = [program.panels.map { "# \($0.summary)\n" }.joined()]
+    let memory = program.panels.map(\.summary) + program.totals.map(\.summary)
+    var parts = [memory.map { "# \($0)\n" }.joined()]
     for (number, step) in program.steps.enumerated() {
       parts.append("step \(number + 1), for a block of at most \(program.blockRows) rows\n")
       switch step {
       case .rows(let kernels): parts += kernels.map { text(of: $0) }
       case .multiply(let products): parts += products.map { $0.summary + "\n" }
+      case .accumulate(let sums): parts += sums.map { $0.summary + "\n" }
       }
     }
     return parts.joined(separator: "\n")
@@ -109,6 +111,7 @@ public enum LoopPrinter {
     case .loadScalar(let pointer, let index): "\(pointer.name)[\(text(index))]"
     case .apply(let op, let operands):
       "\(op.rawValue)(\(operands.map(text).joined(separator: ", ")))"
+    case .leading(let operand, let count): "first \(count) of (\(text(operand)))"
     case .rounded(let type, let operand): "\(type.rawValue)(\(text(operand)))"
     case .combined(let reduction, let name): "combine \(reduction.rawValue) \(name)"
     }

@@ -19,6 +19,8 @@ public struct LoopProgram: Hashable, Sendable {
   public let views: [View]
   /// What is done with a block, in order.
   public let steps: [Step]
+  /// What is taken over all rows, and stored when the last one is done.
+  public let totals: [Total]
 
   /// Consecutive columns of a parameter or panel.
   public struct View: Hashable, Sendable {
@@ -43,12 +45,14 @@ public struct LoopProgram: Hashable, Sendable {
     case rows([LoopKernel])
     /// Products of a panel's rows with weights.
     case multiply([Multiplication])
+    /// Sums over the block's rows, added to totals.
+    case accumulate([Accumulation])
   }
 
   /// Creates a program without checking it; see ``LoopProgramVerifier``.
   public init(
     name: String, buffers: [Buffer], lanes: Int, blockRows: Int, panels: [Panel],
-    views: [View] = [], steps: [Step]
+    views: [View] = [], steps: [Step], totals: [Total] = []
   ) {
     self.name = name
     self.buffers = buffers
@@ -57,6 +61,7 @@ public struct LoopProgram: Hashable, Sendable {
     self.panels = panels
     self.views = views
     self.steps = steps
+    self.totals = totals
   }
 
   /// A program of one row program.
@@ -71,7 +76,7 @@ public struct LoopProgram: Hashable, Sendable {
     steps.flatMap { step -> [LoopKernel] in
       switch step {
       case .rows(let kernels): kernels
-      case .multiply: []
+      case .multiply, .accumulate: []
       }
     }
   }
@@ -80,15 +85,26 @@ public struct LoopProgram: Hashable, Sendable {
   public var multiplications: [Multiplication] {
     steps.flatMap { step -> [Multiplication] in
       switch step {
-      case .rows: []
+      case .rows, .accumulate: []
       case .multiply(let multiplications): multiplications
+      }
+    }
+  }
+
+  /// The sums over the rows of panels, in order.
+  public var accumulations: [Accumulation] {
+    steps.flatMap { step -> [Accumulation] in
+      switch step {
+      case .rows, .multiply: []
+      case .accumulate(let accumulations): accumulations
       }
     }
   }
 
   /// The row program that is the whole kernel; nil for a kernel with matmuls.
   public var onlyKernel: LoopKernel? {
-    guard panels.isEmpty, views.isEmpty, case .rows(let kernels)? = steps.first, kernels.count == 1
+    guard panels.isEmpty, views.isEmpty, totals.isEmpty, case .rows(let kernels)? = steps.first,
+      kernels.count == 1
     else {
       return nil
     }
@@ -110,9 +126,14 @@ public struct LoopProgram: Hashable, Sendable {
         for product in multiplications {
           lines.append("step \(number + 1): \(product.summary)")
         }
+      case .accumulate(let accumulations):
+        for accumulation in accumulations {
+          lines.append("step \(number + 1): \(accumulation.summary)")
+        }
       }
     }
     lines += panels.map(\.summary)
+    lines += totals.map(\.summary)
     return lines
   }
 
@@ -138,12 +159,13 @@ public struct Panel: Hashable, Sendable {
   /// A row takes an odd number of cache lines, so that neighbouring rows do not compete for the
   /// same place of a cache, and whole ones, so that a product may write full vectors.
   ///
-  /// - Parameter paddedTo: The columns that a step may write at once; the row holds a multiple.
-  public init(name: String, storage: DType, columns: Int, paddedTo multiple: Int = 1) {
+  /// - Parameter paddedTo: The columns that steps write or read at once; the row holds a multiple of
+  ///   each.
+  public init(name: String, storage: DType, columns: Int, paddedTo multiples: [Int] = []) {
     self.name = name
     self.storage = storage
     self.columns = columns
-    let padded = (columns + multiple - 1) / multiple * multiple
+    let padded = multiples.map { (columns + $0 - 1) / $0 * $0 }.max() ?? columns
     let line = 64 / storage.byteCount
     self.stride = ((padded + line - 1) / line | 1) * line
   }

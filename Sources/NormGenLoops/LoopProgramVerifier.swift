@@ -10,8 +10,10 @@ public enum LoopProgramVerifier {
     }
     let panels = Dictionary(program.panels.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     let buffers = Dictionary(program.buffers.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    let totals = Dictionary(program.totals.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     let names =
-      program.panels.map(\.name) + program.views.map(\.name) + program.buffers.map(\.name)
+      program.totals.map(\.name) + program.panels.map(\.name) + program.views.map(\.name)
+      + program.buffers.map(\.name)
     guard Set(names).count == names.count else { throw error("a parameter or panel name repeats") }
     guard program.blockRows >= 1 else { throw error("blocks of \(program.blockRows) rows") }
     var written: Set<String> = []
@@ -49,11 +51,40 @@ public enum LoopProgramVerifier {
               } else if !ready.contains(buffer.name) {
                 throw error("'\(buffer.name)' is read before it is written")
               }
+            } else if let total = totals[buffer.name] {
+              guard buffer.isAccumulated, buffer.storage == .f32, !buffer.shape.hasRows,
+                buffer.shape.elementsPerRow == total.count
+              else { throw error("'\(total.name)' are sums of \(total.count) f32") }
+              try write(buffer.name)
             } else {
               guard buffers[buffer.name] == buffer else {
                 throw error("'\(buffer.name)' is no parameter or panel of that type")
               }
               if buffer.isOutput { try write(buffer.name) }
+            }
+          }
+        }
+      case .accumulate(let accumulations):
+        for accumulation in accumulations {
+          guard let total = totals[accumulation.total] else {
+            throw error("'\(accumulation.total)' are no sums")
+          }
+          try write(total.name)
+          let factors: [(name: String, columns: Int)]
+          switch accumulation.terms {
+          case .columns(let x, let y, let repeats):
+            factors = ([x] + (y.map { [$0] } ?? [])).map { ($0, total.count * repeats) }
+          case .outer(let x, let y, let rows, let columns):
+            guard rows * columns == total.count else {
+              throw error("'\(total.name)' are \(total.count) sums, not \(rows) × \(columns)")
+            }
+            factors = [(x, rows), (y, columns)]
+          }
+          for factor in factors {
+            guard let panel = panels[factor.name], panel.storage == .f32,
+              panel.columns == factor.columns, written.contains(panel.name)
+            else {
+              throw error("'\(factor.name)' is no panel of \(factor.columns) f32 ready to read")
             }
           }
         }
@@ -74,6 +105,18 @@ public enum LoopProgramVerifier {
             weights.shape.elementsPerRow == product.depth * product.columns
           else { throw error("'\(product.weights)' are no weights of the product's shape") }
         }
+      }
+    }
+    for total in program.totals {
+      guard written.contains(total.name) else { throw error("'\(total.name)' is never summed") }
+      guard !total.isDirect || total.outputs.count == 1 else {
+        throw error("'\(total.name)' is summed in one of \(total.outputs.count) outputs")
+      }
+      for output in total.outputs {
+        guard let buffer = buffers[output], !buffer.shape.hasRows,
+          buffer.shape.elementsPerRow == total.count, !total.isDirect || buffer.storage == .f32
+        else { throw error("'\(output)' does not hold the sums '\(total.name)'") }
+        try write(output)
       }
     }
     for buffer in program.buffers where buffer.isOutput && !written.contains(buffer.name) {

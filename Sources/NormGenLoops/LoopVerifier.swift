@@ -59,6 +59,13 @@ public struct LoopVerifier {
   private func checkWrites() throws(LoopError) {
     for buffer in kernel.buffers where buffer.isOutput {
       let counts = writes[buffer.name] ?? []
+      if buffer.isAccumulated {
+        // Axes that are summed like rows write again.
+        guard let first = counts.first, first > 0, counts.allSatisfy({ $0 == first }) else {
+          throw error("some elements of '\(buffer.name)' are accumulated more often than others")
+        }
+        continue
+      }
       if let element = counts.firstIndex(where: { $0 != 1 }) {
         throw error("'\(buffer.name)' element \(element) is written \(counts[element]) times")
       }
@@ -216,6 +223,9 @@ public struct LoopVerifier {
       }
       for operand in operands { try check(operand) }
     case .rounded(_, let operand):
+      try check(operand)
+    case .leading(let operand, let count):
+      try check(Lanes.first(count))
       try check(operand)
     case .combined(let reduction, let name):
       guard partials[name] == reduction else { throw error("no \(reduction) partials '\(name)'") }

@@ -35,7 +35,7 @@ public struct SiteCheck: Sendable, Codable {
     let oracle = try GraphInterpreter.outputs(
       of: graph, rows: rows, inputs: try run.inputs(rows: rows))
     let agreements = try zip(graph.outputs, oracle).map { output, expected in
-      let shape = [rows] + graph[output.value].shape.extents
+      let shape = graph[output.value].shape.extents(rows: rows)
       let written = try HostTensor(
         bytes: call.bytes(of: output, rows: rows), shape: shape, output.storage)
       return Agreement(kernel: written, oracle: expected)

@@ -142,7 +142,7 @@ public final class SiteRun {
       first[name] = try tensor.withUnsafeBytes { bytes throws(TensorError) in
         try HostTensor(
           bytes: UnsafeRawBufferPointer(rebasing: bytes[..<min(size, bytes.count)]),
-          shape: [rows] + graph[id].shape.extents, tensor.storage)
+          shape: graph[id].shape.extents(rows: rows), tensor.storage)
       }
     }
     return first

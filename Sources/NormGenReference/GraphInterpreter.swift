@@ -158,7 +158,7 @@ public struct GraphInterpreter {
     guard tensor.storage == storage else {
       throw .storage(input: name, expected: storage, found: tensor.storage)
     }
-    let expected = (node.shape.hasRows ? [rows] : []) + node.shape.extents
+    let expected = node.shape.extents(rows: rows)
     guard tensor.shape == expected else {
       throw .shape(input: name, expected: expected, found: tensor.shape)
     }

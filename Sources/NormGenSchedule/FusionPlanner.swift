@@ -11,6 +11,7 @@ public enum FusionPlanner {
   ///
   /// - Throws: ``PlanError`` when steps over rows of different lengths meet.
   public static func plan(of graph: Graph) throws(PlanError) -> KernelPlan {
+    try TotalsPlanner.verifyUses(in: graph)
     let needsStages = graph.nodes.contains { node in
       switch node.op {
       case .matmul, .columns, .outerSum: true
@@ -19,8 +20,10 @@ public enum FusionPlanner {
       }
     }
     if needsStages { return try StagePlanner.plan(of: graph) }
-    let stage = KernelPlan.Stage(regions: [try region(of: graph)], products: [])
-    return KernelPlan(graph: graph, stages: [stage], panels: [], views: [])
+    guard graph.values.contains(where: graph.isOverRows) else {
+      return KernelPlan(graph: graph, stages: [KernelPlan.Stage(regions: [try region(of: graph)])])
+    }
+    return try TotalsPlanner.plan(of: graph)
   }
 
   /// The region of a graph without matmuls.

@@ -14,12 +14,46 @@ public struct KernelPlan: Hashable, Sendable {
   /// Columns of parameters and panels that regions read under names of their own.
   public let views: [PlannedView]
 
+  /// Values over all rows.
+  public let totals: [PlannedTotal]
+
+  /// Creates a plan.
+  init(
+    graph: Graph, stages: [Stage], panels: [PlannedPanel] = [], views: [PlannedView] = [],
+    totals: [PlannedTotal] = []
+  ) {
+    self.graph = graph
+    self.stages = stages
+    self.panels = panels
+    self.views = views
+    self.totals = totals
+  }
+
   /// Row-wise work and the products of its results.
   public struct Stage: Hashable, Sendable {
     /// Parts that share nothing but what they read; each is one run over the rows.
     public let regions: [Region]
     /// The matmuls of the graph whose rows are known after the regions.
     public let products: [ValueID]
+    /// The values over all rows whose terms lie in panels after the products; those that regions
+    /// accumulate themselves are not among them.
+    public let sums: [ValueID]
+
+    init(regions: [Region], products: [ValueID] = [], sums: [ValueID] = []) {
+      self.regions = regions
+      self.products = products
+      self.sums = sums
+    }
+  }
+
+  /// A value over all rows, which is stored when the last row is done.
+  public struct PlannedTotal: Hashable, Sendable {
+    /// The name under which block results are accumulated, unique among panels and parameters.
+    public let name: String
+    /// The value of the graph.
+    public let value: ValueID
+    /// The outputs of the graph, by index, that store it.
+    public let outputs: [Int]
   }
 
   /// A value that one stage or product leaves for another.
@@ -42,9 +76,11 @@ public struct KernelPlan: Hashable, Sendable {
     public let base: String
   }
 
-  /// The region that is the whole kernel; nil for a kernel with matmuls.
+  /// The region that is the whole kernel; nil for a kernel with matmuls or sums over
+  /// rows.
   public var onlyRegion: Region? {
     stages.count == 1 && stages[0].regions.count == 1 && panels.isEmpty && views.isEmpty
+      && totals.isEmpty
       ? stages[0].regions[0] : nil
   }
 

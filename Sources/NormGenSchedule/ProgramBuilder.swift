@@ -19,24 +19,87 @@ public enum ProgramBuilder {
       Panel(
         name: panel.name, storage: panel.storage,
         columns: graph[panel.value].shape.elementsPerRow,
-        paddedTo: isProduct(panel.value, graph) ? target.panelColumns : 1)
+        paddedTo: padding(of: panel.value, graph, target))
     }
     var steps: [LoopProgram.Step] = []
     for (stage, kernels) in zip(plan.stages, kernels) {
       if !kernels.isEmpty { steps.append(.rows(kernels)) }
-      guard !stage.products.isEmpty else { continue }
-      steps.append(
-        .multiply(stage.products.compactMap { multiplication($0, plan, schedule: schedule) }))
+      if !stage.products.isEmpty {
+        steps.append(
+          .multiply(stage.products.compactMap { multiplication($0, plan, schedule: schedule) }))
+      }
+      if !stage.sums.isEmpty {
+        steps.append(.accumulate(stage.sums.compactMap { accumulation($0, plan) }))
+      }
     }
     return LoopProgram(
       name: graph.name, buffers: buffers(of: graph), lanes: target.lanes,
-      blockRows: blockRows(schedule.blockRows, panels, target: target), panels: panels,
-      views: plan.views.compactMap { view($0, graph) }, steps: steps)
+      blockRows: plan.totals.isEmpty
+        ? blockRows(schedule.blockRows, panels, target: target) : RowSumOrder.block,
+      panels: panels, views: plan.views.compactMap { view($0, graph) }, steps: steps,
+      totals: plan.totals.map { total($0, plan) })
   }
 
   private static func view(_ view: KernelPlan.PlannedView, _ graph: Graph) -> LoopProgram.View? {
     guard case .columns(let start, _) = graph[view.value].op else { return nil }
     return LoopProgram.View(name: view.name, base: view.base, offset: start)
+  }
+
+  /// The columns that a step writes or reads at once.
+  private static func padding(of value: ValueID, _ graph: Graph, _ target: Target) -> [Int] {
+    var multiples = isProduct(value, graph) ? [target.panelColumns] : []
+    for node in graph.nodes where node.op == .outerSum {
+      if node.operands[0] == value { multiples.append(target.matmulTile.rows) }
+      if node.operands[1] == value { multiples.append(target.panelColumns) }
+    }
+    return multiples
+  }
+
+  private static func total(_ planned: KernelPlan.PlannedTotal, _ plan: KernelPlan) -> Total {
+    let graph = plan.graph
+    let count = graph[planned.value].shape.elementsPerRow
+    let outputs = planned.outputs.map { graph.outputs[$0] }
+    var reduction = RowSum.Reduction.sum
+    var termsPerRow = 1
+    var isDirect = false
+    switch graph[planned.value].op {
+    case .rowSum(let sum):
+      reduction = sum.reduction
+      let elements = graph[planned.value].operands.map { graph[$0].shape.elementsPerRow }
+      termsPerRow = (elements.max() ?? count) / count
+    case .outerSum: isDirect = outputs.count == 1 && outputs[0].storage == .f32
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
+      .matmul:
+      break
+    }
+    return Total(
+      name: planned.name, count: count, reduction: reduction, termsPerRow: termsPerRow,
+      outputs: outputs.map(\.name), isDirect: isDirect)
+  }
+
+  private static func accumulation(_ id: ValueID, _ plan: KernelPlan) -> Accumulation? {
+    let graph = plan.graph
+    let operands = graph[id].operands
+    let names = operands.compactMap { plan.panel($0, .f32)?.name }
+    guard names.count == operands.count,
+      let total = plan.totals.first(where: { $0.value == id })
+    else { return nil }
+    switch graph[id].op {
+    case .rowSum:
+      let elements = graph[operands[0]].shape.elementsPerRow
+      return Accumulation(
+        .columns(
+          x: names[0], y: names.count > 1 ? names[1] : nil,
+          repeats: elements / graph[id].shape.elementsPerRow), total: total.name)
+    case .outerSum:
+      return Accumulation(
+        .outer(
+          x: names[0], y: names[1], rows: graph[operands[0]].shape.rowExtent,
+          columns: graph[operands[1]].shape.rowExtent), total: total.name)
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
+      .matmul:
+      return nil
+    }
   }
 
   private static func isProduct(_ id: ValueID, _ graph: Graph) -> Bool {

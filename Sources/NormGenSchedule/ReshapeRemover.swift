@@ -72,16 +72,30 @@ enum ReshapeRemover {
       }
       let operands = node.operands.map { new[$0.index] }
       let shape: Shape
+      let op: Op
       do {
         let requested = reshaped(node.shape, to: view)
-        shape = try node.op.resultShape(
-          of: operands.map { nodes[$0.index].shape }, requested: requested)
+        let shapes = operands.map { nodes[$0.index].shape }
+        op = try viewed(node, shapes)
+        shape = try op.resultShape(of: shapes, requested: requested)
       } catch {
         throw PlanError(kernel: graph.name, message: "after removing reshapes, \(error)")
       }
       new.append(ValueID(nodes.count))
       nodes.append(
-        Node(op: node.op, operands: operands, shape: shape, name: node.name, scope: node.scope))
+        Node(op: op, operands: operands, shape: shape, name: node.name, scope: node.scope))
+    }
+
+    /// The operation under the view: a sum over rows keeps as many elements as before.
+    private func viewed(_ node: Node, _ operands: [Shape]) throws(ShapeError) -> Op {
+      guard case .rowSum(let sum) = node.op else { return node.op }
+      let term = try Op.elementwise(.multiply).resultShape(of: operands, requested: .scalar)
+      let count = node.shape.elementsPerRow
+      for kept in 1...max(term.extents.count, 1)
+      where term.extents.suffix(kept).reduce(1, *) == count {
+        return .rowSum(RowSum(sum.reduction, keeping: kept))
+      }
+      throw .noRowsToSum(term, keeping: sum.keptAxes)
     }
 
     /// A shape with as many elements as a row of the view is seen as the view.

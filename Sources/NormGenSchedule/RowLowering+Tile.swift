@@ -49,7 +49,9 @@ extension RowLowering {
   private static let longestSideBySide = 256
 
   /// Whether a row-wise value is the same for every row.
-  func isShared(_ id: ValueID) -> Bool { isInTile && !graph[id].shape.hasRows }
+  func isShared(_ id: ValueID) -> Bool {
+    isInTile && !graph[id].shape.hasRows && !graph.isOverRows(id)
+  }
 
   // MARK: Prefetching
 
@@ -106,7 +108,7 @@ extension RowLowering {
       statement.visitExpressions { expression in
         switch expression {
         case .load(let pointer, _, _), .loadScalar(let pointer, _): used.insert(pointer.name)
-        case .vector, .scalar, .constant, .apply, .rounded, .combined: break
+        case .vector, .scalar, .constant, .apply, .rounded, .leading, .combined: break
         }
       }
       statement.visitStores { used.insert($0.name) }

@@ -101,8 +101,10 @@ struct RowLowering {
     }
     for output in graph.outputs {
       let shape = region.parameterShapes[output.name] ?? graph[output.value].shape
-      buffers.append(
-        Buffer(name: output.name, storage: output.storage, shape: shape, isOutput: true))
+      let buffer = Buffer(
+        name: output.name, storage: output.storage, shape: shape, isOutput: true,
+        isAccumulated: graph.isOverRows(output.value))
+      buffers.append(buffer)
       names.reserve(output.name)
     }
   }
@@ -198,10 +200,26 @@ struct RowLowering {
       return .apply(op, node.operands.map { scalar($0) })
     case .convert(let type):
       return .rounded(type, scalar(node.operands[0]))
-    case .statistic, .reshape, .columns, .leadingPart, .matmul, .rowSum, .outerSum:
+    case .rowSum:
+      let pointer = outputPointer(of: id)
+      return accumulated(
+        node.operands.map { scalar($0) }, .loadScalar(pointer, at: .constant(0)))
+    case .statistic, .reshape, .columns, .leadingPart, .matmul, .outerSum:
       // Statistics are named when their pass ends; reshapes are gone, and a matmul is a row.
       return .scalar(scalarNames[id] ?? "")
     }
+  }
+
+  /// The pointer of the output that stores a value.
+  private func outputPointer(of id: ValueID) -> Pointer {
+    let index = graph.outputs.firstIndex { $0.value == id }
+    return index.map { outputPointers[$0] } ?? Pointer(name: "", storage: .f32)
+  }
+
+  /// A sum over rows with the terms of one more row.
+  func accumulated(_ factors: [LoopExpr], _ sum: LoopExpr) -> LoopExpr {
+    factors.count == 2
+      ? .apply(.multiplyAdd, factors + [sum]) : .apply(.add, [sum] + factors)
   }
 
   /// A readable name for a value.

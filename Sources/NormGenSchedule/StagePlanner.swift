@@ -11,6 +11,7 @@ struct StagePlanner {
   private var names: NameAllocator
   private var panels: [KernelPlan.PlannedPanel] = []
   private var views: [KernelPlan.PlannedView] = []
+  private var totals: [KernelPlan.PlannedTotal] = []
   /// The values that each stage must leave, in panels or outputs.
   private var roots: [[Root]]
 
@@ -21,7 +22,8 @@ struct StagePlanner {
 
   /// The plan of `graph`, which has matmuls or columns.
   static func plan(of graph: Graph) throws(PlanError) -> KernelPlan {
-    var planner = StagePlanner(graph)
+    var planner = StagePlanner(try RowSumFactors.broadcast(in: graph))
+    let graph = planner.graph
     try planner.placeRoots()
     var stages: [KernelPlan.Stage] = []
     for stage in planner.roots.indices {
@@ -30,9 +32,14 @@ struct StagePlanner {
         guard case .matmul = graph[id].op else { return false }
         return planner.depths[id.index] == stage + 1
       }
-      stages.append(KernelPlan.Stage(regions: regions, products: products))
+      let sums = graph.values.filter {
+        graph.isOverRows($0) && planner.depths[$0.index] == stage
+      }
+      stages.append(KernelPlan.Stage(regions: regions, products: products, sums: sums))
     }
-    return KernelPlan(graph: graph, stages: stages, panels: planner.panels, views: planner.views)
+    return KernelPlan(
+      graph: graph, stages: stages, panels: planner.panels, views: planner.views,
+      totals: planner.totals)
   }
 
   private init(_ graph: Graph) {
@@ -65,7 +72,11 @@ struct StagePlanner {
   // MARK: Roots
 
   private mutating func placeRoots() throws(PlanError) {
-    for output in graph.outputs {
+    totals = TotalsPlanner.totals(of: graph, names: &names)
+    for total in totals {
+      for factor in graph[total.value].operands { keep(factor, in: .f32, suffix: "rows") }
+    }
+    for output in graph.outputs where !graph.isOverRows(graph.beneathReshapes(output.value)) {
       roots[depths[output.value.index]].append(Root(value: output.value, output: output))
     }
     for id in graph.values {

@@ -92,7 +92,7 @@ import Testing
         lowering.program.buffers.map { Int64($0.shape.elementsPerRow) })
       for (buffer, block) in zip(lowering.program.buffers, blocks) where buffer.isOutput {
         outputs[buffer.name] = try HostTensor(
-          bytes: UnsafeRawBufferPointer(block), shape: [rows] + buffer.shape.extents,
+          bytes: UnsafeRawBufferPointer(block), shape: buffer.shape.extents(rows: rows),
           buffer.storage)
       }
       return outputs

@@ -56,13 +56,15 @@ struct LaidOutCall {
       let row = buffer.shape.elementsPerRow * buffer.storage.byteCount
       let stride = row + gap * buffer.storage.byteCount
       var elements: [UInt8] = []
-      for start in Swift.stride(from: 0, to: rows * stride, by: stride) {
+      let count = buffer.shape.hasRows ? rows : 1
+      for start in Swift.stride(from: 0, to: count * stride, by: stride) {
         elements += after[index][start..<start + row]
-        let rest = after[index][min(start + row, after[index].count)...].prefix(stride - row)
+        let rest = after[index][min(start + row, after[index].count)...]
+          .prefix(buffer.shape.hasRows ? stride - row : 0)
         #expect(rest.allSatisfy { $0 == Self.filler }, "a gap of '\(buffer.name)' was written")
       }
       outputs[buffer.name] = try elements.withUnsafeBytes {
-        try HostTensor(bytes: $0, shape: [rows] + buffer.shape.extents, buffer.storage)
+        try HostTensor(bytes: $0, shape: buffer.shape.extents(rows: rows), buffer.storage)
       }
     }
     return outputs

@@ -133,7 +133,7 @@ import Testing
       let result = try Data(contentsOf: directory.appendingPathComponent("outputs"))
       let buffer = try #require(lowering.program.buffers.last)
       return try result.withUnsafeBytes {
-        try HostTensor(bytes: $0, shape: [rows] + buffer.shape.extents, buffer.storage)
+        try HostTensor(bytes: $0, shape: buffer.shape.extents(rows: rows), buffer.storage)
       }
     }
   }

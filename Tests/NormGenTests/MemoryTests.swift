@@ -25,7 +25,7 @@ import Testing
     var outputs: [String: HostTensor] = [:]
     for (parameter, block) in zip(kernel.parameters, blocks) where parameter.isOutput {
       outputs[parameter.name] = try HostTensor(
-        bytes: UnsafeRawBufferPointer(block.bytes), shape: [rows] + parameter.shape.extents,
+        bytes: UnsafeRawBufferPointer(block.bytes), shape: parameter.shape.extents(rows: rows),
         parameter.storage)
     }
     return outputs

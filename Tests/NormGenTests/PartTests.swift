@@ -34,7 +34,8 @@ import Testing
       let row = parameter.shape.elementsPerRow * parameter.storage.byteCount
       return try GuardedMemory(
         inputs[parameter.name]?.withUnsafeBytes { Array($0) }
-          ?? [UInt8](repeating: 0xee, count: rows * row), at: edge)
+          ?? [UInt8](
+            repeating: 0xee, count: (parameter.shape.hasRows ? rows : 1) * row), at: edge)
     }
     let buffers = try zip(kernel.parameters, blocks).map { parameter, block in
       guard kernel.code.packs[parameter.name] != nil else { return block.bytes.baseAddress }
@@ -54,7 +55,7 @@ import Testing
     var outputs: [String: HostTensor] = [:]
     for (parameter, block) in zip(kernel.parameters, blocks) where parameter.isOutput {
       outputs[parameter.name] = try HostTensor(
-        bytes: UnsafeRawBufferPointer(block.bytes), shape: [rows] + parameter.shape.extents,
+        bytes: UnsafeRawBufferPointer(block.bytes), shape: parameter.shape.extents(rows: rows),
         parameter.storage)
     }
     withExtendedLifetime((kernel, packed)) {}

@@ -1,0 +1,68 @@
+import NormGenIR
+
+/// Plans values over all rows: where each block's results are accumulated and which outputs store
+/// them when the last row is done.
+enum TotalsPlanner {
+  /// The plan of a graph that is one region, whose passes accumulate its sums over rows.
+  static func plan(of graph: Graph) throws(PlanError) -> KernelPlan {
+    var names = NameAllocator()
+    for id in graph.inputs { if let name = graph[id].inputName { names.reserve(name) } }
+    for output in graph.outputs { names.reserve(output.name) }
+    let totals = totals(of: graph, names: &names)
+    let region = try FusionPlanner.region(of: accumulating(graph, totals))
+    return KernelPlan(
+      graph: graph, stages: [KernelPlan.Stage(regions: [region])], totals: totals)
+  }
+
+  /// The totals of a graph in the order of its values.
+  static func totals(of graph: Graph, names: inout NameAllocator) -> [KernelPlan.PlannedTotal] {
+    graph.values.filter(graph.isOverRows).map { id in
+      let outputs = graph.outputs.indices.filter {
+        graph.beneathReshapes(graph.outputs[$0].value) == id
+      }
+      let label = graph[id].name ?? outputs.first.map { graph.outputs[$0].name } ?? "total"
+      return KernelPlan.PlannedTotal(
+        name: names.fresh("\(label)_sums"), value: id, outputs: outputs)
+    }
+  }
+
+  /// - Throws: ``PlanError`` when something is computed from a value over all rows.
+  static func verifyUses(in graph: Graph) throws(PlanError) {
+    for id in graph.values where graph[id].op != .reshape {
+      for operand in graph[id].operands where graph.isOverRows(graph.beneathReshapes(operand)) {
+        let used = GraphPrinter.definition(of: graph.beneathReshapes(operand), in: graph)
+        throw PlanError(
+          kernel: graph.name,
+          message: "'\(GraphPrinter.definition(of: id, in: graph))' needs \(used), which is known "
+            + "when the last row is done; make it an output, and an input of a second kernel")
+      }
+    }
+  }
+
+  /// The graph with an output for each total in place of those that store it.
+  private static func accumulating(
+    _ graph: Graph, _ totals: [KernelPlan.PlannedTotal]
+  ) -> Graph {
+    var nodes: [Node] = []
+    var new: [ValueID: ValueID] = [:]
+    for id in graph.values {
+      let node = graph[id]
+      // A total is memory without rows; under which shape, only its outputs say.
+      if node.op == .reshape, graph.isOverRows(graph.beneathReshapes(id)) { continue }
+      new[id] = ValueID(nodes.count)
+      nodes.append(
+        Node(
+          op: node.op, operands: node.operands.compactMap { new[$0] }, shape: node.shape,
+          name: node.name, scope: node.scope))
+    }
+    let stored = Set(totals.flatMap(\.outputs))
+    var outputs = graph.outputs.indices.filter { !stored.contains($0) }.map { graph.outputs[$0] }
+    outputs += totals.map { Output(name: $0.name, value: $0.value, storage: .f32) }
+    return Graph(
+      name: "\(graph.name)_rows", nodes: nodes, inputs: graph.inputs.compactMap { new[$0] },
+      outputs: outputs.map { output in
+        Output(
+          name: output.name, value: new[output.value] ?? output.value, storage: output.storage)
+      }, scopes: graph.scopes)
+  }
+}
