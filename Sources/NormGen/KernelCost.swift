@@ -89,7 +89,7 @@ public struct KernelCost: Hashable, Sendable {
       let node = graph[id]
       let elements = outer * needed[id.index]
       switch node.op {
-      case .constant, .reshape, .columns, .matmul: break
+      case .constant, .reshape, .columns, .leadingPart, .matmul: break
       case .rowSum:
         if node.operands.count == 2 {
           operationsPerRow.fused += elements

@@ -91,6 +91,8 @@ struct CExpression {
         let suffix = operand.isVector ? "" : "_scalar"
         return ("round_\(type.rawValue)\(suffix)(\(text(operand)))", .atom)
       }
+    case .leading(let operand, let count):
+      return ("keep_first(\(vectorText(operand)), broadcast(0.0f), \(count))", .atom)
     case .combined(let reduction, let partials):
       return ("\(CExpression.combiner(reduction))(\(names(partials)))", .atom)
     }

@@ -46,7 +46,7 @@ struct StreamedOutput {
           switch expression {
           case .load(let pointer, _, _), .loadScalar(let pointer, _):
             if let buffer = buffers[pointer.name] { loaded.insert(buffer) }
-          case .vector, .scalar, .constant, .apply, .rounded, .combined: break
+          case .vector, .scalar, .constant, .apply, .rounded, .leading, .combined: break
           }
         }
       }

@@ -18,6 +18,7 @@ struct EmitCommand: ParsableCommand {
   var kernel: String?
 
   @OptionGroup var choice: FileKernelOption
+  @OptionGroup var gradient: GradientOption
   @OptionGroup var target: TargetSelection
 
   @Flag(help: "Write the whole catalog, by default to \(GeneratedFiles.defaultDirectory).")
@@ -49,9 +50,12 @@ struct EmitCommand: ParsableCommand {
       throw ValidationError("expected a kernel or --catalog, found both ('\(kernel)')")
     }
     if stdout { throw ValidationError("--catalog writes files; it can't go with --stdout") }
-    if target.target != nil || target.strategy.isGiven || choice.kernelName != nil {
+    if target.target != nil || target.strategy.isGiven || choice.kernelName != nil
+      || gradient.isGiven
+    {
       throw ValidationError(
-        "--catalog can't go with --kernel, --target, --schedule, --plain-weights or --block-rows")
+        "--catalog can't go with --kernel, --gradient, --target, --schedule, --plain-weights or "
+          + "--block-rows")
     }
     try ModuleName.validate(module)
   }
@@ -65,7 +69,8 @@ struct EmitCommand: ParsableCommand {
     guard let kernel else { return }
     let compiler = try target.compiler()
     var files: [EmittedFile] = []
-    for selected in try SelectedKernel.named(kernel, kernelOfFile: choice.kernelName) {
+    for named in try SelectedKernel.named(kernel, kernelOfFile: choice.kernelName) {
+      let selected = try gradient.applied(to: named)
       let source = try compiler.emitting(selected).lower(selected.graph).source
       files.append(EmittedFile(path: "\(source.name).h", text: source.header))
       files.append(EmittedFile(path: "\(source.name).c", text: source.source))

@@ -9,6 +9,7 @@ struct KernelSelection: ParsableArguments {
   var kernel: String
 
   @OptionGroup var choice: FileKernelOption
+  @OptionGroup var gradient: GradientOption
 
   /// Exactly one kernel.
   func one() throws -> SelectedKernel {
@@ -22,6 +23,7 @@ struct KernelSelection: ParsableArguments {
   /// All kernels that are meant: one, or all of a file.
   func all() throws -> [SelectedKernel] {
     try SelectedKernel.named(kernel, kernelOfFile: choice.kernelName)
+      .map { try gradient.applied(to: $0) }
   }
 }
 

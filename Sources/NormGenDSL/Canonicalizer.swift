@@ -25,7 +25,8 @@ enum Canonicalizer {
       let node = graph[id]
       switch node.op {
       case .input, .constant: return node.renamed(nil)
-      case .elementwise, .statistic, .convert, .reshape, .columns, .matmul, .rowSum, .outerSum:
+      case .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart, .matmul, .rowSum,
+        .outerSum:
         break
       }
       if let name = outputNames[id] { return node.renamed(name) }

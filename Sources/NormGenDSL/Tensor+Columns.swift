@@ -11,6 +11,21 @@ extension Tensor {
       location: SourceLocation(fileID: fileID, line: line))
   }
 
+  /// The first `count` elements of a row of `extent`, +0 behind them.
+  ///
+  /// A tensor whose last axis has one element is repeated, so that all of `extent` spreads one
+  /// number over a row. It is what a statistic over a window gives back to its terms.
+  public func leadingPart(
+    _ count: Int, of extent: Int, fileID: String = #fileID, line: UInt = #line
+  ) -> Tensor {
+    if node.error == nil, !shape.extents.isEmpty, count == extent, extent == shape.rowExtent {
+      return self
+    }
+    return Tensor.make(
+      .leadingPart(count: count, extent: extent), [self], storage: storage,
+      location: SourceLocation(fileID: fileID, line: line))
+  }
+
   /// The last axis in `parts` of the same extent, such as the gates of a joint projection.
   ///
   /// An extent that `parts` does not divide is an error in each part.

@@ -14,6 +14,9 @@ public enum Op: Hashable, Sendable {
   case reshape
   /// `count` consecutive elements of the last axis, from `start` on.
   case columns(start: Int, count: Int)
+  /// The first `count` elements of a row of `extent`, +0 behind them; an operand whose last axis
+  /// has one element is repeated.
+  case leadingPart(count: Int, extent: Int)
   /// The rows of a value times a weight matrix.
   case matmul(Matmul)
   /// A sum over rows.
@@ -161,7 +164,9 @@ public struct Graph: Hashable, Sendable {
   public func isOverRows(_ id: ValueID) -> Bool {
     switch self[id].op {
     case .rowSum, .outerSum: true
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .matmul: false
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
+      .matmul:
+      false
     }
   }
 

@@ -70,7 +70,7 @@ public enum GraphVerifier {
       case .sum, .mean: allowed = 1...2
       case .max, .min: allowed = 1...1
       }
-    case .convert, .reshape, .columns: allowed = 1...1
+    case .convert, .reshape, .columns, .leadingPart: allowed = 1...1
     case .rowSum: allowed = 1...2
     case .matmul, .outerSum: allowed = 2...2
     }

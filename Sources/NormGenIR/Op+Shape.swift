@@ -14,7 +14,7 @@ extension Op {
     case .input: try result.verifyCount(atMost: result.largestCount)
     case .outerSum: try result.verifyCount(atMost: Shape.largestWeightCount)
     case .reshape: try result.verifyCount(atMost: result.largestCount)
-    case .constant, .elementwise, .statistic, .convert, .columns, .matmul, .rowSum:
+    case .constant, .elementwise, .statistic, .convert, .columns, .leadingPart, .matmul, .rowSum:
       try result.verifyCount(atMost: Shape.largestElementCount)
     }
     return result
@@ -25,7 +25,9 @@ extension Op {
     switch self {
     case .matmul: position == 1
     case .reshape: true
-    case .input, .constant, .elementwise, .statistic, .convert, .columns, .rowSum, .outerSum: false
+    case .input, .constant, .elementwise, .statistic, .convert, .columns, .leadingPart, .rowSum,
+      .outerSum:
+      false
     }
   }
 
@@ -56,6 +58,12 @@ extension Op {
         count <= operand.rowExtent - start
       else { throw .columnsOutsideRow(start: start, count: count, operand) }
       return Shape(hasRows: operand.hasRows, extents: operand.outerExtents + [count])
+    case .leadingPart(let count, let extent):
+      let operand = try Op.broadcast(operands)
+      guard !operand.extents.isEmpty, (1...max(extent, 1)).contains(count),
+        operand.rowExtent == extent || operand.rowExtent == 1
+      else { throw .noLeadingPart(count: count, extent: extent, operand) }
+      return Shape(hasRows: operand.hasRows, extents: operand.outerExtents + [extent])
     case .matmul(let matmul):
       return try matmul.resultShape(value: operands[0], weights: operands[1])
     case .rowSum(let sum):

@@ -137,6 +137,8 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
   case windowOutsideRow(StatisticWindow, rowExtent: Int)
   /// Columns were asked for that the last axis does not have.
   case columnsOutsideRow(start: Int, count: Int, Shape)
+  /// A leading part was asked for that a row of this extent or this value cannot have.
+  case noLeadingPart(count: Int, extent: Int, Shape)
   /// A statistic was asked of a value that has no row axis.
   case noRowAxis(Shape)
   /// A reshape changes the number of elements of a row.
@@ -169,6 +171,9 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
       "the window '\(window)' selects no element or more than the row's \(rowExtent)"
     case .columnsOutsideRow(let start, let count, let shape):
       "the columns from \(start) on, \(count) of them, do not lie in the last axis of shape \(shape)"
+    case .noLeadingPart(let count, let extent, let shape):
+      "the first \(count) of \(extent) elements need 1 to \(extent) of a value whose last axis has "
+        + "\(extent) elements or 1, found shape \(shape)"
     case .noRowAxis(let shape):
       "a statistic needs a value with a row axis, found shape \(shape)"
     case .elementCountChanges(let from, let to):

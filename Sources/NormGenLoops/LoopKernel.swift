@@ -137,13 +137,15 @@ public indirect enum LoopExpr: Hashable, Sendable {
   case apply(ElementwiseOp, [LoopExpr])
   /// Rounding to a storage type, kept as Float32.
   case rounded(DType, LoopExpr)
+  /// The first lanes of a vector or of a repeated scalar, 0 < count < lanes; the others are +0.
+  case leading(LoopExpr, count: Int)
   /// The tree over the 64 partials of an array.
   case combined(Reduction, partials: String)
 
   /// Whether the value is a vector.
   public var isVector: Bool {
     switch self {
-    case .vector, .load: true
+    case .vector, .load, .leading: true
     case .scalar, .constant, .loadScalar, .combined: false
     case .apply(_, let operands): operands.contains { $0.isVector }
     case .rounded(_, let operand): operand.isVector

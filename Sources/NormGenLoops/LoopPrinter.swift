@@ -111,6 +111,7 @@ public enum LoopPrinter {
     case .loadScalar(let pointer, let index): "\(pointer.name)[\(text(index))]"
     case .apply(let op, let operands):
       "\(op.rawValue)(\(operands.map(text).joined(separator: ", ")))"
+    case .leading(let operand, let count): "first \(count) of (\(text(operand)))"
     case .rounded(let type, let operand): "\(type.rawValue)(\(text(operand)))"
     case .combined(let reduction, let name): "combine \(reduction.rawValue) \(name)"
     }

@@ -103,7 +103,8 @@ public struct LoopProgram: Hashable, Sendable {
 
   /// The row program that is the whole kernel; nil for a kernel with matmuls.
   public var onlyKernel: LoopKernel? {
-    guard panels.isEmpty, views.isEmpty, totals.isEmpty, case .rows(let kernels)? = steps.first, kernels.count == 1
+    guard panels.isEmpty, views.isEmpty, totals.isEmpty, case .rows(let kernels)? = steps.first,
+      kernels.count == 1
     else {
       return nil
     }

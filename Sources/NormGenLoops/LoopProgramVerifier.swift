@@ -12,7 +12,8 @@ public enum LoopProgramVerifier {
     let buffers = Dictionary(program.buffers.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     let totals = Dictionary(program.totals.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     let names =
-      program.totals.map(\.name) + program.panels.map(\.name) + program.views.map(\.name) + program.buffers.map(\.name)
+      program.totals.map(\.name) + program.panels.map(\.name) + program.views.map(\.name)
+      + program.buffers.map(\.name)
     guard Set(names).count == names.count else { throw error("a parameter or panel name repeats") }
     guard program.blockRows >= 1 else { throw error("blocks of \(program.blockRows) rows") }
     var written: Set<String> = []

@@ -224,6 +224,9 @@ public struct LoopVerifier {
       for operand in operands { try check(operand) }
     case .rounded(_, let operand):
       try check(operand)
+    case .leading(let operand, let count):
+      try check(Lanes.first(count))
+      try check(operand)
     case .combined(let reduction, let name):
       guard partials[name] == reduction else { throw error("no \(reduction) partials '\(name)'") }
     }

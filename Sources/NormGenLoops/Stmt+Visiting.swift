@@ -47,7 +47,7 @@ extension LoopExpr {
     switch self {
     case .apply(_, let operands):
       for operand in operands { operand.visit(body) }
-    case .rounded(_, let operand): operand.visit(body)
+    case .rounded(_, let operand), .leading(let operand, _): operand.visit(body)
     case .vector, .scalar, .constant, .load, .loadScalar, .combined: break
     }
   }

@@ -37,7 +37,7 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
         hasStatistic = true
         hasHeads = hasHeads || !node.shape.outerExtents.isEmpty
       case .matmul, .outerSum: return .matmuls
-      case .constant, .elementwise, .convert, .reshape, .columns, .rowSum: break
+      case .constant, .elementwise, .convert, .reshape, .columns, .leadingPart, .rowSum: break
       }
     }
     guard hasStatistic else { return .elementwise }

@@ -99,7 +99,9 @@ public struct UnfusedKernel: Sendable {
   private func exactStorage(of id: ValueID) -> DType {
     switch graph[graph.beneathReshapes(id)].op {
     case .convert(let type), .input(_, let type): return type
-    case .constant, .elementwise, .statistic, .reshape, .columns, .matmul, .rowSum, .outerSum: break
+    case .constant, .elementwise, .statistic, .reshape, .columns, .leadingPart, .matmul, .rowSum,
+      .outerSum:
+      break
     }
     guard graph[id].isProduct else { return .f32 }
     var types: Set<DType> = []
@@ -179,8 +181,8 @@ extension Node {
   fileprivate var isProduct: Bool {
     switch op {
     case .matmul: true
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .rowSum,
-      .outerSum:
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
+      .rowSum, .outerSum:
       false
     }
   }

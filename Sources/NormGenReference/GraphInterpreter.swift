@@ -121,6 +121,16 @@ public struct GraphInterpreter {
       return stride(from: start, to: operand.count, by: extent).flatMap {
         operand[$0..<$0 + count]
       }
+    case .leadingPart(let count, let extent):
+      let positions = values[node.operands[0].index]
+      let isRepeated = graph[node.operands[0]].shape.rowExtent == 1
+      let rowCount = isRepeated ? positions.count : positions.count / extent
+      return (0..<rowCount).flatMap { row in
+        (0..<extent).map { element in
+          guard element < count else { return Bounded(0) }
+          return positions[isRepeated ? row : row * extent + element]
+        }
+      }
     case .statistic(let statistic):
       return reduce(statistic, node.operands)
     case .matmul(let matmul):

@@ -15,7 +15,8 @@ public enum FusionPlanner {
     let needsStages = graph.nodes.contains { node in
       switch node.op {
       case .matmul, .columns, .outerSum: true
-      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .rowSum: false
+      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .leadingPart, .rowSum:
+        false
       }
     }
     if needsStages { return try StagePlanner.plan(of: graph) }
@@ -45,8 +46,8 @@ public enum FusionPlanner {
       let level = node.operands.map { levels[$0.index] }.max() ?? 0
       switch node.op {
       case .statistic: levels[id.index] = level + 1
-      case .input, .constant, .elementwise, .convert, .reshape, .columns, .matmul, .rowSum,
-        .outerSum:
+      case .input, .constant, .elementwise, .convert, .reshape, .columns, .leadingPart, .matmul,
+        .rowSum, .outerSum:
         levels[id.index] = level
       }
     }
@@ -124,7 +125,7 @@ public enum FusionPlanner {
       case .input:
         let varies = !node.shape.extents.isEmpty && node.shape.rowExtent == rowExtent
         roles.append(varies ? .row : .scalar)
-      case .matmul, .columns, .outerSum: roles.append(.row)
+      case .matmul, .columns, .leadingPart, .outerSum: roles.append(.row)
       case .elementwise, .convert, .reshape, .rowSum:
         roles.append(node.operands.contains { roles[$0.index] == .row } ? .row : .scalar)
       }

@@ -90,7 +90,7 @@ public struct Materialization: Hashable, Sendable {
       // Never needed again: it is known only when the last row is done.
       case .rowSum: cost += 1
       case .convert: cost += 1
-      case .reshape: break
+      case .reshape, .leadingPart: break
       case .elementwise(let op):
         if op.elementaryFunction != nil {
           cost += 12

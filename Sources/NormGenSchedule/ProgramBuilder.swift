@@ -68,7 +68,9 @@ public enum ProgramBuilder {
       let elements = graph[planned.value].operands.map { graph[$0].shape.elementsPerRow }
       termsPerRow = (elements.max() ?? count) / count
     case .outerSum: isDirect = outputs.count == 1 && outputs[0].storage == .f32
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .matmul: break
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
+      .matmul:
+      break
     }
     return Total(
       name: planned.name, count: count, reduction: reduction, termsPerRow: termsPerRow,
@@ -94,7 +96,8 @@ public enum ProgramBuilder {
         .outer(
           x: names[0], y: names[1], rows: graph[operands[0]].shape.rowExtent,
           columns: graph[operands[1]].shape.rowExtent), total: total.name)
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .matmul:
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
+      .matmul:
       return nil
     }
   }

@@ -63,7 +63,7 @@ public enum RegionVerifier {
     case .input:
       let varies = !node.shape.extents.isEmpty && node.shape.rowExtent == region.rowExtent
       return varies ? .row : .scalar
-    case .matmul, .columns, .outerSum: return .row
+    case .matmul, .columns, .leadingPart, .outerSum: return .row
     case .elementwise, .convert, .reshape, .rowSum:
       return node.operands.contains { region.roles[$0.index] == .row } ? .row : .scalar
     }
@@ -74,8 +74,8 @@ public enum RegionVerifier {
     let known = node.operands.map { region.levels[$0.index] }.max() ?? 0
     switch node.op {
     case .statistic: return known + 1
-    case .input, .constant, .elementwise, .convert, .reshape, .columns, .matmul, .rowSum,
-      .outerSum:
+    case .input, .constant, .elementwise, .convert, .reshape, .columns, .leadingPart, .matmul,
+      .rowSum, .outerSum:
       return known
     }
   }

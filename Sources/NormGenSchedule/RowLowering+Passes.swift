@@ -55,13 +55,24 @@ extension RowLowering {
       statements.append(.variable(name, .constant(identity(of: reduction.id))))
     }
     let fullBlocks = (items.map(\.extent).min() ?? 0) / SumOrder.block
-    if fullBlocks > 0 {
+    for span in repeatedBlocks(upTo: fullBlocks * SumOrder.block, pass: pass) {
+      let isCut = leadingCounts(in: pass).contains { span.lowerBound < $0 && $0 < span.upperBound }
+      guard !isCut else {
+        let body = block(
+          items, base: .constant(0), from: span.lowerBound, to: span.upperBound, pass: pass)
+        statements.append(
+          .block(
+            "Elements \(span.lowerBound) to \(span.upperBound - 1).",
+            body + reductions.map { added($0.id, $0.name, totals) }))
+        continue
+      }
       var body = block(
-        items, base: .variable("block"), from: 0, to: SumOrder.block, pass: pass, isRepeated: true)
+        items, base: .variable("block"), from: 0, to: SumOrder.block, pass: pass, repeatedOver: span
+      )
       body += reductions.map { added($0.id, $0.name, totals) }
       statements.append(
         .loop(
-          index: "block", from: .constant(0), to: .constant(fullBlocks * SumOrder.block),
+          index: "block", from: .constant(span.lowerBound), to: .constant(span.upperBound),
           step: SumOrder.block, body: body))
     }
     var start = fullBlocks * SumOrder.block
@@ -133,26 +144,59 @@ extension RowLowering {
     return .assign(name, .apply(op, [.scalar(name), combined]))
   }
 
+  // MARK: Leading parts
+
+  /// Where the leading parts end that a pass computes, short of the row's end.
+  private func leadingCounts(in pass: Int) -> [Int] {
+    let counts = graph.values.compactMap { id -> Int? in
+      guard case .leadingPart(let count, _) = graph[id].op, count < region.rowExtent,
+        materialization.sources[pass][id] == .computed
+      else { return nil }
+      return count
+    }
+    return Set(counts).sorted()
+  }
+
+  /// The blocks up to `end` in spans that need one loop each: a leading part ends between them, or
+  /// inside a span of one block.
+  private func repeatedBlocks(upTo end: Int, pass: Int) -> [Range<Int>] {
+    let size = SumOrder.block
+    let cuts = leadingCounts(in: pass).filter { $0 < end }
+    let starts = cuts.map { $0 / size * size }
+    let ends = cuts.map { ($0 + size - 1) / size * size }
+    let limits = Set([0, end] + starts + ends).sorted()
+    return zip(limits, limits.dropFirst()).map { $0..<$1 }
+  }
+
   // MARK: Loops
 
   /// A pass without statistics: the row by groups of 64, then what is left.
   private mutating func plainLoops(_ items: [Item], pass: Int) -> [Stmt] {
-    let whole = region.rowExtent / lanes * lanes
-    var statements = vectors(items, base: .constant(0), from: 0, to: whole, pass: pass)
-    if whole < region.rowExtent {
+    var statements: [Stmt] = []
+    var cursor = 0
+    for boundary in leadingCounts(in: pass) + [region.rowExtent] where boundary > cursor {
+      let whole = boundary / lanes * lanes
+      statements += vectors(items, base: .constant(0), from: cursor, to: whole, pass: pass)
+      cursor = whole
+      guard whole < boundary else { continue }
       statements += [
         straight(
-          body(items, at: .constant(whole), slot: .constant(0), pass: pass, remaining: whole),
-          from: whole, count: region.rowExtent - whole)
+          body(
+            items, at: .constant(whole), slot: .constant(0), pass: pass, remaining: whole,
+            elements: whole..<whole + lanes),
+          from: whole, count: min(region.rowExtent - whole, lanes))
       ]
+      cursor = whole + lanes
     }
     return statements
   }
 
   /// One block of the canonical order, from `from` to `to`; a repeated block counts from `base`.
   private mutating func block(
-    _ items: [Item], base: Index, from: Int, to: Int, pass: Int, isRepeated: Bool = false
+    _ items: [Item], base: Index, from: Int, to: Int, pass: Int,
+    repeatedOver span: Range<Int>? = nil
   ) -> [Stmt] {
+    let isRepeated = span != nil
     var statements: [Stmt] = []
     for item in items {
       if case .statistic(let id, let partials) = item.kind {
@@ -161,10 +205,12 @@ extension RowLowering {
     }
     let reach = items.map { isRepeated ? to : min($0.extent, to) }
     var cursor = from
-    for boundary in Set(reach).sorted() where boundary > cursor {
+    let cuts = isRepeated ? [] : leadingCounts(in: pass).filter { $0 < reach.max() ?? to }
+    for boundary in Set(reach + cuts).sorted() where boundary > cursor {
       let active = zip(items, reach).filter { $0.1 >= boundary }.map(\.0)
       let whole = boundary / lanes * lanes
-      statements += vectors(active, base: base, from: cursor, to: whole, pass: pass)
+      statements += vectors(
+        active, base: base, from: cursor, to: whole, pass: pass, elements: span)
       cursor = whole
       if whole < boundary {
         let reaching = zip(items, reach).filter { $0.1 > whole }.map(\.0)
@@ -173,7 +219,7 @@ extension RowLowering {
           straight(
             body(
               reaching, at: base + .constant(whole), slot: slot(whole), pass: pass,
-              remaining: whole), from: whole, count: end - whole)
+              remaining: whole, elements: whole..<whole + lanes), from: whole, count: end - whole)
         ]
         cursor = whole + lanes
       }
@@ -193,40 +239,47 @@ extension RowLowering {
   }
 
   /// Whole vectors of elements from..<to: up to a multiple of 64, then by 64, then the rest.
+  ///
+  /// - Parameter elements: Where in the row they may lie, if not there.
   private mutating func vectors(
-    _ items: [Item], base: Index, from: Int, to: Int, pass: Int
+    _ items: [Item], base: Index, from: Int, to: Int, pass: Int, elements: Range<Int>? = nil
   ) -> [Stmt] {
     guard from < to else { return [] }
+    let elements = elements ?? from..<to
     let group = SumOrder.partials
     var statements: [Stmt] = []
     var cursor = from
     if cursor % group != 0 {
       let stop = min(to, (cursor / group + 1) * group)
-      statements += partialGroup(items, base: base, from: cursor, to: stop, pass: pass)
+      statements += partialGroup(
+        items, base: base, from: cursor, to: stop, pass: pass, elements: elements)
       cursor = stop
     }
     let groups = (to - cursor) / group
     if groups > 1 {
       let prefetches = prefetches(in: pass, at: .variable("i"))
       let inner = slots(
-        items, base: .variable("i"), range: 0..<Partials.vectors(lanes: lanes), pass: pass)
+        items, base: .variable("i"), range: 0..<Partials.vectors(lanes: lanes), pass: pass,
+        elements: elements)
       statements.append(
         .loop(
           index: "i", from: base + .constant(cursor),
           to: base + .constant(cursor + groups * group), step: group, body: prefetches + inner))
       cursor += groups * group
     } else if groups == 1 {
-      statements += partialGroup(items, base: base, from: cursor, to: cursor + group, pass: pass)
+      statements += partialGroup(
+        items, base: base, from: cursor, to: cursor + group, pass: pass, elements: elements)
       cursor += group
     }
     if cursor < to {
-      statements += partialGroup(items, base: base, from: cursor, to: to, pass: pass)
+      statements += partialGroup(
+        items, base: base, from: cursor, to: to, pass: pass, elements: elements)
     }
     return statements
   }
 
   private mutating func partialGroup(
-    _ items: [Item], base: Index, from: Int, to: Int, pass: Int
+    _ items: [Item], base: Index, from: Int, to: Int, pass: Int, elements: Range<Int>
   ) -> [Stmt] {
     let start = from / SumOrder.partials * SumOrder.partials
     let first = (from - start) / lanes
@@ -235,15 +288,17 @@ extension RowLowering {
       return [
         straight(
           body(
-            items, at: base + .constant(from), slot: .constant(first), pass: pass, remaining: nil),
+            items, at: base + .constant(from), slot: .constant(first), pass: pass, remaining: nil,
+            elements: elements),
           from: from, count: lanes)
       ]
     }
-    return slots(items, base: base + .constant(start), range: first..<end, pass: pass)
+    return slots(
+      items, base: base + .constant(start), range: first..<end, pass: pass, elements: elements)
   }
 
   private mutating func slots(
-    _ items: [Item], base: Index, range: Range<Int>, pass: Int
+    _ items: [Item], base: Index, range: Range<Int>, pass: Int, elements: Range<Int>
   ) -> [Stmt] {
     let index = base + .variable("p") * .constant(lanes)
     let isWhole = range == 0..<Partials.vectors(lanes: lanes)
@@ -251,7 +306,8 @@ extension RowLowering {
     let loop = Stmt.loop(
       index: "p", from: .constant(range.lowerBound), to: .constant(range.upperBound), step: 1,
       body: body(
-        items, at: index, slot: .variable("p"), pass: pass, remaining: nil, groups: groups))
+        items, at: index, slot: .variable("p"), pass: pass, remaining: nil, elements: elements,
+        groups: groups))
     let ordered = groups.sorted { $0.key < $1.key }
     let stores = ordered.map { output, group -> Stmt in
       let place = outputPlace(output, at: base)
@@ -284,14 +340,15 @@ extension RowLowering {
   /// The work on one vector; `remaining` is its first element if the row or an item may end in it.
   private func body(
     _ items: [Item], at index: Index, slot: Index, pass: Int, remaining element: Int?,
-    groups: [Int: String] = [:]
+    elements: Range<Int>, groups: [Int: String] = [:]
   ) -> [Stmt] {
     func reach(_ extent: Int) -> Lanes {
       guard let element, extent - element < lanes else { return .all }
       return .first(extent - element)
     }
     var vector = VectorBody(
-      lowering: self, pass: pass, index: index, loadLanes: reach(region.rowExtent))
+      lowering: self, pass: pass, index: index, loadLanes: reach(region.rowExtent),
+      elements: elements)
     vector.countUses(
       of: items.flatMap { item -> [ValueID] in
         switch item.kind {

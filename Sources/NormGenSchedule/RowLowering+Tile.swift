@@ -108,7 +108,7 @@ extension RowLowering {
       statement.visitExpressions { expression in
         switch expression {
         case .load(let pointer, _, _), .loadScalar(let pointer, _): used.insert(pointer.name)
-        case .vector, .scalar, .constant, .apply, .rounded, .combined: break
+        case .vector, .scalar, .constant, .apply, .rounded, .leading, .combined: break
         }
       }
       statement.visitStores { used.insert($0.name) }

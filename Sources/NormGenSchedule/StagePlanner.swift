@@ -53,10 +53,12 @@ struct StagePlanner {
         // Sums and parameters lie in memory already.
         switch graph[node.operands[0]].op {
         case .input, .matmul: depths.append(depth)
-        case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .rowSum, .outerSum:
+        case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
+          .rowSum, .outerSum:
           depths.append(depth + 1)
         }
-      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .rowSum, .outerSum:
+      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .leadingPart, .rowSum,
+        .outerSum:
         depths.append(depth)
       }
     }
@@ -123,7 +125,7 @@ struct StagePlanner {
     let node = graph[id]
     switch node.op {
     case .input, .constant, .columns, .matmul: return
-    case .elementwise, .statistic, .convert, .reshape, .rowSum, .outerSum: break
+    case .elementwise, .statistic, .convert, .reshape, .leadingPart, .rowSum, .outerSum: break
     }
     // A panel holds rows; what all rows share is computed again.
     if depths[id.index] < stage, node.shape.hasRows, !isPlain(id) {
@@ -144,7 +146,7 @@ struct StagePlanner {
       case .statistic, .rowSum, .outerSum: return false
       case .elementwise(let op):
         if op.elementaryFunction != nil || op == .divide || op == .squareRoot { return false }
-      case .convert, .reshape: break
+      case .convert, .reshape, .leadingPart: break
       }
       stack += graph[id].operands
     }
@@ -158,7 +160,8 @@ struct StagePlanner {
     case .matmul: if storage == .f32 { return }
     // A row of a parameter is copied only for a product.
     case .input: if suffix == "kept" { return }
-    case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .rowSum, .outerSum:
+    case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart, .rowSum,
+      .outerSum:
       break
     }
     let name = names.fresh("\(label(of: id))_\(suffix)")
@@ -186,7 +189,8 @@ struct StagePlanner {
     switch graph[id].op {
     case .input(let name, _): return name
     case .matmul: return graph[graph[id].operands[1]].inputName ?? "product"
-    case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .rowSum, .outerSum:
+    case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart, .rowSum,
+      .outerSum:
       break
     }
     if let scope = graph[id].scope { return graph.scopes[scope.index].name }
@@ -233,7 +237,7 @@ struct StagePlanner {
       guard panelToRead(id, stage: stage) == nil else { continue }
       switch graph[id].op {
       case .input, .constant, .columns, .matmul: continue
-      case .elementwise, .statistic, .convert, .reshape, .rowSum, .outerSum: break
+      case .elementwise, .statistic, .convert, .reshape, .leadingPart, .rowSum, .outerSum: break
       }
       result.insert(id)
       stack += graph[id].operands.filter { !result.contains($0) }

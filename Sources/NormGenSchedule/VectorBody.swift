@@ -7,6 +7,8 @@ struct VectorBody {
   let pass: Int
   let index: Index
   let loadLanes: Lanes
+  /// Where in the row the vector may lie.
+  let elements: Range<Int>
   var statements: [Stmt] = []
   /// What all rows of a tile share.
   var shared: [Stmt] = []
@@ -16,7 +18,10 @@ struct VectorBody {
   private var depths: [ValueID: Int] = [:]
   private var names: NameAllocator
 
-  init(lowering: RowLowering, pass: Int, index: Index, loadLanes: Lanes) {
+  init(
+    lowering: RowLowering, pass: Int, index: Index, loadLanes: Lanes, elements: Range<Int>
+  ) {
+    self.elements = elements
     self.lowering = lowering
     self.pass = pass
     self.index = index
@@ -57,11 +62,17 @@ struct VectorBody {
         let place = lowering.inputPlace(id, at: index)
         definition = .load(place.pointer, at: place.index, loadLanes)
       case .elementwise(let op):
-        definition = .apply(op, node.operands.map { expression($0) })
+        let operands = node.operands.map { expression($0) }
+        // x − 0 is x, whatever its sign.
+        let isUnchanged =
+          op == .subtract && operands[0].isVector && isBehindLeadingPart(node.operands[1])
+        definition = isUnchanged ? operands[0] : .apply(op, operands)
       case .convert(let type):
         definition = .rounded(type, expression(node.operands[0]))
       case .reshape:
         definition = expression(node.operands[0])
+      case .leadingPart(let count, _):
+        definition = leadingPart(count, of: node.operands[0])
       case .rowSum:
         let output = lowering.graph.outputs.firstIndex { $0.value == id } ?? 0
         let place = lowering.outputPlace(output, at: index)
@@ -70,6 +81,10 @@ struct VectorBody {
       case .constant, .statistic, .columns, .matmul, .outerSum:
         definition = lowering.scalar(id)
       }
+    }
+    guard definition.isVector else {
+      expressions[id] = definition
+      return definition
     }
     let isNamed = node.name != nil && !lowering.graph.outputs.contains { $0.value == id }
     let depth = 1 + (node.operands.map { depths[$0] ?? 0 }.max() ?? 0)
@@ -87,5 +102,17 @@ struct VectorBody {
     }
     expressions[id] = .vector(name)
     return .vector(name)
+  }
+
+  private mutating func leadingPart(_ count: Int, of operand: ValueID) -> LoopExpr {
+    if elements.upperBound <= count { return expression(operand) }
+    guard elements.lowerBound < count else { return .constant(0) }
+    return .leading(expression(operand), count: count - elements.lowerBound)
+  }
+
+  /// Whether a value is the +0 behind a leading part.
+  private func isBehindLeadingPart(_ id: ValueID) -> Bool {
+    guard case .leadingPart(let count, _) = lowering.graph[id].op else { return false }
+    return source(id) == .computed && elements.lowerBound >= count
   }
 }

@@ -63,6 +63,11 @@ extension TextFunction {
         }
         return operand.columns(start..<end)
       },
+      TextFunction("leading_part") { arguments throws(TextArgumentError) in
+        let operand = try arguments.tensor()
+        let count = try arguments.wholeNumber("count")
+        return operand.leadingPart(count, of: try arguments.wholeNumber("of"))
+      },
       TextFunction("matmul") { arguments throws(TextArgumentError) in
         let x = try arguments.tensor()
         let weights = try arguments.tensor()

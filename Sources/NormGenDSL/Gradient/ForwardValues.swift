@@ -1,0 +1,68 @@
+import NormGenIR
+
+/// A kernel's values as tensors again, those that are saved as inputs.
+struct ForwardValues {
+  let graph: Graph
+  private var tensors: [Tensor] = []
+  private var reciprocals: [ValueID: Tensor] = [:]
+
+  /// - Parameter saved: The values that the gradient kernel reads, by the name of the input.
+  init(_ graph: Graph, saved: [ValueID: String]) {
+    self.graph = graph
+    var paths: [ScopePath?] = []
+    for scope in graph.scopes {
+      paths.append(ScopePath(name: scope.name, parent: scope.parent.flatMap { paths[$0.index] }))
+    }
+    for id in graph.values {
+      let node = graph[id]
+      if let name = saved[id] {
+        let input = Op.input(name: name, storage: Self.exactStorage(of: node))
+        tensors.append(
+          Tensor.make(input, [], requested: node.shape, storage: nil, location: nil))
+        continue
+      }
+      let path = node.scope.flatMap { paths[$0.index] }
+      var tensor = TensorNode.$scope.withValue(path) {
+        Tensor.make(
+          node.op, node.operands.map { tensors[$0.index] }, requested: node.shape, storage: nil,
+          location: nil)
+      }
+      if let name = node.name { tensor = tensor.named(name) }
+      tensors.append(tensor)
+    }
+  }
+
+  subscript(id: ValueID) -> Tensor { tensors[id.index] }
+
+  /// 1 / value, the kernel's own if it computes it.
+  mutating func reciprocal(of id: ValueID) -> Tensor {
+    if let made = reciprocals[id] { return made }
+    let known = graph.values.first { candidate in
+      let node = graph[candidate]
+      return node.op == .elementwise(.divide) && node.operands[1] == id
+        && graph.constant(node.operands[0]) == 1
+    }
+    let reciprocal = known.map { self[$0] } ?? 1 / self[id]
+    reciprocals[id] = reciprocal
+    return reciprocal
+  }
+
+  /// The type that holds a value exactly.
+  static func exactStorage(of node: Node) -> DType {
+    switch node.op {
+    case .convert(let type): type
+    case .input(_, let storage): storage
+    case .constant, .elementwise, .statistic, .reshape, .columns, .leadingPart, .matmul, .rowSum,
+      .outerSum:
+      .f32
+    }
+  }
+
+  /// A value's name for errors.
+  func label(of id: ValueID) -> String {
+    let node = graph[id]
+    if let name = node.inputName { return "the input '\(name)'" }
+    if let name = node.name { return "the value '\(name)'" }
+    return "the value \(GraphPrinter.definition(of: id, in: graph))"
+  }
+}

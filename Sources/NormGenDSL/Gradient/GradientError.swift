@@ -1,0 +1,53 @@
+public import NormGenIR
+
+/// A kernel whose gradient cannot be derived.
+public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The kernel itself, or its gradient, has no meaning.
+  case graph(GraphError)
+  /// The kernel has no input of this name.
+  case unknownInput(String, kernel: String, known: [String])
+  /// The kernel has no value of this name that could be saved.
+  case unknownValue(String, kernel: String, known: [String])
+  /// No output depends on the input in a way that has a derivative.
+  case noPath(input: String, kernel: String)
+  /// No input was asked for, or none has a gradient.
+  case noInput(kernel: String)
+  /// A value is repeated along axes over which its gradient cannot be summed.
+  case repeatedAxes(value: String, shape: Shape, within: Shape)
+  /// An input without rows is used in ways whose gradients are sums over rows of their own.
+  case severalSums(input: String)
+  /// Columns are taken of a computed value.
+  case columns(of: String)
+  /// The weights of a matmul whose rows have several axes.
+  case matmulOfSeveralAxes(weights: String, shape: Shape)
+  /// A value is taken over all rows.
+  case overRows(value: String)
+
+  public var description: String {
+    switch self {
+    case .graph(let error): error.description
+    case .unknownInput(let name, let kernel, let known):
+      "kernel '\(kernel)' has no input '\(name)'; its inputs are \(known.joined(separator: ", "))"
+    case .unknownValue(let name, let kernel, let known):
+      "kernel '\(kernel)' has no value '\(name)' to save; its named values are "
+        + (known.isEmpty ? "none" : known.joined(separator: ", "))
+    case .noPath(let input, let kernel):
+      "no output of kernel '\(kernel)' has a derivative by the input '\(input)'"
+    case .noInput(let kernel):
+      "the gradient of kernel '\(kernel)' needs at least one input to differentiate by"
+    case .repeatedAxes(let value, let shape, let within):
+      "\(value) of shape \(shape) is repeated within \(within); its gradient can be summed over "
+        + "rows, over leading axes and over the last axis, not over axes between others"
+    case .severalSums(let input):
+      "the input '\(input)' has no rows and is used in several ways whose gradients are sums of "
+        + "their own; give each use an input of its own and add their gradients"
+    case .columns(let value):
+      "columns are taken of \(value), which has no derivative yet; compute the parts on their own"
+    case .matmulOfSeveralAxes(let weights, let shape):
+      "the gradient of the weights '\(weights)' needs rows of one axis, found \(shape); reshape "
+        + "them before the matmul"
+    case .overRows(let value):
+      "\(value) is taken over all rows, which has no derivative in one pass over them"
+    }
+  }
+}

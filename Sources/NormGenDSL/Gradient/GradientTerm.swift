@@ -1,0 +1,166 @@
+import NormGenIR
+
+/// One summand of a gradient: scale · Π rowFactors · Π elements / Π divisors, +0 behind the window.
+///
+/// What is one number a row stays apart from what varies along it, so that it can be taken out of
+/// sums: Σ qᵢ · r · xᵢ becomes r · Σ qᵢ · xᵢ, which needs no r.
+struct GradientTerm {
+  /// A number that Float32 holds.
+  var scale: Float = 1
+  /// Numbers of elements that means divide by.
+  var divisors: [Int] = []
+  /// One number a row each.
+  var rowFactors: [Tensor] = []
+  /// Values with an element for every position of a row.
+  var elements: [Tensor] = []
+  /// The leading elements outside of which the summand is +0; nil for the whole row.
+  var window: Int?
+
+  /// A summand that is one value.
+  init(_ tensor: Tensor) { self = GradientTerm().times(tensor) }
+
+  private init() {}
+
+  /// The product with a value.
+  func times(_ factor: Tensor) -> GradientTerm {
+    var term = self
+    if let constant = factor.node.constant, let product = exact(scale, constant) {
+      term.scale = product
+    } else if factor.shape.rowExtent > 1 {
+      term.elements.append(factor)
+    } else {
+      term.rowFactors.append(factor)
+    }
+    return term
+  }
+
+  /// The product with a number.
+  func times(_ factor: Float) -> GradientTerm { times(.constant(factor)) }
+
+  /// The summand divided by a number of elements.
+  func divided(by count: Int) -> GradientTerm {
+    var term = self
+    if count > 1 { term.divisors.append(count) }
+    return term
+  }
+
+  /// The summand within the first `count` elements only; nil leaves it as it is.
+  func within(_ count: Int?) -> GradientTerm {
+    guard let count else { return self }
+    var term = self
+    term.window = min(window ?? count, count)
+    return term
+  }
+
+  /// Whether two values are the same; constants are by their number.
+  static func same(_ left: Tensor, _ right: Tensor) -> Bool { left.isIdentical(to: right) }
+
+  /// The product if Float32 holds it.
+  private func exact(_ left: Float, _ right: Float) -> Float? {
+    let product = Double(left) * Double(right)
+    let rounded = Float(product)
+    return Double(rounded) == product && rounded.isNormal ? rounded : nil
+  }
+
+  /// The sum if Float32 holds it.
+  static func exactSum(_ left: Float, _ right: Float) -> Float? {
+    let sum = Double(left) + Double(right)
+    return Double(Float(sum)) == sum ? Float(sum) : nil
+  }
+
+  /// Whether two summands differ in their scale only.
+  func hasFactors(of other: GradientTerm) -> Bool {
+    divisors == other.divisors && window == other.window
+      && rowFactors.elementsEqual(other.rowFactors, by: Self.same)
+      && elements.elementsEqual(other.elements, by: Self.same)
+  }
+
+  // MARK: Values
+
+  /// The product of the elements; nil if there are none.
+  var elementProduct: Tensor? {
+    elements.dropFirst().reduce(elements.first) { product, factor in product.map { $0 * factor } }
+  }
+
+  /// Whether the summand is subtracted.
+  var isNegative: Bool { scale < 0 }
+
+  /// The product of all that is one number a row, without the sign; nil if it is 1.
+  ///
+  /// A sum that is divided by the number of its terms is a mean.
+  var coefficient: Tensor? {
+    var factors = rowFactors
+    var rest: [Int] = []
+    for divisor in divisors {
+      let sum = factors.firstIndex { $0.node.sumCount == divisor }
+      if let sum { factors[sum] = factors[sum].asMean } else { rest.append(divisor) }
+    }
+    var product = factors.dropFirst().reduce(factors.first) { product, factor in
+      product.map { $0 * factor }
+    }
+    if abs(scale) != 1 { product = product.map { $0 * abs(scale) } ?? .constant(abs(scale)) }
+    for divisor in rest { product = (product ?? .constant(1)) / Float(divisor) }
+    return product
+  }
+
+  /// Σ over a row of `extent` elements: one number a row; nil if it is known to be 0.
+  func summed(extent: Int) -> GradientTerm? {
+    var term = self
+    let count = window ?? extent
+    let over: StatisticWindow = count == extent ? .all : .leading(count: count)
+    term.window = nil
+    term.elements = []
+    guard let last = elements.last else {
+      return term.times(Float(count))
+    }
+    if elements.count == 1, last.node.isCentred(count: count) { return nil }
+    var rest = self
+    rest.elements.removeLast()
+    let sum = rest.elementProduct.map { ($0 * last).sum(over: over) } ?? last.sum(over: over)
+    term.rowFactors.insert(sum, at: 0)
+    return term
+  }
+}
+
+extension TensorNode {
+  /// The number that a constant holds.
+  var constant: Float? {
+    guard case .constant(let bits) = op else { return nil }
+    return Float(bitPattern: bits)
+  }
+
+  /// The shape of a statistic's terms.
+  private var termShape: Shape? {
+    operands.dropFirst().reduce(operands.first?.shape) { shape, operand in
+      shape.flatMap { try? $0.broadcast(with: operand.shape) }
+    }
+  }
+
+  /// The number of terms of a sum over the row.
+  fileprivate var sumCount: Int? {
+    guard case .statistic(let statistic) = op, statistic.reduction == .sum, let termShape else {
+      return nil
+    }
+    return try? statistic.window.count(in: termShape.rowExtent)
+  }
+
+  /// Whether the value is x − mean(x) with the mean over the first `count` elements, so that they
+  /// add up to 0.
+  fileprivate func isCentred(count: Int) -> Bool {
+    guard case .elementwise(.subtract) = op, operands.count == 2,
+      case .statistic(let statistic) = operands[1].op, statistic.reduction == .mean,
+      operands[1].operands.count == 1, operands[1].operands[0] === operands[0]
+    else { return false }
+    return (try? statistic.window.count(in: operands[0].shape.rowExtent)) == count
+  }
+}
+
+extension Tensor {
+  /// The mean of what a sum adds up.
+  fileprivate var asMean: Tensor {
+    guard case .statistic(let statistic) = node.op else { return self }
+    return Tensor.make(
+      .statistic(Statistic(.mean, over: statistic.window)),
+      node.operands.map { Tensor(node: $0, storage: nil) }, storage: nil, location: node.location)
+  }
+}
