@@ -89,9 +89,11 @@ let package = Package(
       name: "NormGenMeasure", dependencies: facade + ["NormGenTemplates"],
       swiftSettings: settings),
     .target(
+      name: "NormGenPaper", dependencies: facade + ["NormGenMeasure"], swiftSettings: settings),
+    .target(
       name: "NormGenCLI",
       dependencies: facade + [
-        "NormGenCheck", "NormGenFiles", "NormGenMeasure",
+        "NormGenCheck", "NormGenFiles", "NormGenMeasure", "NormGenPaper",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
@@ -108,6 +110,7 @@ let package = Package(
       name: "NormGenCLITests",
       dependencies: facade + [
         "NormGenCheck", "NormGenCLI", "NormGenFiles", "NormGenKernels", "NormGenMeasure",
+        "NormGenPaper",
       ],
       swiftSettings: settings),
     .testTarget(

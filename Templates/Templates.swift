@@ -11,6 +11,7 @@ extension TemplateFile {
   package static let math: [TemplateFile] = [
     TemplateFile(path: "math/order.h.in", bytes: PackageResources.order_h_in),
     TemplateFile(path: "math/storage.h.in", bytes: PackageResources.storage_h_in),
+    TemplateFile(path: "math/integers.h.in", bytes: PackageResources.integers_h_in),
     TemplateFile(path: "math/exp.h.in", bytes: PackageResources.exp_h_in),
     TemplateFile(path: "math/log.h.in", bytes: PackageResources.log_h_in),
     TemplateFile(path: "math/tanh.h.in", bytes: PackageResources.tanh_h_in),

@@ -20,6 +20,8 @@ class Tensor:
     name: str
     shape: tuple[int, ...]
     has_rows: bool = False
+    # The type of the elements if it is not the case's.
+    storage: Literal["f32", "i8"] | None = None
     # Entries have a variance of 1/shape[0], as the weights of a layer do.
     is_matrix: bool = False
 
@@ -30,7 +32,7 @@ class Operation:
 
     name: str
     title: str
-    group: Literal["norms", "matmuls"]
+    group: Literal["norms", "quantized", "matmuls"]
     peers: str
 
 
@@ -42,6 +44,7 @@ OPERATIONS: dict[str, Operation] = {
         # No peer has a partial RMSNorm: its statistic is theirs to skip, and they cannot.
         Operation("partial_rms_norm", "partial RMSNorm, 6.25 %", "norms", "rms_norm"),
         Operation("add_rms_norm", "residual + RMSNorm", "norms", "add_rms_norm"),
+        Operation("rms_norm_i8", "RMSNorm to int8", "quantized", "rms_norm_i8"),
         Operation("matmul", "matmul", "matmuls", "matmul"),
         Operation(
             "linear_gelu_rms_norm", "linear + bias + gelu + RMSNorm", "matmuls",
@@ -96,7 +99,7 @@ class Case:
     @property
     def goal(self) -> float | None:
         """The least ratio to the best peer that we aim at; to the best bare product if there is one."""
-        if self.operation.group == "norms":
+        if self.operation.group != "matmuls":
             return {(1, 4096): 3, (32, 4096): 3, (4096, 4096): None}.get(
                 (self.rows, self.inner), 1.5)
         if self.rows >= 64:
@@ -111,7 +114,7 @@ class Case:
         gain = Tensor("gain", (inner,))
         w = Tensor("w", (inner, columns), is_matrix=True)
         match self.operation.name:
-            case "rms_norm" | "partial_rms_norm":
+            case "rms_norm" | "partial_rms_norm" | "rms_norm_i8":
                 return (x, gain)
             case "layer_norm":
                 return (x, gain, Tensor("shift", (inner,)))
@@ -136,6 +139,10 @@ class Case:
         shape = (self.rows, self.columns or self.inner)
         if self.operation.name == "add_rms_norm":
             return (Tensor("hidden", shape, has_rows=True), Tensor("normed", shape, has_rows=True))
+        if self.operation.name == "rms_norm_i8":
+            # Integers, and what a row's are to be multiplied by.
+            scale = Tensor("scale", (self.rows, 1), has_rows=True, storage="f32")
+            return (Tensor("q", shape, has_rows=True, storage="i8"), scale)
         return (Tensor("y", shape, has_rows=True),)
 
 
@@ -154,12 +161,13 @@ FUSED_SHAPES = [
 
 
 def all_cases() -> list[Case]:
-    """Every case: norms, then matrix products bare and fused, each in all storage types."""
+    """Every case: norms, quantized ones, and matrix products, each in all storage types."""
     cases: list[Case] = []
-    norms = [name for name, operation in OPERATIONS.items() if operation.group == "norms"]
-    for storage in STORAGES:
-        for name in norms:
-            cases += [Case(OPERATIONS[name], storage, *shape) for shape in NORM_SHAPES]
+    for group in ["norms", "quantized"]:
+        for storage in STORAGES:
+            for operation in OPERATIONS.values():
+                if operation.group == group:
+                    cases += [Case(operation, storage, *shape) for shape in NORM_SHAPES]
     for storage in STORAGES:
         cases += [Case(OPERATIONS["matmul"], storage, *shape) for shape in MATMUL_SHAPES]
         cases += [Case(OPERATIONS[name], storage, *shape) for name, shape in FUSED_SHAPES]

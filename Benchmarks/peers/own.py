@@ -11,13 +11,14 @@ import subprocess
 import numpy as np
 
 from cases import Case
-from problem import Arrays, Contender, Problem, page_aligned, repeated
+from problem import Arrays, Contender, Problem, cleared_value, page_aligned, repeated
 
 HERE = Path(__file__).parent
 
 # The text files that define our kernels, by the cases' group.
 KERNEL_FILES: dict[str, list[Path]] = {
     "norms": [HERE / "kernels" / "norms.ng"],
+    "quantized": [HERE / "kernels" / "quantized.ng"],
     "matmuls": [HERE / "kernels" / "matmuls.ng"],
 }
 
@@ -113,7 +114,7 @@ class Library:
         kernel = problem.case.kernel
         if kernel not in self._sources:
             return []
-        if problem.case.operation.group == "norms":
+        if problem.case.operation.group != "matmuls":
             return self._row_contenders(problem, kernel)
         found = [self._phased_contender(problem, kernel, "NormGen")]
         if f"{kernel}_exact" in self._sources:
@@ -203,8 +204,8 @@ def _row_lengths(case: Case) -> list[int]:
 
 
 def cleared_results(problem: Problem, repeat) -> Arrays:
-    """What one call writes to the problem's outputs, which hold NaN before it."""
+    """What one call writes to the problem's outputs, which are cleared before it."""
     for array in problem.outputs.values():
-        array.fill(np.nan)
+        array.fill(cleared_value(array))
     repeat(1)
     return {name: array.copy() for name, array in problem.outputs.items()}

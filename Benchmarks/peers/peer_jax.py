@@ -41,6 +41,10 @@ def evaluate(operation: str, inputs: dict[str, jax.Array]) -> dict[str, jax.Arra
         case "add_rms_norm":
             hidden = x + inputs["residual"]
             return {"hidden": hidden, "normed": rms_norm(hidden, inputs["gain"])}
+        case "rms_norm_i8":
+            y = rms_norm(x, inputs["gain"]).astype(jnp.float32)
+            scale = jnp.max(jnp.abs(y), -1, keepdims=True) / 127
+            return {"q": jnp.clip(jnp.round(y / scale), -128, 127).astype(jnp.int8), "scale": scale}
         case "matmul":
             return {"y": x @ inputs["w"]}
         case "linear_gelu_rms_norm":

@@ -46,6 +46,8 @@ def nodes(operation: str, storage: Storage) -> list[onnx.NodeProto]:
                     "SkipSimplifiedLayerNormalization", ["x", "residual", "gain"],
                     ["normed", "", "", "hidden"], domain="com.microsoft",
                     epsilon=EPSILON["rms_norm"])]
+        case "rms_norm_i8":
+            raise Unsupported("DynamicQuantizeLinear has one scale for the tensor, not one for each row")
         case "matmul":
             return [helper.make_node("MatMul", ["x", "w"], ["y"])]
         case "linear_gelu_rms_norm":

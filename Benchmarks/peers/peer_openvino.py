@@ -5,7 +5,7 @@ import openvino
 from openvino import opset13 as operators
 
 from cases import EPSILON
-from problem import DTYPES, Arrays, Contender, Problem, repeated
+from problem import DTYPES, Arrays, Contender, Problem, Unsupported, repeated
 
 VERSION = f"OpenVINO {openvino.__version__.split('-')[0]}"
 
@@ -53,6 +53,8 @@ def evaluate(operation: str, values: dict[str, Node]) -> dict[str, Node]:
         case "add_rms_norm":
             hidden = operators.add(x, values["residual"])
             return {"hidden": hidden, "normed": rms_norm(hidden, values["gain"])}
+        case "rms_norm_i8":
+            raise Unsupported("no operation quantizes rows by scales of their own")
         case "matmul":
             return {"y": linear(x, "w")}
         case "linear_gelu_rms_norm":

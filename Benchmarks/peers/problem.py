@@ -8,11 +8,12 @@ import zlib
 import ml_dtypes
 import numpy as np
 
-from cases import Case, Storage
+from cases import Case, Storage, Tensor
 
-DTYPES: dict[Storage, np.dtype] = {
+DTYPES: dict[Storage | Literal["i8"], np.dtype] = {
     "f32": np.dtype(np.float32),
     "bf16": np.dtype(ml_dtypes.bfloat16),
+    "i8": np.dtype(np.int8),
 }
 
 Arrays = dict[str, np.ndarray]
@@ -66,6 +67,11 @@ def page_aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return raw[offset:offset + count].view(dtype).reshape(shape)
 
 
+def cleared_value(array: np.ndarray) -> float:
+    """What an output is filled with before a call that must write it: NaN where there is one."""
+    return -77 if array.dtype == DTYPES["i8"] else np.nan
+
+
 def make_problem(case: Case) -> Problem:
     """Seeded arrays for a case. The rows' magnitudes differ: the smallest feel epsilon."""
     generator = np.random.default_rng(zlib.crc32(case.key.encode()))
@@ -83,5 +89,9 @@ def make_problem(case: Case) -> Problem:
         array = page_aligned(tensor.shape, dtype)
         array[...] = values
         inputs[tensor.name] = array
-    outputs = {tensor.name: page_aligned(tensor.shape, dtype) for tensor in case.outputs}
+
+    def output(tensor: Tensor) -> np.ndarray:
+        return page_aligned(tensor.shape, DTYPES[tensor.storage or case.storage])
+
+    outputs = {tensor.name: output(tensor) for tensor in case.outputs}
     return Problem(case, inputs, outputs)

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import erf
 
 from cases import EPSILON, PARTIAL_FRACTION, Case, Storage
-from problem import Arrays, Problem
+from problem import DTYPES, Arrays, Problem
 
 # The greatest relative error of one rounding to nearest.
 ROUNDING: dict[Storage, float] = {"f32": 2.0**-24, "bf16": 2.0**-8}
@@ -97,6 +97,19 @@ class Evaluation:
         normed = Bounded(normed.value, normed.error + products)
         return self.add(self.multiply(normed, gain), shift)
 
+    def quantized(self, y: Bounded) -> dict[str, Bounded]:
+        """Rows as integers by scales of their own: the quotients, which integers round."""
+        sizes = np.abs(y.value)
+        scale = Bounded(
+            sizes.max(-1, keepdims=True) / 127, y.error.max(-1, keepdims=True) / 127)
+        scale = scale.rounded(FLOAT32)
+        quotient = y.value / scale.value
+        least = scale.value - scale.error
+        error = (y.error + np.abs(quotient) * scale.error) / least
+        # A reciprocal and a product round twice; to integers, by half of one.
+        q = Bounded(quotient, error).rounded(roundings(3, FLOAT32))
+        return {"q": Bounded(q.value, q.error + 0.5), "scale": scale}
+
     def matmul(self, a: Bounded, b: Bounded) -> Bounded:
         size = np.abs(a.value) + a.error
         error = size @ np.abs(b.value) * roundings(a.value.shape[-1], FLOAT32)
@@ -134,6 +147,8 @@ def expected(problem: Problem, operation: str) -> dict[str, Bounded]:
         case "add_rms_norm":
             hidden = evaluation.add(values["x"], values["residual"])
             return {"hidden": hidden, "normed": evaluation.rms_norm(hidden, values["gain"])}
+        case "rms_norm_i8":
+            return evaluation.quantized(evaluation.rms_norm(values["x"], values["gain"]))
         case "matmul":
             return {"y": evaluation.matmul(values["x"], values["w"])}
         case "linear_gelu_rms_norm":
@@ -166,6 +181,15 @@ class Agreement:
         return self.part_of_bound <= 1
 
 
+def _place(size: np.ndarray, stored: np.ndarray, unit: float) -> np.ndarray | float:
+    """The last place at magnitudes, for a type whose values have it relative to theirs."""
+    if stored.dtype == DTYPES["i8"]:
+        return 1.0
+    place = np.exp2(np.floor(np.log2(np.where(size > 0, size, 1)))) * unit
+    # The smallest normal number's place: below it, types have no finer one.
+    return np.maximum(place, float(ml_dtypes.finfo(stored.dtype).tiny) * unit)
+
+
 def compare(case: Case, found: Arrays, wanted: dict[str, Bounded]) -> Agreement:
     """Holds a contender's outputs to what is expected. NaN is never right."""
     unit = 2 * ROUNDING[case.storage]
@@ -174,10 +198,7 @@ def compare(case: Case, found: Arrays, wanted: dict[str, Bounded]) -> Agreement:
         error = np.abs(found[name].astype(np.float64) - bounded.value)
         row = np.sqrt(np.mean(bounded.value**2, -1, keepdims=True))
         size = np.maximum(np.abs(bounded.value), row)
-        place = np.exp2(np.floor(np.log2(np.where(size > 0, size, 1)))) * unit
-        # The smallest normal number's place: below it, types have no finer one.
-        place = np.maximum(place, float(ml_dtypes.finfo(found[name].dtype).tiny) * unit)
-        units = _greatest(units, error / place)
+        units = _greatest(units, error / _place(size, found[name], unit))
         # Where the bound is zero, any error is beyond it.
         scaled = np.divide(
             error, bounded.error, out=np.where(error > 0, np.inf, error), where=bounded.error > 0)

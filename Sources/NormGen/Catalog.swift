@@ -32,7 +32,8 @@ public struct Catalog: Sendable {
 extension Catalog {
   /// The kernels that come with NormGen, with the shapes of real models.
   public static let standard = Catalog(
-    rmsNorms + presets + residuals + layerNorms + heads + partials + compositions + matmuls)
+    rmsNorms + presets + residuals + layerNorms + heads + partials + compositions
+      + quantizations + matmuls)
 
   private static func rms(
     _ hidden: Int, _ type: DType, gain gainType: DType? = nil, name: String? = nil,
@@ -158,6 +159,17 @@ extension Catalog {
       4096, .bf16, name: "partial_rms_norm", statistics: .leading(fraction: 0.0625),
       "partial RMSNorm, first 6.25 %"),
   ]
+
+  private static let quantizations: [Entry] = [DType.f32, .bf16].map { type in
+    let x = Tensor.input("x", [.rows, 4096], type)
+    let gain = Tensor.input("gain", [4096], type)
+    let quantized = x.rmsNorm(gain: gain).quantizedRows()
+    return Entry(
+      Kernel(
+        "rms_norm_i8_4096_\(type.rawValue)",
+        outputs: ["q": quantized.values, "scale": quantized.scale]),
+      "RMSNorm quantized to int8, one scale a row")
+  }
 
   private static let compositions: [Entry] = {
     let x = Tensor.input("x", [.rows, 768], .f32)

@@ -15,6 +15,10 @@ extension Float16: KernelElement {
   public static var storage: DType { .f16 }
 }
 
+extension Int8: KernelElement {
+  public static var storage: DType { .i8 }
+}
+
 extension BFloat16: KernelElement {
   public static var storage: DType { .bf16 }
 }

@@ -8,7 +8,8 @@ public enum RandomInputs {
   /// Inputs with rows get mean 0; inputs without rows (gains, shifts) get mean 1 and deviation
   /// 0.25, so that a dropped or misplaced one shows. The weights of a matmul get mean 0 and
   /// deviation 1/√K, so that products keep the deviation of what they multiply; above
-  /// ``largestDrawnCount`` elements they are chosen from a table of such values.
+  /// ``largestDrawnCount`` elements they are chosen from a table of such values. Values stored as
+  /// i8 are whole numbers of mean 0 and deviation 40: most of the range, some saturated.
   ///
   /// - Throws: `TensorError` when a tensor does not fit memory.
   public static func tensors(
@@ -28,7 +29,9 @@ public enum RandomInputs {
         continue
       }
       let (mean, deviation): (Double, Double) =
-        if node.shape.hasRows {
+        if storage == .i8 {
+          (0, 40)
+        } else if node.shape.hasRows {
           (0, 1)
         } else if let terms = weights[id] {
           (0, 1 / Double(terms).squareRoot())
@@ -57,6 +60,9 @@ public enum RandomInputs {
       case .bf16, .f16:
         let halves = table.map { UInt16(truncatingIfNeeded: $0) }
         fill(bytes.bindMemory(to: UInt16.self), from: halves, &generator)
+      case .i8:
+        let bytewise = table.map { UInt8(truncatingIfNeeded: $0) }
+        fill(bytes.bindMemory(to: UInt8.self), from: bytewise, &generator)
       }
     }
     return tensor

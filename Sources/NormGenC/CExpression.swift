@@ -79,14 +79,15 @@ struct CExpression {
       let element = "\(names(pointer.name))[\(text(index))]"
       switch pointer.storage {
       case .f32: return (element, .atom)
-      case .bf16, .f16: return ("float_from_\(pointer.storage.rawValue)(\(element))", .atom)
+      case .bf16, .f16, .i8:
+        return ("float_from_\(pointer.storage.rawValue)(\(element))", .atom)
       }
     case .apply(let op, let operands):
       return apply(op, operands, isVector: expression.isVector)
     case .rounded(let type, let operand):
       switch type {
       case .f32: return print(operand)
-      case .bf16, .f16:
+      case .bf16, .f16, .i8:
         let suffix = operand.isVector ? "" : "_scalar"
         return ("round_\(type.rawValue)\(suffix)(\(text(operand)))", .atom)
       }

@@ -92,14 +92,20 @@ struct CStatements {
       add("const int64_t next = \(after) < rows ? \(after) : row;", depth)
     case .prefetch(let pointer, let index):
       let place = expressions.address(pointer, index)
-      let kind = pointer.storage == .f32 ? "f32" : "u16"
+      let kind: String
+      switch pointer.storage {
+      case .f32: kind = "f32"
+      case .bf16, .f16: kind = "u16"
+      case .i8: kind = "i8"
+      }
       add("prefetch_\(kind)_group(\(place));", depth)
     case .storeScalar(let pointer, let index, let expression):
       let place = "\(expressions.names(pointer.name))[\(expressions.text(index))]"
       let value = expressions.text(expression)
       switch pointer.storage {
       case .f32: add("\(place) = \(value);", depth)
-      case .bf16, .f16: add("\(place) = \(pointer.storage.rawValue)_from_float(\(value));", depth)
+      case .bf16, .f16, .i8:
+        add("\(place) = \(pointer.storage.rawValue)_from_float(\(value));", depth)
       }
     }
   }
@@ -130,7 +136,12 @@ struct CStatements {
       updated =
         terms.count == 2
         ? "multiply_add(\(factors[0]), \(factors[1]), \(place))" : "\(place) + \(factors[0])"
-    case .max: updated = "maximum(\(place), \(expressions.vectorText(terms[0])))"
+    case .max:
+      if case .apply(.absolute, let operands) = terms[0] {
+        updated = "maximum_magnitude(\(place), \(expressions.vectorText(operands[0])))"
+      } else {
+        updated = "maximum(\(place), \(expressions.vectorText(terms[0])))"
+      }
     case .min: updated = "minimum(\(place), \(expressions.vectorText(terms[0])))"
     }
     switch laneCount {
@@ -165,6 +176,7 @@ extension CExpression {
     switch storage {
     case .f32: name = "float"
     case .bf16, .f16: name = "uint16_t"
+    case .i8: name = "int8_t"
     }
     return (isConstant ? "const " : "") + name + " "
   }

@@ -210,7 +210,7 @@ struct CTotals {
       parameters += "\(CExpression.elementType(storage, isConstant: false))*\(place), "
       switch storage {
       case .f32: stores.append("    \(place)[i] = total;")
-      case .bf16, .f16: stores.append("    \(place)[i] = \(storage.rawValue)_from_float(total);")
+      case .bf16, .f16, .i8: stores.append("    \(place)[i] = \(storage.rawValue)_from_float(total);")
       }
     }
     var lines = [

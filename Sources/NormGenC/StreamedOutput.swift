@@ -19,10 +19,16 @@ struct StreamedOutput {
     return kernel.buffers.compactMap { buffer in
       guard buffer.isOutput, let pointer = survey.vectorStores[buffer.name],
         !survey.loaded.contains(buffer.name),
-        buffer.shape.rowExtent >= 2 * kernel.lanes,
-        buffer.shape.outerExtents.isEmpty || buffer.shape.rowExtent % kernel.lanes == 0
+        buffer.shape.rowExtent >= 2 * kernel.lanes
       else { return nil }
-      return StreamedOutput(buffer: buffer, pointer: pointer)
+      let output = StreamedOutput(buffer: buffer, pointer: pointer)
+      // Parts of a row must begin where a row may.
+      let partBytes = buffer.shape.rowExtent * buffer.storage.byteCount
+      guard
+        buffer.shape.outerExtents.isEmpty
+          || partBytes % output.alignment(lanes: kernel.lanes) == 0
+      else { return nil }
+      return output
     }
   }
 

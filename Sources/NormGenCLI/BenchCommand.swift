@@ -10,12 +10,12 @@ struct BenchCommand: ParsableCommand {
     abstract: "Time kernels beside the machine's limits and memcpy, in the same run.",
     discussion: """
       Kernel, memcpy and the loops that reach the machine's limits are timed in turns, in one \
-      thread, on warm memory. The limit of a call is the longer of two times: its operations at \
+      thread, on warm memory; --threads lets more of them share the kernel's call, and nothing else. The limit of a call is the longer of two times: its operations at \
       the peak of multiply-adds or bf16 dot products, and moving as many bytes as it must (each \
       input and each output once) from where they lie, through the caches or past them. Ratios \
       are medians over the rounds, with their quartiles; memcpy reads and writes as many bytes. \
       Without a kernel the suite of the documentation is timed, in f32 and bf16: RMSNorm, \
-      LayerNorm, partial RMSNorm, residual + RMSNorm, norms of heads, the gated SiLU and matmuls, \
+      LayerNorm, partial RMSNorm, RMSNorm to int8, residual + RMSNorm, norms of heads, the gated SiLU and matmuls, \
       bare and with bias, GELU and RMSNorm.
       """)
 
@@ -34,6 +34,9 @@ struct BenchCommand: ParsableCommand {
       "Time kernels of these groups only: \(BenchCommand.groupNames).", valueName: "group"),
     transform: BenchCommand.group(named:))
   var group: [BenchmarkGroup] = []
+
+  @Option(help: ArgumentHelp("The most threads that share a call.", valueName: "n"))
+  var threads = 1
 
   @Option(help: ArgumentHelp("Rounds of each measurement.", valueName: "n"))
   var rounds = 15
@@ -66,6 +69,9 @@ struct BenchCommand: ParsableCommand {
     guard rounds >= 3 else {
       throw ValidationError("--rounds: expected at least 3, found \(rounds)")
     }
+    guard (1...256).contains(threads) else {
+      throw ValidationError("--threads: expected a number from 1 to 256, found \(threads)")
+    }
     guard rows.allSatisfy({ $0 > 0 }) else {
       throw ValidationError("--rows: expected numbers above 0, found \(rows)")
     }
@@ -93,11 +99,13 @@ struct BenchCommand: ParsableCommand {
       Terminal.progress("\(index + 1)/\(cases.count) \(one.graph.name), \(one.rows) rows")
       let compiled = try compiler.compile(one.graph)
       try BenchCommand.admit(compiled, rows: one.rows)
-      results.append(try KernelBenchmark(compiled, rows: one.rows, loops: loops, rounds: rounds))
+      results.append(
+        try KernelBenchmark(
+          compiled, rows: one.rows, threads: threads, loops: loops, rounds: rounds))
     }
     Terminal.endProgress()
     let report = BenchReport(
-      limits: limits, kernels: results, calls: overhead, compiling: compileTime)
+      limits: limits, threads: threads, kernels: results, calls: overhead, compiling: compileTime)
     if json {
       try Terminal.print(try JSONText.of(report))
     } else {

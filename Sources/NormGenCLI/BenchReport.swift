@@ -4,6 +4,8 @@ internal import NormGenMeasure
 /// What `bench` prints.
 struct BenchReport: Encodable {
   let limits: MachineLimits
+  /// The most threads that share a kernel's call.
+  let threads: Int
   let kernels: [KernelBenchmark]
   let calls: CallOverhead
   let compiling: CompileTime
@@ -63,7 +65,9 @@ struct BenchReport: Encodable {
 
   private var notes: [String] {
     [
-      "target \(kernels.first?.target ?? ""), one thread; caches "
+      "target \(kernels.first?.target ?? ""), "
+        + (threads == 1 ? "one thread" : "at most \(threads) threads a call, limits of one")
+        + "; caches "
         + zip(["L1", "L2", "L3"], MemoryLevel.sizes)
         .map { "\($0) \(Quantity.bytes($1))" }.joined(separator: ", "),
       "median (lower–upper quartile); limit: the longer of the operations at the peak and of "

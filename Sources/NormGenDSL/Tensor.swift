@@ -11,8 +11,9 @@ public struct Tensor: Sendable {
   let node: TensorNode
   /// The type that the value is stored in if it becomes an output without a type of its own.
   ///
-  /// It is the promotion of the operands' types: two equal types stay, different ones give f32.
-  /// Constants and statistics do not take part.
+  /// It is the promotion of the operands' types: two equal types stay, different ones give f32,
+  /// and so does i8, for what is computed from integers is none. Constants and statistics do not
+  /// take part.
   public let storage: DType?
 
   init(node: TensorNode, storage: DType?) {
@@ -61,7 +62,12 @@ public struct Tensor: Sendable {
   /// The tensor with another default storage type; the value itself does not change.
   public func stored(as storage: DType?) -> Tensor { Tensor(node: node, storage: storage) }
 
+  /// The type that a norm of the tensor is stored in.
+  var resultStorage: DType? { DType.promoted([storage]) }
+
   /// An explicit rounding point: the nearest value of `type`, ties to even.
+  ///
+  /// Rounding to i8 saturates, gives 0 for NaN and +0 for −0.
   public func rounded(
     to type: DType, fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {
@@ -132,10 +138,12 @@ extension Tensor {
 }
 
 extension DType {
-  /// The type that values of several types are stored in together; nil if none has a type.
+  /// The type that what is computed from values of several types is stored in: their own if it is
+  /// one and holds fractions, else f32; nil if none has a type.
   public static func promoted(_ types: [DType?]) -> DType? {
     let known = Set(types.compactMap { $0 })
-    return known.count > 1 ? .f32 : known.first
+    guard let first = known.first else { return nil }
+    return known.count > 1 || first == .i8 ? .f32 : first
   }
 }
 

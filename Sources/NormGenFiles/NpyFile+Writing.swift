@@ -44,6 +44,7 @@ extension DType {
     case .f32: "<f4"
     case .bf16: "<u2"
     case .f16: "<f2"
+    case .i8: "|i1"
     }
   }
 }

@@ -41,7 +41,8 @@ public enum SafetensorsType: String, CaseIterable, Hashable, Sendable {
     case .f32: .f32
     case .bf16: .bf16
     case .f16: .f16
-    case .bool, .f4, .f6E2M3, .f6E3M2, .u8, .i8, .f8E5M2, .f8E4M3, .f8E8M0, .i16, .u16, .i32,
+    case .i8: .i8
+    case .bool, .f4, .f6E2M3, .f6E3M2, .u8, .f8E5M2, .f8E4M3, .f8E8M0, .i16, .u16, .i32,
       .u32, .i64, .u64, .f64, .c64:
       nil
     }
@@ -53,6 +54,7 @@ public enum SafetensorsType: String, CaseIterable, Hashable, Sendable {
     case .f32: self = .f32
     case .bf16: self = .bf16
     case .f16: self = .f16
+    case .i8: self = .i8
     }
   }
 }

@@ -84,6 +84,7 @@ extension DType {
     case .f32: "f32 (.npy '<f4', .safetensors 'F32')"
     case .bf16: "bf16 (.npy '<u2' or 'V2', .safetensors 'BF16')"
     case .f16: "f16 (.npy '<f2', .safetensors 'F16')"
+    case .i8: "i8 (.npy '|i1', .safetensors 'I8')"
     }
   }
 

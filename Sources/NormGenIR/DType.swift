@@ -2,6 +2,9 @@
 ///
 /// Arithmetic is always Float32; a value is widened exactly when it is loaded and rounded once, to
 /// nearest with ties to even, when it is stored or where the graph converts it.
+///
+/// Rounding to a floating-point type keeps NaN, infinities and the sign of zero. Rounding to
+/// ``i8`` does not: what lies beyond its range saturates, NaN gives 0, and −0 gives +0.
 public enum DType: String, CaseIterable, Sendable, Hashable {
   /// IEEE 754 binary32.
   case f32
@@ -9,12 +12,15 @@ public enum DType: String, CaseIterable, Sendable, Hashable {
   case bf16
   /// IEEE 754 binary16: 5 exponent bits, 10 stored significand bits.
   case f16
+  /// An integer from −128 to 127 in two's complement.
+  case i8
 
   /// The size of one element in bytes.
   public var byteCount: Int {
     switch self {
     case .f32: 4
     case .bf16, .f16: 2
+    case .i8: 1
     }
   }
 }

@@ -89,6 +89,8 @@ public enum MatmulOrder {
 public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The weights are computed.
   case weightsNotAnInput(found: Op)
+  /// The weights are stored as integers, which only their own scales give a meaning.
+  case integerWeights(DType)
   /// The weights of a bf16 dot product are stored in another type.
   case weightsNotBF16(DType)
   /// The value of a bf16 dot product may lie between bf16 values.
@@ -98,6 +100,8 @@ public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
     switch self {
     case .weightsNotAnInput(let found):
       "the weights of a matmul must be an input as it is, found \(Self.name(of: found))"
+    case .integerWeights(let storage):
+      "the weights of a matmul must be stored as f32, bf16 or f16, found \(storage.rawValue)"
     case .weightsNotBF16(let storage):
       "the weights of a bf16 dot product must be stored as bf16, found \(storage.rawValue)"
     case .valueNotBF16(let found):
@@ -132,6 +136,10 @@ extension Matmul {
   /// - Throws: ``MatmulError``.
   public func verifyOperands(value: Op, weights: Op) throws(MatmulError) {
     guard case .input(_, let storage) = weights else { throw .weightsNotAnInput(found: weights) }
+    switch storage {
+    case .f32, .bf16, .f16: break
+    case .i8: throw .integerWeights(storage)
+    }
     switch accumulation {
     case .fused: return
     case .bf16Dot: break

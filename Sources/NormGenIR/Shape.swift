@@ -147,6 +147,8 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
   case noRowsToSum(Shape, keeping: Int)
   /// A factor of an outer sum has no rows, or other than one fixed axis.
   case noOuterFactor(Shape)
+  /// Channels, the first fixed axis, that a number of groups does not divide.
+  case channelsNotInGroups(Int, Shape)
   /// A matmul's value has no rows or no axis to multiply along.
   case noMatrixRow(Shape)
   /// Weights with rows, or with other than two axes.
@@ -181,6 +183,8 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
         + "\(kept), at least 1; found \(shape)"
     case .noOuterFactor(let shape):
       "an outer sum needs values of shape 'rows' and one fixed axis, found \(shape)"
+    case .channelsNotInGroups(let groups, let shape):
+      "\(groups) groups do not divide the channels, the first fixed axis of shape \(shape)"
     case .noMatrixRow(let shape):
       "a matmul needs a value whose shape is 'rows' and at least one fixed axis, found \(shape)"
     case .weightsOfOtherRank(let shape):

@@ -82,12 +82,14 @@ final class BenchmarkMemory {
     return elements * parameter.storage.byteCount
   }
 
-  /// Values around ±1, from a table: drawing each anew would take longer than the measurement.
+  /// Values around ±1, integers around ±32, from a table: drawing each anew would take longer than the measurement.
   private static func fill(
     _ bytes: UnsafeMutableRawBufferPointer, _ storage: DType, seed: UInt64
   ) {
     var generator = SeededGenerator(seed: seed)
-    let table = (0..<1021).map { _ in storage.bits(nearest: generator.normal()) }
+    // Integers are spread over their range.
+    let unit = storage == .i8 ? 32.0 : 1
+    let table = (0..<1021).map { _ in storage.bits(nearest: generator.normal() * unit) }
     for index in 0..<(bytes.count / storage.byteCount) {
       let bits = table[index % table.count]
       switch storage {
@@ -95,6 +97,8 @@ final class BenchmarkMemory {
       case .bf16, .f16:
         bytes.storeBytes(
           of: UInt16(truncatingIfNeeded: bits), toByteOffset: index * 2, as: UInt16.self)
+      case .i8:
+        bytes.storeBytes(of: UInt8(truncatingIfNeeded: bits), toByteOffset: index, as: UInt8.self)
       }
     }
   }

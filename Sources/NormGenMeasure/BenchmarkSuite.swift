@@ -31,7 +31,7 @@ public enum BenchmarkSuite {
     of group: BenchmarkGroup
   ) throws(GraphError) -> [BenchmarkCase] {
     switch group {
-    case .norms: try overShapes([rmsNorm, layerNorm, partialRMSNorm])
+    case .norms: try overShapes([rmsNorm, layerNorm, partialRMSNorm, rmsNormI8])
     case .residual: try overShapes([addRMSNorm])
     case .heads: try heads()
     case .matmuls: try matmuls()
@@ -122,6 +122,14 @@ public enum BenchmarkSuite {
     return Kernel(
       name("partial_rms_norm", hidden, storage),
       x.rmsNorm(gain: gain(hidden, storage), statistics: .leading(fraction: 0.0625)))
+  }
+
+  private static func rmsNormI8(_ hidden: Int, _ storage: DType) -> Kernel {
+    let x = rows("x", hidden, storage)
+    let quantized = x.rmsNorm(gain: gain(hidden, storage)).quantizedRows()
+    return Kernel(
+      name("rms_norm_i8", hidden, storage),
+      outputs: ["q": quantized.values, "scale": quantized.scale])
   }
 
   private static func layerNorm(_ hidden: Int, _ storage: DType) -> Kernel {

@@ -8,6 +8,9 @@ public struct KernelBenchmark: Sendable, Codable {
   public let group: BenchmarkGroup
   /// The target's name.
   public let target: String
+  /// The threads that share a call: as many as were asked for, or fewer where the work cannot be
+  /// cut into so many parts. The limits and the copy are those of one.
+  public let threads: Int
   /// The number of rows of a call.
   public let rows: Int
   /// The parameters as `name: type[extents]`, inputs first.
@@ -38,13 +41,15 @@ public struct KernelBenchmark: Sendable, Codable {
   /// Arithmetic intensity: ``flops`` by ``bytes``.
   public let intensity: Double
 
-  /// Measures `kernel` on `rows` rows in this thread, in turns with a copy and the limits.
+  /// Measures `kernel` on `rows` rows, in turns with a copy and the limits in this thread.
+  ///
+  /// - Parameter threads: The most threads that share a call, this one among them.
   public init(
-    _ kernel: CompiledKernel, rows: Int, loops: LimitLoops, rounds: Int = 15,
+    _ kernel: CompiledKernel, rows: Int, threads: Int = 1, loops: LimitLoops, rounds: Int = 15,
     roundSeconds: Double = 0.004, seed: UInt64 = 1
   ) throws {
     let memory = try BenchmarkMemory(for: kernel, rows: rows, seed: seed)
-    let bound = try kernel.bound(rows: rows, memory.arguments)
+    let bound = try kernel.bound(rows: rows, memory.arguments, threads: threads)
     let operations = KernelCost(kernel.lowering).operationsPerRow
     let peak = loops.peak(bounding: operations)
     self.bytes = 2 * memory.copiedBytes
@@ -60,6 +65,7 @@ public struct KernelBenchmark: Sendable, Codable {
     self.group = .of(kernel.lowering.graph)
     self.target = kernel.lowering.target.name
     self.rows = rows
+    self.threads = bound.threads
     self.parameters = kernel.parameters.map { "\($0.name): \($0.storage.rawValue)\($0.shape)" }
     self.storage = kernel.parameters.first?.storage.rawValue ?? ""
     self.flops = operations.flops * rows

@@ -208,12 +208,25 @@ public struct Bounded: Hashable, Sendable {
     // A kernel's value is a Float32 already, and the oracle keeps the real one.
     if type == .f32 { return self }
     let nearest = type.rounded(value)
+    if type == .i8 { return saturated(nearest) }
     if value.isNaN || value.isInfinite { return self }
     if isVacuous { return Bounded(nearest, error: .infinity) }
     let below = type.rounded(low)
     let above = type.rounded(high)
     if nearest == below, nearest == above { return Bounded(nearest) }
     guard below.isFinite, above.isFinite else { return Bounded(nearest, error: .infinity) }
+    return Bounded(nearest, error: Swift.max(above - nearest, nearest - below))
+  }
+}
+
+extension Bounded {
+  /// Rounding to i8, which is certain even of what is not: `nearest` is the rounded value.
+  private func saturated(_ nearest: Double) -> Bounded {
+    if isVacuous { return Bounded(nearest, error: Swift.max(127 - nearest, nearest + 128)) }
+    // NaN gives 0, and infinities have no other value beside them.
+    guard value.isFinite else { return Bounded(nearest) }
+    let below = DType.i8.rounded(low)
+    let above = DType.i8.rounded(high)
     return Bounded(nearest, error: Swift.max(above - nearest, nearest - below))
   }
 }

@@ -36,6 +36,8 @@ enum ReshapeRemover {
     let graph: Graph
     var nodes: [Node] = []
     var new: [ValueID] = []
+    /// Values of the graph that are seen under another shape, apart from the view.
+    var hasOtherShape: Set<ValueID> = []
 
     /// The fixed extents that every full row is seen under.
     func view() throws(PlanError) -> [Int] {
@@ -66,6 +68,7 @@ enum ReshapeRemover {
 
     mutating func add(_ id: ValueID, view: [Int]) throws(PlanError) {
       let node = graph[id]
+      try verifyShapes(of: id, view: view)
       if case .reshape = node.op {
         new.append(new[node.operands[0].index])
         return
@@ -80,6 +83,11 @@ enum ReshapeRemover {
         shape = try op.resultShape(of: shapes, requested: requested)
       } catch {
         throw PlanError(kernel: graph.name, message: "after removing reshapes, \(error)")
+      }
+      guard shape.elementsPerRow == node.shape.elementsPerRow else {
+        throw PlanError(
+          kernel: graph.name,
+          message: "after removing reshapes, a value of shape \(node.shape) is seen as \(shape)")
       }
       new.append(ValueID(nodes.count))
       nodes.append(
@@ -96,6 +104,37 @@ enum ReshapeRemover {
         return .rowSum(RowSum(sum.reduction, keeping: kept))
       }
       throw .noRowsToSum(term, keeping: sum.keptAxes)
+    }
+
+    /// Refuses what would broadcast a part of a row along another axis than the graph says: a
+    /// part keeps the shape that it had before it was reshaped.
+    private mutating func verifyShapes(of id: ValueID, view: [Int]) throws(PlanError) {
+      let node = graph[id]
+      let stale = node.operands.first { hasOtherShape.contains($0) }
+      switch node.op {
+      case .reshape:
+        let seen = nodes[new[node.operands[0].index].index].shape
+        if node.shape.elementsPerRow > 1, seen != reshaped(node.shape, to: view) {
+          hasOtherShape.insert(id)
+        }
+        return
+      case .input, .constant: return
+      case .elementwise, .convert:
+        let count = node.shape.elementsPerRow
+        let broadcasts = node.operands.contains {
+          ![1, count].contains(graph[$0].shape.elementsPerRow)
+        }
+        guard stale != nil else { return }
+        hasOtherShape.insert(id)
+        guard broadcasts else { return }
+      case .statistic, .columns, .matmul, .rowSum, .outerSum:
+        guard stale != nil else { return }
+      }
+      let shape = stale.map { graph[$0].shape.description } ?? ""
+      throw PlanError(
+        kernel: graph.name,
+        message: "a value reshaped to \(shape) is used along its new axes, but only whole rows "
+          + "can be; declare the input with that shape")
     }
 
     /// A shape with as many elements as a row of the view is seen as the view.

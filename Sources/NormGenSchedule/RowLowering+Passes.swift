@@ -321,14 +321,16 @@ extension RowLowering {
   }
 
   /// The outputs that are stored 64 elements at once, and the names of their groups: rounding two
-  /// vectors to bf16 together takes half the instructions.
+  /// vectors to bf16, or four to i8, together takes half the instructions.
   private func groupedStores(_ items: [Item]) -> [Int: String] {
     guard target.pairsHalfStores else { return [:] }
     var local = names
     var groups: [Int: String] = [:]
     for item in items {
-      guard case .store(let output) = item.kind, outputPointers[output].storage == .bf16 else {
-        continue
+      guard case .store(let output) = item.kind else { continue }
+      switch outputPointers[output].storage {
+      case .f32, .f16: continue
+      case .bf16, .i8: break
       }
       groups[output] = local.fresh("\(graph.outputs[output].name)_group")
     }

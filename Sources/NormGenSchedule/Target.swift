@@ -22,7 +22,7 @@ public struct Target: Hashable, Sendable {
   public let optionalFeatures: [OptionalFeature]
   /// Whether stores can bypass the caches.
   public let hasStreamingStores: Bool
-  /// Whether two vectors are rounded to bf16 together for less.
+  /// Whether vectors are rounded to bf16 or i8 together for less.
   public let pairsHalfStores: Bool
   /// The sums of a matmul that registers hold at once.
   public let matmulTile: MatmulTile

@@ -63,6 +63,11 @@ public struct HostTensor: Sendable {
       for (index, value) in values.enumerated() {
         elements[index] = UInt16(truncatingIfNeeded: storage.bits(nearest: value))
       }
+    case .i8:
+      let elements = memory.bytes.assumingMemoryBound(to: UInt8.self)
+      for (index, value) in values.enumerated() {
+        elements[index] = UInt8(truncatingIfNeeded: storage.bits(nearest: value))
+      }
     }
   }
 
@@ -120,6 +125,7 @@ public struct HostTensor: Sendable {
     case .bf16, .f16:
       let bits = memory.bytes.load(fromByteOffset: index * 2, as: UInt16.self)
       return storage.value(ofBits: UInt32(bits))
+    case .i8: return Double(memory.bytes.load(fromByteOffset: index, as: Int8.self))
     }
   }
 

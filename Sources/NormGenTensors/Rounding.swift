@@ -2,40 +2,51 @@ public import NormGenIR
 
 /// Rounding of Float64 values to storage types: once, to nearest, ties to even.
 extension DType {
-  /// Stored significand bits.
-  public var significandBits: Int {
-    switch self {
-    case .f32: 23
-    case .bf16: 7
-    case .f16: 10
-    }
+  /// A binary format with denormals, infinities and NaN.
+  private struct Format {
+    /// Stored significand bits.
+    let significandBits: Int
+    /// The exponent of the smallest normal value.
+    let leastNormalExponent: Int
   }
 
-  /// The exponent of the smallest normal value.
-  public var leastNormalExponent: Int {
+  /// The binary format of the values; nil for integers.
+  private var format: Format? {
     switch self {
-    case .f32, .bf16: -126
-    case .f16: -14
+    case .f32: Format(significandBits: 23, leastNormalExponent: -126)
+    case .bf16: Format(significandBits: 7, leastNormalExponent: -126)
+    case .f16: Format(significandBits: 10, leastNormalExponent: -14)
+    case .i8: nil
     }
   }
 
   /// The largest finite value.
   public var greatestFiniteMagnitude: Double {
-    let greatestExponent = 1 - leastNormalExponent
-    let significand = 2 - Double(sign: .plus, exponent: -significandBits, significand: 1)
-    return Double(sign: .plus, exponent: greatestExponent, significand: significand)
+    guard let format else { return 127 }
+    let significand = 2 - Double(sign: .plus, exponent: -format.significandBits, significand: 1)
+    return Double(
+      sign: .plus, exponent: 1 - format.leastNormalExponent, significand: significand)
   }
 
   /// The distance between neighbours at the magnitude of `value`.
   public func ulp(at value: Double) -> Double {
     guard value.isFinite else { return .nan }
-    let exponent = value == 0 ? leastNormalExponent : Int(value.exponent)
-    return Double(
-      sign: .plus, exponent: max(exponent, leastNormalExponent) - significandBits, significand: 1)
+    guard let format else { return 1 }
+    let least = format.leastNormalExponent
+    let exponent = value == 0 ? least : max(Int(value.exponent), least)
+    return Double(sign: .plus, exponent: exponent - format.significandBits, significand: 1)
   }
 
-  /// The nearest value of the type; infinity beyond its range, NaN for NaN.
+  /// The nearest value of the type.
+  ///
+  /// Floating-point types give infinity beyond their range and NaN for NaN. Integers give the
+  /// bound of their range beyond it and 0 for NaN; their zero is +0.
   public func rounded(_ value: Double) -> Double {
+    guard format != nil else {
+      if value.isNaN { return 0 }
+      let whole = min(max(value, -128), 127).rounded(.toNearestOrEven)
+      return whole == 0 ? 0 : whole
+    }
     guard value.isFinite, value != 0 else { return value }
     let spacing = ulp(at: value)
     // Both steps are exact: the spacing is a power of two, and the quotient is far below 2⁵³.
@@ -51,6 +62,7 @@ extension DType {
       case .f32: return 0x7fc0_0000
       case .bf16: return 0x7fc0
       case .f16: return 0x7e00
+      case .i8: return 0
       }
     }
     // Every value of each type is a Float32, so the conversion after rounding is exact.
@@ -59,6 +71,7 @@ extension DType {
     case .f32: return nearest.bitPattern
     case .bf16: return nearest.bitPattern >> 16
     case .f16: return DType.halfBits(of: nearest)
+    case .i8: return UInt32(UInt8(bitPattern: Int8(nearest)))
     }
   }
 
@@ -79,6 +92,7 @@ extension DType {
         magnitude = Double(sign: .plus, exponent: exponent - 25, significand: 1024 + fraction)
       }
       return bits & 0x8000 == 0 ? magnitude : -magnitude
+    case .i8: return Double(Int8(truncatingIfNeeded: bits))
     }
   }
 

@@ -51,6 +51,19 @@ import Testing
     #expect(report.compiling.cachedSeconds < report.compiling.coldSeconds)
   }
 
+  /// A single row of 128 stays in one piece; 512 rows can be cut, whatever the number of processors.
+  @Test func threadsShareTheCallsThatCanBeCut() throws {
+    let rows = ["rms_norm_128_f32", "--rows", "1", "512", "--rounds", "3"]
+    let report = try Self.report(rows + ["--threads", "2"])
+    #expect(report.threads == 2)
+    #expect(report.kernels.map(\.rows) == [1, 512])
+    #expect(report.kernels.map(\.threads) == [1, 2])
+    let text = try CommandLineFixture.normgen(["bench"] + rows + ["--threads", "2"])
+    #expect(text.output.contains("at most 2 threads a call, limits of one; caches"))
+    let alone = try Self.report(rows)
+    #expect(alone.threads == 1 && alone.kernels.allSatisfy { $0.threads == 1 })
+  }
+
   @Test func theMachinesLimitsAreMeasured() throws {
     let limits = try Self.report(["rms_norm_128_f32", "--rows", "1", "--rounds", "5"]).limits
     #expect(limits.arithmetic.first?.peak == "f32 multiply-add")
@@ -91,6 +104,14 @@ import Testing
   @Test func benchRefusesWhatMeansNothing() throws {
     let none = try CommandLineFixture.normgen(["bench", "rms_norm_128_f32", "--rows", "0"])
     #expect(none.status == 64)
+    for count in ["0", "257", "-1"] {
+      let threads = try CommandLineFixture.normgen([
+        "bench", "rms_norm_128_f32", "--threads=\(count)",
+      ])
+      #expect(threads.status == 64)
+      #expect(
+        threads.errors.contains("--threads: expected a number from 1 to 256, found \(count)"))
+    }
     let suite = try CommandLineFixture.normgen(["bench", "--rows", "7"])
     #expect(suite.status == 64)
     #expect(suite.errors.contains("the suite has rows of its own"))
@@ -153,6 +174,7 @@ struct BenchJSON: Decodable {
     let kernel: String
     let group: String
     let rows: Int
+    let threads: Int
     let parameters: [String]
     let bytes: Int
     let flops: Int
@@ -172,6 +194,7 @@ struct BenchJSON: Decodable {
   }
 
   let limits: Limits
+  let threads: Int
   let kernels: [Kernel]
   let compiling: Compiling
 }

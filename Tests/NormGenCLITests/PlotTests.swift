@@ -92,7 +92,7 @@ import Testing
 }
 
 /// What a reader of XML finds in a drawing.
-private final class ParsedSVG: NSObject, XMLParserDelegate {
+final class ParsedSVG: NSObject, XMLParserDelegate {
   private(set) var root: String?
   private(set) var classes: [String] = []
   private(set) var texts: [String] = []

@@ -57,6 +57,23 @@ import Testing
     #expect(error?.description.contains("rows seen as [3, 100] and [300]") == true)
   }
 
+  /// A reshaped gain keeps the axis that it had, which here fits as well as the one asked for.
+  @Test func reshapedPartsOfARowAreRefusedWhereTheyBroadcast() throws {
+    let square = Tensor.input("x", [.rows, 4, 4], .f32)
+    let gain = Tensor.input("gain", [4], .f32)
+    let reshaped = gain.reshaped([4, 1])
+    for y in [square * reshaped + square.mean(), square * (reshaped + 1)] {
+      let error = #expect(throws: CompilerError.self) {
+        try Compiler(target: .portable).lower(Kernel("k", y))
+      }
+      #expect(
+        error?.description.contains("reshaped to [4, 1]") == true, "\(String(describing: error))")
+    }
+    // A gain of whole rows is seen as they are.
+    let whole = Tensor.input("whole", [16], .f32).reshaped([4, 4])
+    _ = try Compiler(target: .portable).lower(Kernel("k", square * whole + square.mean()))
+  }
+
   /// Factors of a statistic may be narrower than its rows.
   @Test func statisticOfAProductWithOneNumberARowSeesTheRow() throws {
     let heads = x.reshaped([.rows, 3, 100])

@@ -116,6 +116,15 @@ import Testing
         == "the weights of a matmul must be an input as it is, found the result of 'add'")
   }
 
+  @Test func integerWeightsAreRefusedAndIntegerRowsAreNot() throws {
+    let integers = Tensor.input("w", [64, 96], .i8)
+    #expect(reason(x.matmul(integers)) == .matmul(.integerWeights(.i8)))
+    #expect(
+      reason(x.matmul(integers))?.description
+        == "the weights of a matmul must be stored as f32, bf16 or f16, found i8")
+    #expect(reason(Tensor.input("x", [.rows, 64], .i8).matmul(w)) == nil)
+  }
+
   // MARK: The verifier on graphs that the DSL does not make
 
   private func verify(_ nodes: [Node]) throws(GraphError) {

@@ -30,6 +30,8 @@ import Testing
     let matrix = try load(.matrixOfHalves)
     #expect(matrix.shape == [2, 3] && matrix.storage == .f16)
     #expect(matrix.doubles == [1, 0.5, -0.25, 65504, 0x1p-24, .infinity])
+    let signed = try load(.signedBytes)
+    #expect(signed.storage == .i8 && signed.doubles == [0, 127, -128, -1])
     let empty = try load(.empty)
     #expect(empty.shape == [0, 5] && empty.count == 0)
     let four = try load(.fourAxes)
@@ -43,7 +45,7 @@ import Testing
     let folder = try TemporaryFolder()
     let samples: [(NumPySample, DType)] = [
       (.scalar, .f32), (.vector, .f32), (.matrixOfHalves, .f16), (.empty, .f32),
-      (.fourAxes, .f32), (.filledHeader, .f32), (.bits, .bf16),
+      (.fourAxes, .f32), (.filledHeader, .f32), (.bits, .bf16), (.signedBytes, .i8),
     ]
     for (sample, storage) in samples {
       let tensor = try NpyFile(try folder.file("a.npy", sample.bytes)).load(as: storage)

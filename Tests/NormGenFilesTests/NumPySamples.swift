@@ -36,6 +36,13 @@ struct NumPySample {
     blanks: 58,
     elements: [0x00, 0x3c, 0x00, 0x38, 0x00, 0xb4, 0xff, 0x7b, 0x01, 0x00, 0x00, 0x7c])
 
+  /// `array([0, 127, -128, -1], "i1")`.
+  static let signedBytes = NumPySample(
+    version: 1, length: 118,
+    text: "{'descr': '|i1', 'fortran_order': False, 'shape': (4,), }",
+    blanks: 60,
+    elements: [0x00, 0x7f, 0x80, 0xff])
+
   /// `zeros((0, 5), "<f4")`.
   static let empty = NumPySample(
     version: 1, length: 118,

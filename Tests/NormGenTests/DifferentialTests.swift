@@ -33,12 +33,13 @@ import Testing
 
   /// The extents that the rotation above leaves out, for the plainest kernels.
   @Test(
-    arguments: ["rms_fused", "layer_fused", "partial_count"], Boundaries.extents.chunked(into: 8))
+    arguments: ["rms_fused", "layer_fused", "partial_count", "quantized_by_division"],
+    Boundaries.extents.chunked(into: 8))
   func everyBoundaryExtentAgrees(name: String, extents: [Boundaries.Extent]) throws {
     let specimen = try #require(Specimen.named(name))
     var calls: [Targets.Call] = []
     for extent in extents.map(\.extent) {
-      let types = Specimen.Types.all[extent % 3]
+      let types = Specimen.Types.all[extent % Specimen.Types.all.count]
       let graph = try specimen.kernel(extent, types, epsilon: 0.8765).graph()
       for rows in [1, 3] {
         let inputs = try RandomInputs.tensors(for: graph, rows: rows, seed: UInt64(extent))

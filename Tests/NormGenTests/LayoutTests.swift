@@ -7,7 +7,7 @@ import Testing
 @Suite struct LayoutTests {
   static let specimens = [
     "rms_llama", "layer_fused", "partial_count", "residual_rounded", "heads",
-    "layer_with_statistics", "bias_gelu_norm",
+    "layer_with_statistics", "bias_gelu_norm", "quantized_by_division", "quantized_heads",
   ]
 
   /// Lowerings by the compiler's own choice and by every strategy that applies with all its knobs.
@@ -81,6 +81,21 @@ import Testing
       for output in graph.outputs {
         let expected = try part(#require(whole[output.name]), start, count)
         #expect(outputs[output.name]?.firstDifference(from: expected) == nil)
+      }
+    }
+  }
+
+  /// A group of 64 elements is stored by whole registers, which heads of 80 do not begin at.
+  @Test(arguments: Targets.native, [Specimen.Types(input: .bf16, gain: .bf16)])
+  func headsThatBeginInsideARegisterAreRight(target: Target, types: Specimen.Types) throws {
+    for name in ["heads", "quantized_heads"] {
+      let graph = try #require(Specimen.named(name)).kernel(80, types, epsilon: 1e-5).graph()
+      let inputs = try RandomInputs.tensors(for: graph, rows: 11, seed: 1)
+      let lowerings = try lowerings(graph, target)
+      let expected = try LaidOutCall(lowering: lowerings[0], rows: 11, inputs: inputs).outputs()
+      for lowering in lowerings {
+        let call = LaidOutCall(lowering: lowering, rows: 11, inputs: inputs, gap: 16, offset: 0)
+        #expect(firstDifference(expected, try call.outputs()) == nil)
       }
     }
   }

@@ -148,7 +148,7 @@ import Testing
     { steps in
       steps.map { step in
         switch step {
-        case .rows: step
+        case .rows, .accumulate: step
         case .multiply(let products): .multiply(change(products))
         }
       }

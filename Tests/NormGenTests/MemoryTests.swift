@@ -8,6 +8,7 @@ import Testing
   static let specimens = [
     "rms_fused", "rms_llama", "layer_fused", "partial_count", "residual_rounded", "heads",
     "layer_with_statistics", "elementwise_only", "softmax",
+    "quantized_by_factor", "quantized_heads",
   ]
 
   private func run(

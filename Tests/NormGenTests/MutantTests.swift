@@ -95,6 +95,14 @@ struct GraphMutant: Sendable, CustomTestStringConvertible {
     GraphMutant(
       "gain without offset", right: { rms($0, .gemma) }, wrong: { rms($0, .torch) }),
     GraphMutant(
+      "range of 128", right: { $0.x.quantizedRows().values },
+      wrong: { parts in
+        (parts.x / (parts.x.absolute().rowMaximum() / 128)).rounded(to: .i8)
+      }),
+    GraphMutant(
+      "greatest instead of greatest magnitude", right: { $0.x.quantizedRows().values },
+      wrong: { parts in (parts.x / (parts.x.rowMaximum() / 127)).rounded(to: .i8) }),
+    GraphMutant(
       "divisor n − 1", right: { layer($0) { ($1 * $1).mean() } },
       wrong: { parts in
         layer(parts) { ($1 * $1).sum() / Float(parts.extent - 1) }

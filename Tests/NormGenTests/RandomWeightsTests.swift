@@ -10,7 +10,7 @@ import Testing
     return try #require(try RandomInputs.tensors(for: graph, rows: 1, seed: seed)["w"])
   }
 
-  @Test(arguments: DType.allCases)
+  @Test(arguments: [DType.f32, .bf16, .f16])
   func largeWeightsHaveMeanZeroAndDeviationOneByRootK(_ storage: DType) throws {
     let columns = 1021
     let tensor = try weights(storage, columns: columns, seed: 9)

@@ -13,7 +13,8 @@ struct Specimen: Sendable, CustomTestStringConvertible {
     static let all: [Types] = [
       Types(input: .f32, gain: .f32), Types(input: .bf16, gain: .bf16),
       Types(input: .f16, gain: .f16), Types(input: .bf16, gain: .f32),
-      Types(input: .f32, gain: .f16),
+      Types(input: .f32, gain: .f16), Types(input: .i8, gain: .f32),
+      Types(input: .bf16, gain: .i8),
     ]
   }
 
@@ -62,6 +63,7 @@ struct Specimen: Sendable, CustomTestStringConvertible {
 extension Specimen {
   static let all: [Specimen] =
     rmsPresets + layerPresets + lengths + partials + residuals + activations + compositions
+    + quantizations + channels
 
   static func named(_ name: String) -> Specimen? { all.first { $0.name == name } }
 
@@ -154,6 +156,30 @@ extension Specimen {
       }
     }
 
+  private static let quantizations: [Specimen] =
+    RowQuantization.Scaling.allCases.map { scaling in
+      Specimen(several: "quantized_by_\(scaling.rawValue)") {
+        let normed = $0.x.rmsNorm(gain: $0.gain, epsilon: $0.epsilon)
+        let quantized = normed.quantizedRows(scaling: scaling)
+        return [
+          Kernel.Output("q", quantized.values), Kernel.Output("scale", quantized.scale),
+        ]
+      }
+    } + [
+      Specimen(several: "quantized_heads") {
+        let q = Tensor.input("q", [.rows, 3, .fixed($0.extent)], $0.types.input)
+        let quantized = q.quantizedRows()
+        // Read back as what the integers stand for.
+        let restored = quantized.values * quantized.scale
+        return [
+          Kernel.Output("integers", quantized.values), Kernel.Output("restored", restored),
+        ]
+      },
+      Specimen("stored_as_integers") {
+        (($0.x * $0.gain).rounded(to: .i8) * 0.75 + $0.shift).rounded(to: .i8)
+      },
+    ]
+
   private static let compositions: [Specimen] = [
     Specimen(several: "rms_with_rstd") {
       let parts = $0.x.rmsNormalization(gain: $0.gain, epsilon: $0.epsilon)
@@ -190,5 +216,52 @@ extension Specimen {
       return $0.x / (range + $0.epsilon) * $0.gain
     },
     Specimen("elementwise_only") { ($0.x * $0.gain + $0.shift).tanh() },
+  ]
+}
+
+extension Specimen.Parameters {
+  /// Three channels of the row's extent, and a number for each channel.
+  fileprivate var image: Tensor { .input("x", [.rows, 3, .fixed(extent)], types.input) }
+
+  fileprivate func perChannel(_ name: String) -> Tensor { .input(name, [3, 1], types.gain) }
+}
+
+extension Specimen {
+  fileprivate static let channels: [Specimen] = [
+    Specimen("weight_norm") { $0.x.weightNorm(gain: .input("gain", [.rows, 1], $0.types.gain)) },
+    Specimen("weight_direction") { $0.x.weightNorm() },
+    Specimen("batch") {
+      $0.x.batchNorm(
+        mean: $0.vector("mean"), variance: $0.vector("variance").absolute(), gain: $0.gain,
+        shift: $0.shift, epsilon: $0.epsilon)
+    },
+    Specimen("batch_channels") {
+      let variance = $0.perChannel("variance")
+      return $0.image.batchNorm(
+        mean: $0.perChannel("mean"), variance: variance * variance, epsilon: $0.epsilon)
+    },
+    Specimen("instance") {
+      $0.image.instanceNorm(
+        gain: $0.perChannel("gain"), shift: $0.perChannel("shift"), epsilon: $0.epsilon)
+    },
+    // The paper's convolutional network: over positions, a gain for each channel, leaky ReLU.
+    Specimen("rms_channels") {
+      $0.image.rmsNorm(
+        gain: $0.perChannel("gain"), shift: $0.perChannel("shift"), epsilon: $0.epsilon,
+        statistics: .leading(fraction: 0.125)
+      ).leakyReLU(slope: 0.1)
+    },
+    Specimen("groups") {
+      let x = Tensor.input("x", [.rows, 6, .fixed($0.extent)], $0.types.input)
+      let gain = Tensor.input("gain", [6, .fixed($0.extent)], $0.types.gain)
+      return x.groupNorm(groups: 3, gain: gain, epsilon: $0.epsilon)
+    },
+    Specimen("groups_of_units") {
+      let units: [Extent] = [.fixed(3 * $0.extent)]
+      let x = Tensor.input("x", [.rows] + units, $0.types.input)
+      return x.groupNorm(
+        groups: 3, gain: .input("gain", units, $0.types.gain),
+        shift: .input("shift", units, $0.types.gain), epsilon: $0.epsilon)
+    },
   ]
 }

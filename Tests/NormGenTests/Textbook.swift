@@ -4,20 +4,27 @@
 /// it judges. Half types are rounded where a definition casts; Float32 steps are not rounded.
 enum Textbook {
   enum Format {
-    case single, brain, half
+    case single, brain, half, byte
   }
 
   typealias Row = [Double]
 
   // MARK: Rounding
 
-  /// The nearest number of a half type, ties to even; single precision stays as it is.
+  /// The nearest number of a type, ties to even; single precision stays as it is. Bytes saturate,
+  /// and hold 0 for NaN.
   static func cast(_ x: Double, _ format: Format) -> Double {
+    if format == .byte {
+      let limited = x.isNaN ? 0 : min(max(x, -128), 127)
+      let below = limited.rounded(.down)
+      let rest = limited - below
+      return rest > 0.5 || rest == 0.5 && below.remainder(dividingBy: 2) != 0 ? below + 1 : below
+    }
     let digits: Double
     var spacing: Double
     let greatest: Double
     switch format {
-    case .single: return x
+    case .single, .byte: return x
     case .brain: (digits, spacing, greatest) = (256, 0x1p-133, 0x1.fep127)
     case .half: (digits, spacing, greatest) = (2048, 0x1p-24, 65504)
     }
@@ -44,6 +51,15 @@ enum Textbook {
   static func product(_ row: Row, _ gain: Row) -> Row { zip(row, gain).map { $0 * $1 } }
 
   static func sum(_ row: Row, _ shift: Row) -> Row { zip(row, shift).map { $0 + $1 } }
+
+  // MARK: Quantization
+
+  /// A row by its largest magnitude as 127.
+  static func quantized(_ row: Row) -> Row {
+    var greatest = 0.0
+    for x in row { greatest = max(greatest, abs(x)) }
+    return row.map { cast($0 / (greatest / 127), .byte) }
+  }
 
   // MARK: RMSNorm of the first k elements
 
@@ -142,6 +158,34 @@ enum Textbook {
   static func l2(_ x: Row, _ e: Double, _ t: Format) -> Row {
     let length = x.map { $0 * $0 }.reduce(0, +).squareRoot()
     return cast(x.map { $0 / max(length, e) }, t)
+  }
+
+  /// Salimans and Kingma, equation 2: w = (g/‖v‖)·v.
+  static func weightNorm(_ v: Row, _ g: Double, _ t: Format) -> Row {
+    let length = v.map { $0 * $0 }.reduce(0, +).squareRoot()
+    return cast(v.map { g / length * $0 }, t)
+  }
+
+  /// Ioffe and Szegedy, algorithm 2, for one channel.
+  static func batchNorm(
+    _ x: Row, mean: Double, variance: Double, _ g: Double, _ b: Double, _ e: Double, _ t: Format
+  ) -> Row {
+    cast(x.map { g / (variance + e).squareRoot() * ($0 - mean) + b }, t)
+  }
+
+  /// Wu and He, equations 1 to 7, for a sample of channels: μ and σ over a group's channels and
+  /// positions, then γ and β of the channel.
+  static func groupNorm(
+    _ channels: [Row], groups: Int, _ g: [Double], _ b: [Double], _ e: Double, _ t: Format
+  ) -> [Row] {
+    let size = channels.count / groups
+    return channels.indices.map { c in
+      let first = c / size * size
+      let group = channels[first..<(first + size)].flatMap { $0 }
+      let m = mean(group)
+      let deviation = (meanSquare(group.map { $0 - m }) + e).squareRoot()
+      return cast(channels[c].map { ($0 - m) / deviation * g[c] + b[c] }, t)
+    }
   }
 
   /// x·Φ(x) by the integral of the density (Simpson's rule), for |x| < 8.

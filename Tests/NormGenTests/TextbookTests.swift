@@ -21,8 +21,11 @@ import Testing
     "onednn": Textbook.layer, "paper": Textbook.layer,
   ]
 
-  static let types: [(DType, DType)] = DType.allCases.flatMap { input in
-    DType.allCases.map { (input, $0) }
+  /// What frameworks normalize: integers are quantized values.
+  static let fractions: [DType] = DType.allCases.filter { $0 != .i8 }
+
+  static let types: [(DType, DType)] = fractions.flatMap { input in
+    fractions.map { (input, $0) }
   }
 
   private func format(_ type: DType) -> Textbook.Format {
@@ -30,6 +33,7 @@ import Testing
     case .f32: .single
     case .bf16: .brain
     case .f16: .half
+    case .i8: .byte
     }
   }
 
@@ -131,7 +135,7 @@ import Testing
     }
   }
 
-  @Test(arguments: DType.allCases)
+  @Test(arguments: TextbookTests.fractions)
   func l2NormIsTheTextbooks(type: DType) throws {
     for extent in [1, 17, 300] {
       for epsilon in [1e-12, 40] as [Float] {
@@ -143,7 +147,60 @@ import Testing
     }
   }
 
-  @Test(arguments: DType.allCases)
+  @Test(arguments: TextbookTests.fractions)
+  func weightNormIsTheTextbooks(type: DType) throws {
+    for extent in [1, 17, 300] {
+      let w = Tensor.input("w", [.rows, .fixed(extent)], type)
+      let gain = Tensor.input("gain", [.rows, 1], type)
+      try compare(Kernel("k", w.weightNorm(gain: gain)), "weight norm \(extent)") {
+        (
+          Textbook.weightNorm(row($0["w"], $1), row($0["gain"], $1)[0], format(type)),
+          format(type)
+        )
+      }
+    }
+  }
+
+  /// Six channels of 40 positions.
+  private func channels(_ inputs: [String: HostTensor], _ sample: Int) -> [Textbook.Row] {
+    let elements = inputs["x"]?.doubles ?? []
+    return Textbook.rows(of: elements, extent: 40).dropFirst(sample * 6).prefix(6).map { $0 }
+  }
+
+  @Test(arguments: TextbookTests.fractions)
+  func channelNormsAreTheTextbooks(type: DType) throws {
+    let x = Tensor.input("x", [.rows, 6, 40], type)
+    func perChannel(_ name: String) -> Tensor { .input(name, [6, 1], type) }
+    let epsilon: Float = 0.8765
+    let norms: [(Int, Tensor)] = [
+      (6, x.instanceNorm(gain: perChannel("gain"), shift: perChannel("shift"), epsilon: epsilon)),
+      (3, x.groupNorm(groups: 3, epsilon: epsilon)), (1, x.groupNorm(groups: 1, epsilon: epsilon)),
+    ]
+    for (groups, norm) in norms {
+      try compare(Kernel("k", norm), "\(groups) groups") { inputs, sample in
+        let rows = Textbook.groupNorm(
+          channels(inputs, sample), groups: groups,
+          inputs["gain"]?.doubles ?? [Double](repeating: 1, count: 6),
+          inputs["shift"]?.doubles ?? [Double](repeating: 0, count: 6), Double(epsilon),
+          format(type))
+        return (rows.flatMap { $0 }, format(type))
+      }
+    }
+    let batch = x.batchNorm(
+      mean: perChannel("mean"), variance: perChannel("variance"), gain: perChannel("gain"),
+      shift: perChannel("shift"), epsilon: epsilon)
+    try compare(Kernel("k", batch), "batch") { inputs, sample in
+      let rows = channels(inputs, sample).enumerated().map { channel, row in
+        func parameter(_ name: String) -> Double { inputs[name]?[channel] ?? .nan }
+        return Textbook.batchNorm(
+          row, mean: parameter("mean"), variance: parameter("variance"), parameter("gain"),
+          parameter("shift"), Double(epsilon), format(type))
+      }
+      return (rows.flatMap { $0 }, format(type))
+    }
+  }
+
+  @Test(arguments: TextbookTests.fractions)
   func residualModesAreTheTextbooks(type: DType) throws {
     let x = Tensor.input("x", [.rows, 65], type)
     let residual = Tensor.input("residual", [.rows, 65], type)
@@ -159,6 +216,19 @@ import Testing
             added, row($0["gain"], $1), Double(Float(0.8765)), 65, format(type), format(type)),
           format(type)
         )
+      }
+    }
+  }
+
+  @Test(arguments: TextbookTests.fractions)
+  func quantizationIsTheTextbooks(type: DType) throws {
+    for scaling in RowQuantization.Scaling.allCases {
+      for extent in [1, 17, 300] {
+        let x = Tensor.input("x", [.rows, .fixed(extent)], type)
+        let values = x.quantizedRows(scaling: scaling).values
+        try compare(Kernel("k", values), "\(scaling) of \(extent) \(type)") {
+          (Textbook.quantized(row($0["x"], $1)), .byte)
+        }
       }
     }
   }
@@ -187,6 +257,15 @@ import Testing
       (65504, 65504), (65519.9, 65504), (65520, .infinity), (0x1p-25, 0), (0x1.8p-24, 0x1p-23),
       (2049, 2048), (2051, 2052), (-0.1, -0.0999755859375),
     ]
+    let byte: [(Double, Double)] = [
+      (0.5, 0), (1.5, 2), (-0.5, 0), (-2.5, -2), (126.5, 126), (127.5, 127), (-128.6, -128),
+      (.infinity, 127), (-1e30, -128), (.nan, 0), (0x1.00000001p-1, 1),
+    ]
+    for (value, nearest) in byte {
+      #expect(Textbook.cast(value, .byte) == nearest)
+      let rounded = DType.i8.rounded(value)
+      #expect(rounded == nearest && (rounded.sign == .minus) == (nearest < 0))
+    }
     for (value, nearest) in brain { #expect(Textbook.cast(value, .brain) == nearest) }
     for (value, nearest) in half { #expect(Textbook.cast(value, .half) == nearest) }
   }

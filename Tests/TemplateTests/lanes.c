@@ -145,6 +145,62 @@ static void check_narrowing(void) {
   }
 }
 
+// The integer of x, in double, where nearbyint rounds ties to even.
+static double whole(float x) {
+  return x != x ? 0 : nearbyint(x < -128 ? -128 : x > 127 ? 127 : x);
+}
+
+// Different lanes side by side, so that an exchanged one shows.
+static void check_integers_of(const float *x) {
+  int8_t stored[lanes], group[64], streamed[64 + 63];
+  float rounded_lanes[lanes];
+  vec v[64 / lanes];
+  int8_t *aligned = streamed + (-(uintptr_t)streamed & 63);
+  for (int k = 0; k < 64 / lanes; k++) v[k] = load_f32(x + k * lanes);
+  store_i8_group(group, v);
+  stream_i8_group(aligned, v);
+  finish_streams();
+  for (int k = 0; k < 64; k += lanes) {
+    store_i8(stored, v[k / lanes]);
+    store_f32(rounded_lanes, round_i8(v[k / lanes]));
+    for (int i = 0; i < lanes; i++) {
+      float a = x[k + i], want = (float)whole(a);
+      if (want == 0) want = 0;
+      EXPECT(stored[i] == (int)want && group[k + i] == stored[i] && aligned[k + i] == stored[i],
+             "i8 of %a: %d, group %d, streamed %d", a, stored[i], group[k + i], aligned[k + i]);
+      EXPECT(same(rounded_lanes[i], want) && same(round_i8_scalar(a), want), "round_i8(%a)", a);
+      EXPECT(i8_from_float(a) == stored[i] && same(float_from_i8(stored[i]), want), "%a", a);
+      take(rounded_lanes[i]);
+    }
+  }
+}
+
+// Every quarter from -150 to 150 and the Float32 on both sides of each, and any others.
+static void check_integers(int rounds) {
+  float x[64];
+  int count = 0;
+  for (int quarter = -600; quarter <= 600; quarter++) {
+    for (int offset = -1; offset <= 1; offset++) {
+      float exact = (float)quarter / 4;
+      x[count++] = quarter == 0 ? (float)offset * 0 : float_of(bits_of(exact) + (uint32_t)offset);
+      if (count == 64) check_integers_of(x), count = 0;
+    }
+  }
+  for (int round = 0; round < rounds; round++) {
+    for (int i = 0; i < 64; i++) {
+      x[i] = round % 2 ? random_float() : (float)(int8_t)random_bits() * 1.5f;
+    }
+    check_integers_of(x);
+  }
+  for (int base = -128; base < 128; base += lanes) {
+    int8_t bytes[lanes];
+    float values[lanes];
+    for (int i = 0; i < lanes; i++) bytes[i] = (int8_t)(base + i);
+    store_f32(values, load_i8(bytes));
+    for (int i = 0; i < lanes; i++) EXPECT(values[i] == base + i, "i8 %d", base + i);
+  }
+}
+
 static float greater(float a, float b) { return a > b || a != a ? a : b; }
 static float lesser(float a, float b) { return a < b || a != a ? a : b; }
 
@@ -169,7 +225,7 @@ static void draw(float *a, float *b, float *c) {
 static void check_arithmetic(int rounds) {
   for (int round = 0; round < rounds; round++) {
     float a[group], b[group], c[group], fused[group], root[group], most[group], least[group];
-    float magnitude[group];
+    float magnitude[group], furthest[group];
     for (int i = 0; i < group; i++) draw(&a[i], &b[i], &c[i]);
     for (int i = 0; i < group; i += lanes) {
       vec x = load_f32(a + i), y = load_f32(b + i), z = load_f32(c + i);
@@ -178,6 +234,8 @@ static void check_arithmetic(int rounds) {
       store_f32(most + i, maximum(x, z));
       store_f32(least + i, minimum(x, z));
       store_f32(magnitude + i, absolute(x));
+      vec magnitudes = round % 2 ? absolute(z) : broadcast(-INFINITY);
+      store_f32(furthest + i, maximum_magnitude(magnitudes, x));
     }
     for (int i = 0; i < group; i++) {
       float want = fmaf(a[i], b[i], c[i]);
@@ -192,6 +250,8 @@ static void check_arithmetic(int rounds) {
       uint32_t cleared = bits_of(a[i]) & 0x7fffffffu;
       EXPECT(bits_of(magnitude[i]) == cleared && bits_of(absolute_scalar(a[i])) == cleared, "|%a|",
              a[i]);
+      float far = greater(round % 2 ? fabsf(c[i]) : -INFINITY, fabsf(a[i]));
+      EXPECT(same(furthest[i], far), "max(|%a|, |%a|)", c[i], a[i]);
       take(fused[i]), take(root[i]), take(most[i]), take(least[i]);
     }
   }
@@ -246,20 +306,30 @@ static void check_extents(void) {
     for (int i = n; i < lanes; i++) EXPECT(bits_of(all[i]) == 0, "lane %d of %d", i, n);
     store_f32(all, load_f16_first(h, n));
     for (int i = 0; i < lanes; i++) EXPECT(all[i] == (i < n ? from[i] : 0), "lane %d of %d", i, n);
+    int8_t *b = malloc((size_t)n);
+    for (int i = 0; i < lanes; i++) from[i] = (float)(i % 2 ? 60 + i : -60 - i);
+    store_i8_first(b, load_f32(from), n);
+    store_f32(all, load_i8_first(b, n));
+    for (int i = 0; i < lanes; i++) {
+      EXPECT(bits_of(all[i]) == (i < n ? bits_of(from[i]) : 0), "lane %d of %d", i, n);
+    }
     free(p);
     free(h);
+    free(b);
   }
 }
 
 static void check_streams(void) {
   _Alignas(64) float f[lanes];
   _Alignas(64) uint16_t bf16[lanes], f16[lanes];
+  _Alignas(64) int8_t i8[lanes];
   stream_f32(f, broadcast(3));
   stream_bf16(bf16, broadcast(3));
   stream_f16(f16, broadcast(3));
+  stream_i8(i8, broadcast(3));
   finish_streams();
   for (int i = 0; i < lanes; i++) {
-    EXPECT(f[i] == 3 && bf16[i] == 0x4040 && f16[i] == 0x4200, "lane %d", i);
+    EXPECT(f[i] == 3 && bf16[i] == 0x4040 && f16[i] == 0x4200 && i8[i] == 3, "lane %d", i);
   }
   EXPECT(first_lane(broadcast(5)) == 5, "first lane");
 }
@@ -267,6 +337,7 @@ static void check_streams(void) {
 int main(void) {
   check_widening();
   check_narrowing();
+  check_integers(20000);
   check_arithmetic(100000);
   check_trees(60000);
   check_extents();

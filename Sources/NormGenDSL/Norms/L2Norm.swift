@@ -21,7 +21,7 @@ extension Tensor {
       let inverse = (1 / length).named("inv_length")
       let value = self * inverse
       guard let gain else { return value }
-      return (value * gain).stored(as: storage)
+      return (value * gain).stored(as: resultStorage)
     }
   }
 }

@@ -104,7 +104,7 @@ extension Tensor {
         case .reciprocal: value = centred * inverse
         case .division: value = centred / divisor.named("deviation")
         }
-        value = value.stored(as: storage)
+        value = value.stored(as: resultStorage)
         switch semantics.normalizedRounding {
         case .none: break
         case .input: value = value.rounded(toStorage: storage)
@@ -116,7 +116,7 @@ extension Tensor {
       let result = semantics.resultRounding.type(input: storage, gain: gain?.storage)
       value = value.rounded(toStorage: result)
       return Normalization(
-        output: value.stored(as: result ?? storage), mean: mean, inverseDeviation: inverse)
+        output: value.stored(as: result ?? resultStorage), mean: mean, inverseDeviation: inverse)
     }
   }
 

@@ -163,7 +163,7 @@ extension Tensor {
       case .reciprocal: value = self * inverse
       case .division: value = self / divisor.named("rms")
       }
-      value = value.stored(as: storage)
+      value = value.stored(as: resultStorage)
       switch semantics.normalizedRounding {
       case .none: break
       case .input: value = value.rounded(toStorage: storage)
@@ -179,7 +179,7 @@ extension Tensor {
       let result = semantics.resultRounding.type(input: storage, gain: gain?.storage)
       value = value.rounded(toStorage: result)
       return Normalization(
-        output: value.stored(as: result ?? storage), mean: nil, inverseDeviation: inverse)
+        output: value.stored(as: result ?? resultStorage), mean: nil, inverseDeviation: inverse)
     }
   }
 

@@ -4,7 +4,7 @@ extension TextFunction {
   /// Every function that the text form knows without registration.
   static let library: [String: TextFunction] = {
     var table: [String: TextFunction] = [:]
-    for function in primitives + norms + Activation.named.map({ TextFunction($0) }) {
+    for function in primitives + norms + channelNorms + Activation.named.map({ TextFunction($0) }) {
       table[function.name] = function
     }
     return table
@@ -101,6 +101,12 @@ extension TextFunction {
         epsilonPlacement: try arguments.choice("placement", of: placements) ?? .maximum,
         statistics: try arguments.window())
     },
+    TextFunction("quantize_rows") { arguments throws(TextArgumentError) in
+      try rowQuantization(&arguments).values
+    },
+    TextFunction("quantize_rows_scale") { arguments throws(TextArgumentError) in
+      try rowQuantization(&arguments).scale
+    },
     TextFunction("add_residual") { arguments throws(TextArgumentError) in
       let x = try arguments.tensor()
       let residual = try arguments.tensor()
@@ -125,6 +131,15 @@ extension TextFunction {
       gain: try arguments.tensor("gain"), shift: try arguments.tensor("shift"),
       epsilon: try arguments.number("epsilon") ?? 1e-6, statistics: try arguments.window(),
       semantics: try arguments.choice("semantics", of: presets) ?? .fused)
+  }
+
+  private static func rowQuantization(
+    _ arguments: inout TextArguments
+  ) throws(TextArgumentError) -> RowQuantization {
+    let x = try arguments.tensor()
+    let scalings = RowQuantization.Scaling.allCases.map { ($0.rawValue, $0) }
+    return x.quantizedRows(
+      scaling: try arguments.choice("scaling", of: scalings) ?? .division)
   }
 
   private static func layerNormalization(

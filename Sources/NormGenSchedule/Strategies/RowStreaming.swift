@@ -21,7 +21,7 @@ public struct RowStreaming: Strategy {
       guard case .input(_, let storage) = graph[id].op else { continue }
       switch storage {
       case .f32: shared.whole += 1
-      case .bf16, .f16: shared.half += 1
+      case .bf16, .f16, .i8: shared.half += 1
       }
     }
     var schedule = Schedule(strategy: name)

@@ -20,6 +20,16 @@ func residualModes() -> [Kernel] {
   return [modeA, modeB]
 }
 
+func quantizedRows() -> Kernel {
+  // example: quantized-rows
+  let x = Tensor.input("x", [.rows, 4096], .bf16)
+  let gain = Tensor.input("gain", [4096], .bf16)
+  let rows = x.rmsNorm(gain: gain).quantizedRows(scaling: .reciprocal)
+  let kernel = Kernel("rms_norm_i8", outputs: ["q": rows.values, "scale": rows.scale])
+  // end
+  return kernel
+}
+
 func ownSemantics() -> Kernel {
   // example: own-semantics
   var semantics = RMSNormSemantics.llama

@@ -1,0 +1,41 @@
+/*
+ * rms_norm_i8_4096_bf16_avx512, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit rms_norm_i8_4096_bf16 --target avx512
+ */
+#ifndef NORMGEN_rms_norm_i8_4096_bf16_avx512_H
+#define NORMGEN_rms_norm_i8_4096_bf16_avx512_H
+
+#include <stdint.h>
+
+#if defined(__x86_64__)
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * rms_norm_i8_4096_bf16_avx512 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x      bf16 [rows, 4096]; x_stride elements from row to row
+ *   gain   bf16 [4096]
+ *   q      i8 [rows, 4096], written; q_stride elements from row to row
+ *   scale  f32 [rows, 1], written; scale_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void rms_norm_i8_4096_bf16_avx512(int64_t rows, const uint16_t *x, int64_t x_stride,
+    const uint16_t *gain, int8_t *q, int64_t q_stride, float *scale, int64_t scale_stride);
+
+/*
+ * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
+ * i-th tensor above; the stride of a tensor without rows is not read.
+ */
+void rms_norm_i8_4096_bf16_avx512_entry(int64_t rows, void *const *buffers, const int64_t *strides);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
+
+#endif

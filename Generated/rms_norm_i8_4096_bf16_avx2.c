@@ -1,0 +1,321 @@
+/*
+ * rms_norm_i8_4096_bf16_avx2: a kernel for avx2, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit rms_norm_i8_4096_bf16 --target avx2
+ *
+ *   kernel rms_norm_i8_4096_bf16(x: bf16[rows, 4096], gain: bf16[4096]) {
+ *     rms_norm {
+ *       mean_square = mean(x * x)
+ *       inv_rms = 1.0 / sqrt(mean_square + 1e-06)
+ *       %1 = x * inv_rms * gain
+ *     }
+ *     quantize_rows {
+ *       abs_max = row_max(abs(%1))
+ *       scale = abs_max / 127.0
+ *       q = i8(%1 / scale)
+ *     }
+ *   } -> q: i8, scale: f32
+ *
+ * Schedule row_streaming: 3 passes over a row: each pass reads the row from memory or cache.
+ *   the last pass handles 4 rows together
+ *   pass 1: mean_square over 4096
+ *   pass 2: abs_max over 4096
+ *   pass 3: store q; store scale, one a row
+ *
+ * The bits are the same on every target, for any number of rows and any stride. Contraction and
+ * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
+ * overrides that, so leave it out), and fast-math is refused.
+ */
+#if defined(__x86_64__)
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "rms_norm_i8_4096_bf16_avx2.c fixes every rounding; compile it without -ffast-math"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "rms_norm_i8_4096_bf16_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC target("avx2,fma,f16c")
+#endif
+
+// Eight Float32 lanes of an AVX2 register.
+typedef float vec __attribute__((vector_size(32)));
+
+// Eight Int32 lanes; a comparison gives -1 (true) or 0 in each.
+typedef int32_t ivec __attribute__((vector_size(32)));
+
+// Eight lanes of bits, for arithmetic that wraps.
+typedef uint32_t uvec __attribute__((vector_size(32)));
+
+// Eight 16-bit lanes: the stored form of a vector of bf16 or f16.
+typedef uint16_t hvec __attribute__((vector_size(16)));
+
+// Thirty-two 8-bit lanes: four bvecs side by side.
+typedef int8_t bquad __attribute__((vector_size(32)));
+
+// An hvec in memory with the alignment of one element.
+typedef uint16_t hvec_in_memory __attribute__((vector_size(16), aligned(2), may_alias));
+
+// A bquad in memory with the alignment of one element.
+typedef int8_t bquad_in_memory __attribute__((vector_size(32), aligned(1), may_alias));
+
+// The same value in every lane.
+static inline vec broadcast(float s) {
+  return (vec){s, s, s, s, s, s, s, s};
+}
+
+// Lanes of a where the mask is set, of b elsewhere.
+static inline vec select(ivec mask, vec a, vec b) {
+  return __builtin_ia32_blendvps256(b, a, (vec)mask);
+}
+
+// Eight consecutive 16-bit values.
+static inline hvec load_u16(const uint16_t *p) {
+  return *(const hvec_in_memory *)p;
+}
+
+// Thirty-two consecutive 8-bit values.
+static inline void store_s8_quad(int8_t *p, bquad b) {
+  *(bquad_in_memory *)p = b;
+}
+
+// Thirty-two 8-bit values past the caches; p is aligned to 32 bytes.
+static inline void stream_s8_quad(int8_t *p, bquad b) {
+#if defined(__clang__)
+  __builtin_nontemporal_store(b, (bquad *)p);
+#else
+  typedef long long quads __attribute__((vector_size(32)));
+  __builtin_ia32_movntdq256((quads *)p, (quads)b);
+#endif
+}
+
+// Makes streamed stores visible to other threads before any later store.
+static inline void finish_streams(void) {
+  __builtin_ia32_sfence();
+}
+
+// bf16 to Float32: the upper half of its bits.
+static inline vec widen_bf16(hvec h) {
+  return (vec)(__builtin_convertvector(h, uvec) << 16u);
+}
+
+// The nearest whole numbers up to 127, ties to even; 0 for NaN. What no Int32 holds is below.
+static inline ivec nearest_up_to_127(vec v) {
+  vec clamped = __builtin_ia32_minps256(v, broadcast(127.0f));
+  return __builtin_ia32_cvtps2dq256((vec)((ivec)clamped & (v == v)));
+}
+
+// Four vectors of Float32 to i8: packing saturates below, within each half of a register.
+static inline bquad narrow_i8_quad(const vec *v) {
+  typedef short shorts __attribute__((vector_size(32)));
+  shorts low = (shorts)__builtin_ia32_packssdw256(
+      nearest_up_to_127(v[0]), nearest_up_to_127(v[1]));
+  shorts high = (shorts)__builtin_ia32_packssdw256(
+      nearest_up_to_127(v[2]), nearest_up_to_127(v[3]));
+  ivec packed = (ivec)__builtin_ia32_packsswb256(low, high);
+  return (bquad)__builtin_shufflevector(packed, packed, 0, 4, 1, 5, 2, 6, 3, 7);
+}
+
+// a · b + c with one rounding.
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if __has_builtin(__builtin_elementwise_fma)
+  return __builtin_elementwise_fma(a, b, c);
+#else
+  return __builtin_ia32_vfmaddps256(a, b, c);
+#endif
+}
+
+// The correctly rounded square root.
+static inline float square_root_scalar(float s) {
+#if __has_builtin(__builtin_elementwise_sqrt)
+  return __builtin_elementwise_sqrt(s);
+#else
+  typedef float quad __attribute__((vector_size(16)));
+  return __builtin_ia32_sqrtss((quad){s, 0, 0, 0})[0];
+#endif
+}
+
+// |v|: the sign bit cleared.
+static inline vec absolute(vec v) {
+  return (vec)((uvec)v & 0x7fffffffu);
+}
+
+// The greater of a and b; b where they compare equal, NaN where either is NaN.
+static inline vec maximum(vec a, vec b) {
+  return select(a != a, a, __builtin_ia32_maxps256(a, b));
+}
+
+// The greater of a, a magnitude or -infinity, and |b|; NaN where either is NaN. As integers, the
+// bits of magnitudes have their order, and NaN is above infinity.
+static inline vec maximum_magnitude(vec a, vec b) {
+#if __has_builtin(__builtin_elementwise_max)
+  return (vec)__builtin_elementwise_max((ivec)a, (ivec)absolute(b));
+#else
+  return (vec)__builtin_ia32_pmaxsd256((ivec)a, (ivec)absolute(b));
+#endif
+}
+
+// The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float sum_partials(const vec p[8]) {
+  vec a = p[0] + p[4];
+  vec b = p[1] + p[5];
+  vec c = p[2] + p[6];
+  vec d = p[3] + p[7];
+  a = a + c;
+  b = b + d;
+  a = a + b;
+  a = a + __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3);
+  a = a + __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
+  a = a + __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6);
+  return a[0];
+}
+
+// The greatest of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
+static inline float max_partials(const vec p[8]) {
+  vec a = maximum(p[0], p[4]);
+  vec b = maximum(p[1], p[5]);
+  vec c = maximum(p[2], p[6]);
+  vec d = maximum(p[3], p[7]);
+  a = maximum(a, c);
+  b = maximum(b, d);
+  a = maximum(a, b);
+  a = maximum(a, __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3));
+  a = maximum(a, __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5));
+  a = maximum(a, __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6));
+  return a[0];
+}
+
+// One vector of consecutive bf16 values, as Float32.
+static inline vec load_bf16(const uint16_t *p) {
+  return widen_bf16(load_u16(p));
+}
+
+// 64 lanes, each rounded to i8.
+static inline void store_i8_group(int8_t *p, const vec *v) {
+  enum { lanes = sizeof(vec) / sizeof(float) };
+  for (int k = 0; k < 64 / lanes; k += 4) {
+    store_s8_quad(p + k * lanes, narrow_i8_quad(v + k));
+  }
+}
+
+// 64 lanes, each rounded to i8, past the caches; p is aligned to the size of a vec.
+static inline void stream_i8_group(int8_t *p, const vec *v) {
+  enum { lanes = sizeof(vec) / sizeof(float) };
+  for (int k = 0; k < 64 / lanes; k += 4) {
+    stream_s8_quad(p + k * lanes, narrow_i8_quad(v + k));
+  }
+}
+
+// Stores 64 lanes as i8, past the caches if `stream` is set.
+static inline void put_i8_group(int8_t *p, const vec *v, int stream) {
+  if (stream) stream_i8_group(p, v);
+  else store_i8_group(p, v);
+}
+
+// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+static inline void prefetch_u16_group(const uint16_t *p) {
+  __builtin_prefetch(p, 0, 2);
+  __builtin_prefetch(p + 32, 0, 2);
+}
+
+// The rows from `first` on, as many as a tile has.
+static inline __attribute__((always_inline)) void rms_norm_i8_4096_bf16_avx2_tile(int64_t rows,
+    const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
+    int8_t *restrict q, int64_t q_stride, float *restrict scale, int64_t scale_stride,
+    int64_t first, int stream, const int tile) {
+  float inv_rms[4];
+  float scale2[4];
+  for (int64_t row = first; row < first + tile; ++row) {
+    const uint16_t *x_row = x + row * x_stride;
+    float *scale_row = scale + row * scale_stride;
+    // Pass 1: mean_square = mean(x * x), over all 4096.
+    vec mean_square_partials[8] = {{0}};
+    for (int64_t i = 0; i < 4096; i += 64) {
+      for (int64_t p = 0; p < 8; ++p) {
+        const vec x_i = load_bf16(x_row + i + p * 8);
+        mean_square_partials[p] = multiply_add(x_i, x_i, mean_square_partials[p]);
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 4096.0f;
+    inv_rms[row - first] = 1.0f / square_root_scalar(mean_square + 1e-06f);
+    // Pass 2: abs_max = row_max(abs(%1)), over all 4096.
+    vec abs_max_partials[8];
+    for (int64_t p = 0; p < 8; ++p) abs_max_partials[p] = broadcast(-__builtin_inff());
+    for (int64_t i = 0; i < 4096; i += 64) {
+      for (int64_t p = 0; p < 8; ++p) {
+        abs_max_partials[p] = maximum_magnitude(abs_max_partials[p], load_bf16(x_row + i + p * 8)
+            * inv_rms[row - first] * load_bf16(gain + i + p * 8));
+      }
+    }
+    const float abs_max = max_partials(abs_max_partials);
+    scale2[row - first] = abs_max / 127.0f;
+    scale_row[0] = scale2[row - first];
+  }
+  // Pass 3: output q.
+  for (int64_t i = 0; i < 4096; i += 64) {
+    for (int64_t row = first; row < first + tile; ++row) {
+      const int64_t next = row + tile < rows ? row + tile : row;
+      prefetch_u16_group(x + next * x_stride + i);
+    }
+    vec q_group[4][8];
+    for (int64_t p = 0; p < 8; ++p) {
+      const vec gain_i = load_bf16(gain + i + p * 8);
+      for (int64_t row = first; row < first + tile; ++row) {
+        q_group[row - first][p] = load_bf16(x + row * x_stride + i + p * 8) * inv_rms[row
+            - first] * gain_i / scale2[row - first];
+      }
+    }
+    for (int64_t row = first; row < first + tile; ++row) {
+      put_i8_group(q + row * q_stride + i, q_group[row - first], stream);
+    }
+  }
+}
+
+/*
+ * rms_norm_i8_4096_bf16_avx2 of `rows` rows; with none, nothing is read or written.
+ *
+ *   x      bf16 [rows, 4096]; x_stride elements from row to row
+ *   gain   bf16 [4096]
+ *   q      i8 [rows, 4096], written; q_stride elements from row to row
+ *   scale  f32 [rows, 1], written; scale_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void rms_norm_i8_4096_bf16_avx2(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
+    const uint16_t *restrict gain, int8_t *restrict q, int64_t q_stride, float *restrict scale,
+    int64_t scale_stride) {
+  // Outputs of 4 MiB and more bypass the caches where their rows are aligned.
+  const int stream = rows >= 1024 && ((uintptr_t)q | (uintptr_t)(q_stride * 1)) % 32 == 0;
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    rms_norm_i8_4096_bf16_avx2_tile(rows, x, x_stride, gain, q, q_stride, scale, scale_stride, row,
+        stream, 4);
+  }
+  for (; row < rows; ++row) {
+    rms_norm_i8_4096_bf16_avx2_tile(rows, x, x_stride, gain, q, q_stride, scale, scale_stride, row,
+        stream, 1);
+  }
+  if (stream) finish_streams();
+}
+
+void rms_norm_i8_4096_bf16_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
+  rms_norm_i8_4096_bf16_avx2(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2],
+      buffers[3], strides[3]);
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

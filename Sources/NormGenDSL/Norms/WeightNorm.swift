@@ -1,0 +1,19 @@
+extension Tensor {
+  /// The weights of one unit by length and direction: w · (g / ‖w‖) along the last axis (Salimans
+  /// and Kingma 2016).
+  ///
+  /// It normalizes weights, not activations: give the weight matrix as [rows, in], a row for each
+  /// output unit. As in its source there is no epsilon; a unit of zeros gives NaN.
+  ///
+  /// - Parameter gain: The length of each unit's weights; shape [rows, 1].
+  public func weightNorm(
+    gain: Tensor? = nil, fileID: String = #fileID, line: UInt = #line
+  ) -> Tensor {
+    Tensor.composed("weight_norm") {
+      let square = self * self
+      let length = square.sum(fileID: fileID, line: line).named("sum_square").squareRoot()
+      let scale = (gain.map { $0 / length } ?? 1 / length).named("scale")
+      return (self * scale).stored(as: storage)
+    }
+  }
+}

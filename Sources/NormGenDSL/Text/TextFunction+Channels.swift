@@ -1,0 +1,30 @@
+extension TextFunction {
+  /// The norms that see weights, or rows as channels and positions.
+  static let channelNorms: [TextFunction] = [
+    TextFunction("weight_norm") { arguments throws(TextArgumentError) in
+      let weights = try arguments.tensor()
+      return weights.weightNorm(gain: try arguments.tensor("gain"))
+    },
+    TextFunction("batch_norm") { arguments throws(TextArgumentError) in
+      let x = try arguments.tensor()
+      guard let mean = try arguments.tensor("mean"),
+        let variance = try arguments.tensor("variance")
+      else { throw TextArgumentError("expected 'mean:' and 'variance:'") }
+      return x.batchNorm(
+        mean: mean, variance: variance, gain: try arguments.tensor("gain"),
+        shift: try arguments.tensor("shift"), epsilon: try arguments.number("epsilon") ?? 1e-5)
+    },
+    TextFunction("group_norm") { arguments throws(TextArgumentError) in
+      let x = try arguments.tensor()
+      return x.groupNorm(
+        groups: try arguments.wholeNumber("groups"), gain: try arguments.tensor("gain"),
+        shift: try arguments.tensor("shift"), epsilon: try arguments.number("epsilon") ?? 1e-5)
+    },
+    TextFunction("instance_norm") { arguments throws(TextArgumentError) in
+      let x = try arguments.tensor()
+      return x.instanceNorm(
+        gain: try arguments.tensor("gain"), shift: try arguments.tensor("shift"),
+        epsilon: try arguments.number("epsilon") ?? 1e-5)
+    },
+  ]
+}
