@@ -158,7 +158,7 @@ FUNCTIONS = {
 def evaluate(kernel: KernelText, inputs: dict[str, np.ndarray]) -> dict[str, Bounded]:
     """The outputs of a kernel's text for rows of inputs, rounded to their storage types."""
     values = {name: Bounded.exact(array.astype(np.float64)) for name, array in inputs.items()}
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         for statement in kernel.statements:
             # The text form's expressions are Python's, too.
             code = compile(statement.expression, kernel.name, "eval")

@@ -32,6 +32,8 @@ class Verdict:
     worst_ulps: float = 0.0
     own_ratio: float = 0.0
     framework_ratio: float | None = None
+    # Elements for which the framework's formula cancels so far that its bound says nothing.
+    unbounded: int = 0
     failures: list[str] = field(default_factory=list)
 
     def add(self, other: "Verdict") -> None:
@@ -44,21 +46,21 @@ class Verdict:
         self.own_ratio = max(self.own_ratio, other.own_ratio)
         if other.framework_ratio is not None:
             self.framework_ratio = max(self.framework_ratio or 0.0, other.framework_ratio)
+        self.unbounded += other.unbounded
         self.failures += other.failures
 
 
 def ratio(found: np.ndarray, value: np.ndarray, bound: np.ndarray) -> float:
     """The greatest error as a part of its bound; above 1, or infinite, it is outside.
 
-    A bound of infinity would say nothing: it counts as a failure, for the inputs are chosen so that
-    every bound is finite.
+    A bound of infinity says nothing and counts as a failure.
     """
     if not np.isfinite(bound).all():
         return np.inf
     error = np.abs(found.astype(np.float64) - value)
     with np.errstate(divide="ignore", invalid="ignore"):
         parts = np.where(error == 0, 0.0, error / bound)
-    return np.inf if np.isnan(parts).any() else float(parts.max())
+    return np.inf if np.isnan(parts).any() else float(parts.max(initial=0.0))
 
 
 class Judge:
@@ -153,7 +155,10 @@ class Judge:
             formula: Bounded = preset
             if name in self._forms:
                 formula = evaluate(self._forms[name], case.inputs)["y"]
-            verdict.framework_ratio = ratio(case.output, formula.value, formula.error)
+            known = np.isfinite(formula.error)
+            verdict.unbounded = int((~known).sum())
+            verdict.framework_ratio = ratio(
+                case.output[known], formula.value[known], formula.error[known])
             if verdict.framework_ratio > 1:
                 fail(f"the framework's error is {verdict.framework_ratio} of the bound for any "
                      "order of summation")

@@ -41,6 +41,8 @@ class Row:
         verdict = self.verdict
         form = share(verdict.exact_form, verdict.elements) if verdict.has_form else "–"
         framework = "–" if verdict.framework_ratio is None else figure(verdict.framework_ratio)
+        if verdict.unbounded:
+            framework += f", {verdict.unbounded} without"
         return [
             self.types, str(verdict.elements), share(verdict.exact_given, verdict.elements), form,
             share(verdict.exact, verdict.elements), figure(verdict.worst_ulps),
@@ -84,7 +86,9 @@ seed {seed}. {verdict}
 - **ours / bound**: our greatest error as a part of the oracle's derived bound; at most 1.
 - **theirs / bound**: the framework's greatest error as a part of the bound of its formula for any
   order of summation; at most 1. A bound of a half type is often exactly one rounding: the ratio of an
-  element that is rounded the other way is 1.
+  element that is rounded the other way is 1. "Without" counts elements whose bound is infinite: the
+  variance mean(x²) − mean(x)² of ONNX's function may lose all digits, and nothing is claimed there.
+  "–": what the framework does is not what its documents say, and is only reported.
 """
 
 
