@@ -120,7 +120,7 @@ extension CProgram {
     if program.totalStride > 0 { last.append("sums") }
     let all = (1 << steps) - 1
     lines += [
-      "  if (phase == \(symbol)_phases(rows, parts) - 1) {",
+      "  if (phase == \(symbol)_phases(rows, parts) - 1) {"
     ]
     lines += storeTotals(blocks: "rows > 0").map { "  " + $0 } + ["    return;", "  }"]
     lines += [

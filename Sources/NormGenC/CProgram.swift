@@ -103,7 +103,9 @@ struct CProgram {
       functions += program.totals.map { [totals.store($0)] } + [totalPart()]
       whole =
         ["  for (int64_t phase = 0; phase < \(symbol)_phases(rows, 1); ++phase) {"]
-        + CLayout.wrapped(call("\(symbol)_part", ["scratch", "phase", "0", "1"]), depth: 2) + ["  }"]
+        + CLayout.wrapped(call("\(symbol)_part", ["scratch", "phase", "0", "1"]), depth: 2) + [
+          "  }"
+        ]
     }
     functions += [
       [contract(), prototype(symbol, last: ["void *scratch"], end: " {")] + whole + ["}"],
@@ -144,8 +146,8 @@ struct CProgram {
         last: ["char *panels"] + (gathers ? ["void *gathered"] : [])
           + (program.totalStride > 0 ? ["float *sums"] : [])
           + (program.totals.isEmpty ? [] : ["int is_first"]) + [
-          "int steps", "int64_t part", "int64_t parts",
-        ], end: " {"),
+            "int steps", "int64_t part", "int64_t parts",
+          ], end: " {"),
       "  const int64_t row = rows * part / parts;",
       "  const int64_t count = rows * (part + 1) / parts - row;",
     ]

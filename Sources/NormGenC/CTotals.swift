@@ -158,7 +158,9 @@ struct CTotals {
   private func outerSum(
     _ accumulation: Accumulation, x: String, y: String, rows: Int, columns: Int
   ) throws(TemplateError) -> [String] {
-    let extents = ["rows": "\(tile.rows)", "vectors": "\(tile.vectors)", "lanes": "\(target.lanes)"]
+    let extents = [
+      "rows": "\(tile.rows)", "vectors": "\(tile.vectors)", "lanes": "\(target.lanes)",
+    ]
     let panelColumns = "\(target.panelColumns)"
     let tileText = try TemplateRenderer.rendered(
       .outerSumTile,
@@ -177,7 +179,8 @@ struct CTotals {
         "columns": panelColumns, "tile_name": tileName,
         "comment": comment(
           "Adds the products of the rows' \(rows) elements of x with the \(columns) of y to "
-            + "\(accumulation.total): the panels of \(panelColumns) columns from `first` up to `end`."),
+            + "\(accumulation.total): the panels of \(panelColumns) columns from `first` up to `end`."
+        ),
         "head": head(
           "static void \(name(of: accumulation))(int64_t rows, const float *x, const float *y, "
             + "float *total, int is_first, void *gathered, int64_t first, int64_t end) {"),
@@ -196,11 +199,12 @@ struct CTotals {
     let lead = "static void \(name(of: total))(int64_t rows, "
     if total.isDirect {
       // The sums lie in the output already, unless there were no rows to sum.
-      return ([
-        comment("Without rows the sums are zero."), head("\(lead)float *sums) {"),
-        "  if (rows > 0) return;", "  for (int64_t i = 0; i < \(total.count); ++i) sums[i] = 0;",
-        "}",
-      ]).joined(separator: "\n")
+      return
+        ([
+          comment("Without rows the sums are zero."), head("\(lead)float *sums) {"),
+          "  if (rows > 0) return;", "  for (int64_t i = 0; i < \(total.count); ++i) sums[i] = 0;",
+          "}",
+        ]).joined(separator: "\n")
     }
     var parameters = "int64_t blocks, const float *sums, "
     var stores: [String] = []
@@ -210,7 +214,8 @@ struct CTotals {
       parameters += "\(CExpression.elementType(storage, isConstant: false))*\(place), "
       switch storage {
       case .f32: stores.append("    \(place)[i] = total;")
-      case .bf16, .f16, .i8: stores.append("    \(place)[i] = \(storage.rawValue)_from_float(total);")
+      case .bf16, .f16, .i8:
+        stores.append("    \(place)[i] = \(storage.rawValue)_from_float(total);")
       }
     }
     var lines = [

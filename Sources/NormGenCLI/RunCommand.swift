@@ -13,7 +13,9 @@ struct RunCommand: ParsableCommand {
       Tensors must have the storage types of their parameters: nothing is converted. Raw 16-bit \
       elements of a .npy file (uint16 or V2) are read where the parameter is bf16, and bf16 \
       outputs are written to .npy files as uint16. All outputs are computed before the first one \
-      is written. A target that this processor lacks is emulated, in one thread.
+      is written. A target that this processor lacks is emulated, in one thread. --oracle and \
+      --bound write what the interpreter says of an output: a kernel may differ from the value by \
+      the bound.
       """)
 
   @OptionGroup var selection: KernelSelection
@@ -32,6 +34,8 @@ struct RunCommand: ParsableCommand {
       valueName: "name=file"))
   var output: [String] = []
 
+  @OptionGroup var oracle: OracleSelection
+
   @OptionGroup var target: TargetSelection
 
   @Option(help: ArgumentHelp("The most threads that share the call.", valueName: "n"))
@@ -49,7 +53,12 @@ struct RunCommand: ParsableCommand {
     }
     _ = try TensorAssignment.all(input, option: "--input")
     if try TensorAssignment.all(output, option: "--output").isEmpty {
-      throw ValidationError("--output: expected at least one NAME=FILE")
+      guard oracle.isAsked else {
+        throw ValidationError("--output: expected at least one NAME=FILE")
+      }
+      guard source == nil else {
+        throw ValidationError("--source: expected an --output that the C writes")
+      }
     }
   }
 
@@ -58,17 +67,21 @@ struct RunCommand: ParsableCommand {
     let parameters = RunParameters(kernel.graph)
     let inputs = try TensorAssignment.all(input, option: "--input")
     var outputs = try TensorAssignment.all(output, option: "--output")
-    try parameters.check(inputs: inputs.map(\.name), outputs: outputs.map(\.name))
+    try parameters.check(
+      inputs: inputs.map(\.name), outputs: outputs.map(\.name) + oracle.names())
     for index in outputs.indices
     where outputs[index].reference.format == .safetensors && outputs[index].reference.name == nil {
       outputs[index].reference.name = outputs[index].name
     }
 
     let compiler = try target.compiler()
-    let lowering = try compiler.emitting(kernel).lower(kernel.graph)
+    let lowering =
+      outputs.isEmpty ? nil : try compiler.emitting(kernel).lower(kernel.graph)
     let (tensors, rows) = try parameters.load(inputs)
     try parameters.admit(rows: rows, inputs: tensors)
-    let results = try results(of: lowering, tensors, rows: rows, compiler)
+    let results =
+      try lowering.map { try self.results(of: $0, tensors, rows: rows, compiler) } ?? [:]
+    let judgements = try oracle.files(of: kernel.graph, rows: rows, inputs: tensors)
     var files: [(reference: TensorReference, tensor: HostTensor)] = []
     for assignment in outputs {
       guard let tensor = results[assignment.name] else {
@@ -80,6 +93,7 @@ struct RunCommand: ParsableCommand {
     for (assignment, file) in zip(outputs, files) {
       try Terminal.print(line(assignment, file.tensor))
     }
+    for file in judgements { try file.write() }
   }
 
   private func results(

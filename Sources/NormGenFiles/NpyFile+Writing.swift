@@ -13,21 +13,51 @@ extension NpyFile {
     try file.commit()
   }
 
-  static func write(_ tensor: HostTensor, to file: PendingFile) throws(TensorFileError) {
-    guard tensor.shape.count <= greatestRank else {
-      throw .rank(file: file.path, atMost: greatestRank, found: tensor.shape.count)
+  /// Writes Float64 values as `<f8`.
+  ///
+  /// The file appears whole or not at all.
+  ///
+  /// - Parameters:
+  ///   - values: The elements, row-major.
+  ///   - shape: The extents, outermost first.
+  /// - Throws: ``TensorFileError``; an existing file is then as it was.
+  public static func write(
+    _ values: [Double], shape: [Int], to path: String
+  ) throws(TensorFileError) {
+    guard let count = try? HostTensor.count(of: shape) else {
+      throw .shape(file: path, tensor: nil, found: "\(shape)")
     }
-    try file.append(header(of: tensor))
+    guard values.count == count else {
+      throw .tensorSize(
+        file: path, tensor: "values", expectedBytes: count * 8, foundBytes: values.count * 8)
+    }
+    let file = try PendingFile(replacing: path)
+    try checkRank(of: shape, in: file)
+    try file.append(header(of: "<f8", shape: shape))
+    try file.append(values.flatMap { withUnsafeBytes(of: $0.bitPattern.littleEndian, Array.init) })
+    try file.commit()
+  }
+
+  static func write(_ tensor: HostTensor, to file: PendingFile) throws(TensorFileError) {
+    try checkRank(of: tensor.shape, in: file)
+    try file.append(header(of: tensor.storage.npyDescription, shape: tensor.shape))
     try tensor.withUnsafeBytes { bytes throws(TensorFileError) in try file.append(bytes) }
     try file.finish()
   }
 
+  private static func checkRank(
+    of shape: [Int], in file: PendingFile
+  ) throws(TensorFileError) {
+    guard shape.count <= greatestRank else {
+      throw .rank(file: file.path, atMost: greatestRank, found: shape.count)
+    }
+  }
+
   /// Everything before the elements, in version 1.0.
-  static func header(of tensor: HostTensor) -> [UInt8] {
-    let axes = tensor.shape.map(String.init)
+  private static func header(of type: String, shape extents: [Int]) -> [UInt8] {
+    let axes = extents.map(String.init)
     let shape = axes.count == 1 ? "(\(axes[0]),)" : "(\(axes.joined(separator: ", ")))"
-    var text =
-      "{'descr': '\(tensor.storage.npyDescription)', 'fortran_order': False, 'shape': \(shape), }"
+    var text = "{'descr': '\(type)', 'fortran_order': False, 'shape': \(shape), }"
     // NumPy leaves room for the first extent to grow to 21 digits without moving the elements.
     if let first = axes.first { text += String(repeating: " ", count: 21 - first.count) }
     let unpadded = magic.count + 2 + 2 + text.utf8.count + 1

@@ -1,0 +1,75 @@
+import Foundation
+import NormGen
+import NormGenFiles
+import Testing
+
+@Suite struct RunOracleTests {
+  private func fixture() throws -> TestDirectory {
+    let directory = try TestDirectory()
+    try directory.write(
+      """
+      kernel norm(x: bf16[rows, 5]) {
+        y = rms_norm(x, epsilon: 1e-6)
+      } -> y: f32
+
+      """, to: "norm.ng")
+    try NpyFile.write(
+      TensorFixture.tensor([3, 5], .bf16, seed: 1), to: directory.path("x.npy"))
+    return directory
+  }
+
+  private let arguments = ["run", "norm.ng", "--input", "x=x.npy"]
+
+  /// The Float64 elements of a file that `run` wrote, behind a header of 128 bytes.
+  private func doubles(_ name: String, _ directory: TestDirectory) throws -> [Double] {
+    let bytes = try directory.bytes(of: name)
+    let header = String(decoding: bytes[10..<128], as: UTF8.self)
+    #expect(header.contains("'descr': '<f8'") && header.contains("'shape': (3, 5)"))
+    return bytes[128...].withUnsafeBytes { elements in
+      (0..<elements.count / 8).map {
+        Double(
+          bitPattern: elements.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self).littleEndian)
+      }
+    }
+  }
+
+  @Test func theOracleAndItsBoundAreWritten() throws {
+    let directory = try fixture()
+    let result = try CommandLineFixture.normgen(
+      arguments + ["--output", "y=y.npy", "--oracle", "y=v.npy", "--bound", "y=b.npy"],
+      in: directory)
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(
+      result.output
+        == "y: f32[3, 5] in y.npy\noracle of y: f64[3, 5] in v.npy\nbound of y: f64[3, 5] in b.npy\n"
+    )
+    let graph = try #require(
+      try GraphParser.graphs(in: try directory.text(of: "norm.ng"), file: "norm.ng").first)
+    let x = try NpyFile(directory.path("x.npy")).load(as: .bf16)
+    let oracle = try GraphInterpreter.outputs(of: graph, rows: 3, inputs: ["x": x])[0]
+    #expect(try doubles("v.npy", directory) == oracle.map(\.value))
+    #expect(try doubles("b.npy", directory) == oracle.map(\.error))
+    #expect(oracle.contains { $0.error > 0 })
+  }
+
+  @Test func theOracleNeedsNoOutput() throws {
+    let directory = try fixture()
+    let result = try CommandLineFixture.normgen(
+      arguments + ["--bound", "y=b.npy"], in: directory)
+    #expect(result.output == "bound of y: f64[3, 5] in b.npy\n", "\(result.errors)")
+    #expect(directory.files == ["b.npy", "norm.ng", "x.npy"])
+  }
+
+  @Test(arguments: [
+    (["--oracle", "y=v.safetensors"], 64, "--oracle: y: expected FILE.npy, found 'v.safetensors'"),
+    (["--bound", "z=b.npy"], 1, "'norm' has no output 'z'"),
+    (["--oracle", "y=v.npy", "--source", "k.c"], 64, "--source: expected an --output"),
+  ])
+  func badRequestsWriteNothing(_ options: [String], _ status: Int32, _ message: String) throws {
+    let directory = try fixture()
+    let result = try CommandLineFixture.normgen(arguments + options, in: directory)
+    #expect(result.status == status)
+    #expect(result.errors.contains(message), "\(result.errors)")
+    #expect(directory.files == ["norm.ng", "x.npy"])
+  }
+}
