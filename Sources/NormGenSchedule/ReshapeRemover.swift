@@ -127,7 +127,7 @@ enum ReshapeRemover {
         guard stale != nil else { return }
         hasOtherShape.insert(id)
         guard broadcasts else { return }
-      case .statistic, .columns, .matmul, .rowSum, .outerSum:
+      case .statistic, .columns, .leadingPart, .matmul, .rowSum, .outerSum:
         guard stale != nil else { return }
       }
       let shape = stale.map { graph[$0].shape.description } ?? ""
