@@ -249,6 +249,68 @@ import Testing
     }
   }
 
+  // MARK: Random graphs
+
+  /// Gradients of random kernels, in Float32 without rounding points, against central differences.
+  ///
+  /// Kernels whose values are not finite, or near whose values something is not smooth, tell
+  /// nothing and are counted: most must tell.
+  @Test func gradientsOfRandomGraphsAreThoseOfCentralDifferences() throws {
+    var judged = 0
+    for seed in UInt64(1)...60 {
+      let graph = try Self.withoutRoundings(RandomGraph(seed: seed, longestRow: 17).kernel.graph())
+      guard let gradient = try Self.gradient(of: graph) else { continue }
+      let differences = try CentralDifferences(graph, rows: 2, seed: seed)
+      let names = Set(gradient.inputs.compactMap { gradient[$0].inputName })
+      let values = try GraphInterpreter.allValues(
+        of: gradient, rows: 2, inputs: differences.tensors.filter { names.contains($0.key) })
+      for output in gradient.outputs {
+        let name = String(output.name.dropFirst(2))
+        for (element, found) in values[output.value.index].prefix(8).enumerated() {
+          let expected = try differences.derivative(by: name, element)
+          let tolerance = expected.error + found.error
+          guard tolerance.isFinite, tolerance <= 0x1p-7 * abs(found.value) else { continue }
+          judged += 1
+          #expect(
+            abs(found.value - expected.value) <= tolerance,
+            "seed \(seed), \(output.name)[\(element)]: \(found.value), \(expected.value)")
+        }
+      }
+    }
+    #expect(judged >= 400)
+  }
+
+  /// The gradient; nil if there is no input to differentiate by, or none that can be summed.
+  private static func gradient(of graph: Graph) throws -> Graph? {
+    let result = Result { () throws -> Graph in try graph.gradient() }
+    if case .failure(let error as GradientError) = result {
+      if case .noInput = error { return nil }
+      if case .repeatedAxes = error { return nil }
+      if case .severalSums = error { return nil }
+    }
+    return try result.get()
+  }
+
+  /// The graph with Float32 storage everywhere; rounding points have no differences.
+  private static func withoutRoundings(_ graph: Graph) -> Graph {
+    let nodes = graph.nodes.map { node -> Node in
+      let op: Op
+      switch node.op {
+      case .input(let name, _): op = .input(name: name, storage: .f32)
+      case .convert: op = .convert(.f32)
+      case .constant, .elementwise, .statistic, .reshape, .columns, .leadingPart, .matmul,
+        .rowSum, .outerSum:
+        op = node.op
+      }
+      return Node(
+        op: op, operands: node.operands, shape: node.shape, name: node.name, scope: node.scope)
+    }
+    return Graph(
+      name: graph.name, nodes: nodes, inputs: graph.inputs,
+      outputs: graph.outputs.map { Output(name: $0.name, value: $0.value, storage: .f32) },
+      scopes: graph.scopes)
+  }
+
   // MARK: Errors
 
   @Test func whatHasNoGradientIsATypedError() throws {

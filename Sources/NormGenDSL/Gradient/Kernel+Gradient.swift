@@ -4,7 +4,7 @@ extension Kernel {
   /// The kernel that computes the gradients of this kernel's inputs, derived from its primitives.
   ///
   /// Its inputs are those of this kernel's that it needs, then the values that are saved, then the
-  /// gradient of each output: `d_y` for the output `y`, of its shape and type. Its outputs are
+  /// gradient of each output: `d_y` for the output `y`, of its shape and type (f32 for whole numbers). Its outputs are
   /// `d_x` for each input `x`, of its shape. The gradient of an input without rows is a sum over
   /// all rows in the order of `RowSumOrder`.
   ///
@@ -20,7 +20,7 @@ extension Kernel {
   ///     have a gradient.
   ///   - saved: Named values of this kernel that the gradient reads instead of computing them
   ///     again, such as `inv_rms`; ``storing(_:)`` has this kernel write them.
-  ///   - storage: The type of the gradients; nil for each input's own.
+  ///   - storage: The type of the gradients; nil for each input's own, f32 for whole numbers.
   ///   - includesOutputs: Whether this kernel's outputs are stored, too.
   /// - Throws: ``GradientError``.
   public func gradient(
@@ -50,6 +50,16 @@ extension Kernel {
 
   private func meaning() throws(GradientError) -> Graph {
     do { return try graph() } catch { throw .graph(error) }
+  }
+}
+
+extension DType {
+  /// The type that the gradient of a tensor of this type is stored in: whole numbers have none.
+  fileprivate var ofGradients: DType {
+    switch self {
+    case .f32, .bf16, .f16: self
+    case .i8: .f32
+    }
   }
 }
 
@@ -90,8 +100,8 @@ extension Graph {
     }
     let upstream = zip(outputs, upstreamNames).map { output, name in
       Tensor.make(
-        .input(name: name, storage: output.storage), [], requested: self[output.value].shape,
-        storage: output.storage, location: nil)
+        .input(name: name, storage: output.storage.ofGradients), [],
+        requested: self[output.value].shape, storage: nil, location: nil)
     }
     var builder = GradientBuilder(self, inputs: Set(wanted), saved: read)
     let gradients = try builder.gradients(of: wanted, upstream: upstream)
@@ -104,7 +114,8 @@ extension Graph {
       }
       stored.append(
         Kernel.Output(
-          "d_\(name)", gradient, as: storage ?? ForwardValues.exactStorage(of: self[id])))
+          "d_\(name)", gradient, as: storage ?? ForwardValues.exactStorage(of: self[id]).ofGradients
+        ))
     }
     guard !stored.isEmpty else { throw .noInput(kernel: self.name) }
     if includesOutputs {
