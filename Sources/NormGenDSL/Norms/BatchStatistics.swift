@@ -1,3 +1,5 @@
+import NormGenIR
+
 extension Tensor {
   /// The mean of each channel over the batch: over all rows, and over the positions of
   /// [rows, channels, positions].
@@ -24,7 +26,7 @@ extension Tensor {
   }
 
   private func meanOfPositionsAndRows(_ fileID: String, _ line: UInt) -> Tensor {
-    let perRow = shape.extents.count > 1 ? mean(fileID: fileID, line: line) : self
+    let perRow = shape.extents.count > 1 ? mean(over: .all, fileID: fileID, line: line) : self
     return perRow.meanOverRows(fileID: fileID, line: line)
   }
 }

@@ -1,11 +1,11 @@
 import NormGen
 
 /// An input of a layer times δ.
-package enum GradientChange: String, CaseIterable, Sendable {
+enum GradientChange: String, CaseIterable, Sendable {
   case scaledData, scaledWeights, scaledSums
 
   /// What is scaled.
-  package var input: String {
+  var input: String {
     switch self {
     case .scaledData: "x"
     case .scaledWeights: "w"
@@ -27,7 +27,7 @@ package enum GradientChange: String, CaseIterable, Sendable {
 
   /// The power of δ that a gradient is multiplied by behind a norm: the scaled input's own is
   /// divided by δ (R′ = R/δ, equation 10), and no other sees the change.
-  package func power(of gradient: String) -> Int { gradient == "d_\(input)" ? -1 : 0 }
+  func power(of gradient: String) -> Int { gradient == "d_\(input)" ? -1 : 0 }
 
   /// The tensors with one scaled.
   func applied(to tensors: [String: HostTensor], factor: Double) throws -> [String: HostTensor] {
@@ -41,7 +41,7 @@ package enum GradientChange: String, CaseIterable, Sendable {
 }
 
 /// One gradient under one change.
-package struct GradientCell: Sendable {
+struct GradientCell: Sendable {
   let norm: RecurrentNorm
   let change: GradientChange
   let gradient: String

@@ -1,4 +1,5 @@
 import NormGen
+import NormGenCheck
 
 extension GradientsPart {
   func prose(_ size: GradientLayer.Size) -> [String] {
@@ -74,7 +75,7 @@ extension GradientsPart {
       })
   }
 
-  package static func verdicts(_ cells: [GradientCell]) -> [PaperReport.Verdict] {
+  static func verdicts(_ cells: [GradientCell]) -> [PaperReport.Verdict] {
     func verdict(
       _ claim: String, _ judged: [GradientCell], _ holds: (GradientCell) -> Bool
     ) -> PaperReport.Verdict {
@@ -99,7 +100,7 @@ extension GradientsPart {
     ]
   }
 
-  package static func verdicts(_ alignments: [WeightAlignment]) -> [PaperReport.Verdict] {
+  static func verdicts(_ alignments: [WeightAlignment]) -> [PaperReport.Verdict] {
     let failing = alignments.filter { alignment in
       alignment.norm == .none
         ? !(alignment.cosine > leastDifference)
@@ -116,7 +117,7 @@ extension GradientsPart {
     ]
   }
 
-  package static func verdicts(_ differences: [Differences]) -> [PaperReport.Verdict] {
+  static func verdicts(_ differences: [Differences]) -> [PaperReport.Verdict] {
     let all = differences.flatMap { entry in entry.comparisons.map { (entry.norm, $0) } }
     let failing = all.filter { !$0.1.agrees }
     let elements = all.map(\.1.count).reduce(0, +)

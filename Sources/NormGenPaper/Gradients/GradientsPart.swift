@@ -13,7 +13,7 @@ public struct GradientsPart: PaperPart {
   }
 
   /// Equations that expect other powers of δ, to see them judged.
-  package init(expecting expected: @escaping @Sendable (GradientChange, String) -> Int) {
+  init(expecting expected: @escaping @Sendable (GradientChange, String) -> Int) {
     self.expected = expected
   }
 
@@ -24,7 +24,7 @@ public struct GradientsPart: PaperPart {
   static let otherFactor = 237.0 / 64
 
   /// One norm's gradients beside central differences.
-  package struct Differences: Sendable {
+  struct Differences: Sendable {
     let norm: RecurrentNorm
     let comparisons: [CentralDifferences.Comparison]
   }
@@ -60,7 +60,7 @@ public struct GradientsPart: PaperPart {
   }
 
   /// The gradients that a backward kernel writes, beside differences of a forward graph.
-  package static func differences(
+  static func differences(
     _ norm: RecurrentNorm, _ forward: Graph, _ backward: CompiledKernel, seed: UInt64
   ) throws -> Differences {
     let differences = try CentralDifferences(forward, rows: 3, seed: seed)

@@ -1,7 +1,7 @@
 import NormGen
 
 /// ⟨∂W, W⟩, which is 0 behind a norm without epsilon: weights only grow.
-package struct WeightAlignment: Sendable {
+struct WeightAlignment: Sendable {
   let norm: RecurrentNorm
   /// |⟨∂W, W⟩| / (‖∂W‖ ‖W‖).
   let cosine: Double
