@@ -62,6 +62,10 @@ import Testing
         + "|T4 dataset rescale|T5 dataset recentre|T6 single case rescale",
       "Cells that say yes": "norm|change|δ|largest difference|largest bound|difference/bound",
       "δ = −2": "norm|change|scaled outputs|flipped|other outputs|unchanged",
+      "Gradients (the equation": "norm|change|∂b|∂g|∂W|∂x or ∂a",
+      "δ = 237/64, beside": "norm|change|gradient|largest difference|largest bound|worst ratio",
+      "∂W is orthogonal": "norm|⟨∂W, W⟩ by ‖∂W‖‖W‖|bound",
+      "Central differences": "norm|gradient|elements|known to 2⁻¹⁰|worst difference/bound",
       "pRMSNorm's time": "shape|type|RMSNorm µs|RMSNorm again|6.25 %|12.5 %|25 %|37.5 %|50 %"
         + "|75 %|100 %",
       "Time by LayerNorm's": "shape|type|LayerNorm µs|RMSNorm|6.25 %|12.5 %|25 %|37.5 %|50 %"
@@ -176,6 +180,43 @@ import Testing
     let report = try part.report(quickRun())
     #expect(report.verdicts.map(\.holds) == [true, true, false, true])
     #expect(report.verdicts[2].measured == "14 of 15 cells; not LayerNorm T2 W matrix recentre")
+  }
+
+  @Test func gradientsFailWhereAnotherPowerIsExpected() throws {
+    // ∂W under W → δW is divided by δ, and ∂g sees nothing.
+    let unmoved = try GradientsPart(expecting: { change, gradient in
+      change == .scaledWeights ? 0 : change.power(of: gradient)
+    }).report(quickRun())
+    #expect(unmoved.verdicts.map(\.holds) == [false, false, false, true, true])
+    #expect(
+      unmoved.verdicts[0].measured == "30 of 33 gradients; not LayerNorm W → δW d_w, "
+        + "RMSNorm W → δW d_w, pRMSNorm W → δW d_w")
+    let moved = try GradientsPart(expecting: { change, gradient in
+      gradient == "d_gain" ? -1 : change.power(of: gradient)
+    }).report(quickRun())
+    #expect(moved.verdicts.map(\.holds) == [false, false, true, true, true])
+  }
+
+  @Test func aLayerWithoutNormIsNotOrthogonal() throws {
+    let compiler = Compiler(target: HostCPU.current.bestTarget)
+    let size = GradientLayer.Size(inputs: 24, units: 48, samples: 5)
+    let bare = try WeightAlignment(
+      GradientLayer(.none, of: .product, size, compiler), seed: 1)
+    let renamed = WeightAlignment(norm: .rmsNorm, cosine: bare.cosine, bound: bare.bound)
+    #expect(GradientsPart.verdicts([bare]).map(\.holds) == [true])
+    #expect(GradientsPart.verdicts([renamed]).map(\.holds) == [false])
+  }
+
+  @Test func theGradientOfAnotherNormFailsBesideCentralDifferences() throws {
+    let compiler = Compiler(target: HostCPU.current.bestTarget)
+    let size = GradientLayer.Size(inputs: 6, units: 32, samples: 3)
+    let whole = try GradientLayer(.rmsNorm, of: .product, size, compiler)
+    let partial = try GradientLayer(.partialRMSNorm, of: .product, size, compiler)
+    let differences = try GradientsPart.differences(
+      .rmsNorm, whole.forward, partial.backward, seed: 1)
+    let verdicts = GradientsPart.verdicts([differences])
+    #expect(verdicts.map(\.holds) == [false])
+    #expect(verdicts[0].measured == "not RMSNorm d_x, RMSNorm d_w, RMSNorm d_gain")
   }
 
   @Test func rolloutsAreJudgedByTheirOwnNumbers() throws {

@@ -27,6 +27,11 @@ import Testing
         }
         """
       ),
+      (x.batchMean(), "(x: f32[rows, 6, 40]) { y = batch_mean(x) }"),
+      (
+        x.batchVariance(mean: perChannel("mean")),
+        "(x: f32[rows, 6, 40], mean: f32[6, 1]) { y = batch_variance(x, mean: mean) }"
+      ),
       (
         x.groupNorm(groups: 3, epsilon: 0.5),
         "(x: f32[rows, 6, 40]) { y = group_norm(x, groups: 3, epsilon: 0.5) }"

@@ -1,4 +1,5 @@
 import NormGen
+import NormGenCheck
 import NormGenTestSupport
 import Testing
 

@@ -173,6 +173,35 @@ enum Textbook {
     cast(x.map { g / (variance + e).squareRoot() * ($0 - mean) + b }, t)
   }
 
+  /// Ioffe and Szegedy, algorithm 1, for one channel of a batch: y.
+  static func trainedBatchNorm(_ x: Row, _ g: Double, _ b: Double, _ e: Double) -> Row {
+    let m = mean(x)
+    let deviation = (meanSquare(x.map { $0 - m }) + e).squareRoot()
+    return x.map { g * (($0 - m) / deviation) + b }
+  }
+
+  /// Ioffe and Szegedy, section 3: the chain rule through variance and mean, for one channel of a
+  /// batch: ∂x, ∂γ, ∂β.
+  static func trainedBatchNormGradient(
+    _ x: Row, _ dy: Row, _ g: Double, _ e: Double
+  ) -> (x: Row, gain: Double, shift: Double) {
+    let m = mean(x)
+    let centred = x.map { $0 - m }
+    let variance = meanSquare(centred) + e
+    let count = Double(x.count)
+    let normalized = dy.map { $0 * g }
+    let byVariance =
+      -product(normalized, centred).reduce(0, +) / (2 * variance * variance.squareRoot())
+    let byMean =
+      -normalized.reduce(0, +) / variance.squareRoot()
+      - 2 * byVariance * centred.reduce(0, +) / count
+    let dx = zip(normalized, centred).map { upstream, c in
+      upstream / variance.squareRoot() + byVariance * 2 * c / count + byMean / count
+    }
+    let hat = centred.map { $0 / variance.squareRoot() }
+    return (dx, product(dy, hat).reduce(0, +), dy.reduce(0, +))
+  }
+
   /// Wu and He, equations 1 to 7, for a sample of channels: μ and σ over a group's channels and
   /// positions, then γ and β of the channel.
   static func groupNorm(

@@ -14,6 +14,16 @@ extension TextFunction {
         mean: mean, variance: variance, gain: try arguments.tensor("gain"),
         shift: try arguments.tensor("shift"), epsilon: try arguments.number("epsilon") ?? 1e-5)
     },
+    TextFunction("batch_mean") { arguments throws(TextArgumentError) in
+      try arguments.tensor().batchMean()
+    },
+    TextFunction("batch_variance") { arguments throws(TextArgumentError) in
+      let x = try arguments.tensor()
+      guard let mean = try arguments.tensor("mean") else {
+        throw TextArgumentError("expected 'mean:'")
+      }
+      return x.batchVariance(mean: mean)
+    },
     TextFunction("group_norm") { arguments throws(TextArgumentError) in
       let x = try arguments.tensor()
       return x.groupNorm(

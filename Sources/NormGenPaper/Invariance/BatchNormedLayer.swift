@@ -1,38 +1,33 @@
 import NormGen
 
-/// BatchNorm with the batch's own statistics: the matmul's kernel, then a kernel over the
-/// transposed summed inputs, whose row is one unit's batch.
-///
-/// The host transposes in between, so the size of the batch is part of the kernel.
+/// BatchNorm with the batch's own statistics: the matmul's kernel, then those of the norm.
 struct BatchNormedLayer: NormedLayer {
   private let product: CompiledKernel
-  private let kernel: CompiledKernel
+  private let norm: BatchNormTraining
+  private let meaning: Graph
   private let affine: Affine
 
   init(
     _ layer: WeightedLayer, hasShift: Bool, _ random: inout SeededGenerator, _ compiler: Compiler
   ) throws {
-    affine = try Affine([layer.units, 1], hasShift: hasShift, random: &random)
+    affine = try Affine([layer.units], hasShift: hasShift, random: &random)
     let x = Tensor.input("x", [.rows, .fixed(layer.inputs)], .f32)
     let w = Tensor.input("w", [.fixed(layer.units), .fixed(layer.inputs)], .f32)
     product = try compiler.compile(Kernel("table1_sums", x.matmul(w, layout: .outIn)))
-    let batch = Tensor.input("a", [.rows, .fixed(layer.samples)], .f32)
-    let gain = Tensor.input("gain", [.rows, 1], .f32)
-    let shift = hasShift ? Tensor.input("shift", [.rows, 1], .f32) : nil
-    kernel = try compiler.compile(
-      Kernel("table1_batchNorm", batch.layerNorm(gain: gain, shift: shift, epsilon: 0)))
+    let shape = BatchNormTraining.Layer(
+      channels: layer.units, hasShift: hasShift, epsilon: 0)
+    norm = try BatchNormTraining(shape, compiler: compiler)
+    meaning = try BatchNormTraining.meaning(of: shape).graph()
   }
 
   func outcome(of layer: WeightedLayer) throws -> NormedOutcome {
-    let sums = try product(productInputs(layer))["y"]?.doubles ?? []
+    guard let sums = try product(productInputs(layer))["y"] else {
+      return NormedOutcome(layer: layer, values: [], inputs: [:])
+    }
+    let values = try norm.forward(sums, gain: affine.gain, shift: affine.shift).output
     var inputs = affine.tensors
-    inputs["a"] = try HostTensor(
-      transposed(sums, rows: layer.samples, columns: layer.units),
-      shape: [layer.units, layer.samples], .f32)
-    let values = try kernel(inputs)["y"]?.doubles ?? []
-    return NormedOutcome(
-      layer: layer, values: transposed(values, rows: layer.units, columns: layer.samples),
-      inputs: inputs)
+    inputs["x"] = sums
+    return NormedOutcome(layer: layer, values: values.doubles, inputs: inputs)
   }
 
   private func productInputs(_ layer: WeightedLayer) throws -> [String: HostTensor] {
@@ -46,26 +41,33 @@ struct BatchNormedLayer: NormedLayer {
     _ plain: NormedOutcome, _ changed: NormedOutcome, _ relation: WeightedLayer.Relation
   ) throws -> [Double] {
     let (samples, units) = (plain.layer.samples, plain.layer.units)
-    let plainErrors = try errors(of: kernel, rows: units, plain.inputs)
-    let changedErrors = try errors(of: kernel, rows: units, changed.inputs)
+    let plainErrors = try errors(plain)
+    let changedErrors = try errors(changed)
     let moves = try sumMoves(plain.layer, changed.layer, relation)
-    let sums = plain.inputs["a"]?.doubles ?? []
+    let sums = plain.inputs["x"]?.doubles ?? []
     guard sums.count == samples * units else { return [] }
-    var bounds: [Double] = []
+    var bounds = [Double](repeating: .infinity, count: sums.count)
     for unit in 0..<units {
-      let row = unit * samples..<(unit + 1) * samples
-      let mean = sums[row].reduce(0, +) / Double(samples)
-      let squares = sums[row].map { ($0 - mean) * ($0 - mean) }
+      let places = stride(from: unit, to: sums.count, by: units)
+      let mean = places.map { sums[$0] }.reduce(0, +) / Double(samples)
+      let squares = places.map { (sums[$0] - mean) * (sums[$0] - mean) }
       let divisor = (squares.reduce(0, +) / Double(samples)).squareRoot()
       // The mean moves by as much as the elements.
       let most = 2 * moves[unit]
-      for place in row {
+      for place in places {
         let moved = movement(of: sums[place] - mean, by: most, length: divisor, lengthMove: most)
-        bounds.append(
-          plainErrors[place] + changedErrors[place] + abs(affine.gain[unit]) * moved)
+        bounds[place] =
+          plainErrors[place] + changedErrors[place] + abs(affine.gain[unit]) * moved
       }
     }
-    return transposed(bounds, rows: units, columns: samples)
+    return bounds
+  }
+
+  /// The oracle's bounds on the norm's kernels, for the sums that they read.
+  private func errors(_ outcome: NormedOutcome) throws -> [Double] {
+    let outputs = try GraphInterpreter.outputs(
+      of: meaning, rows: outcome.layer.samples, inputs: outcome.inputs)
+    return outputs.first?.map(\.error) ?? []
   }
 
   /// How far a unit's summed inputs, as the kernels computed them, may be from the relation.
@@ -83,13 +85,6 @@ struct BatchNormedLayer: NormedLayer {
         let distance = abs(after[place] - scale * before[place] - relation.shift(sample, unit))
         return (distance + changedErrors[place]) / abs(scale) + plainErrors[place]
       }.max() ?? 0
-    }
-  }
-
-  private func transposed(_ elements: [Double], rows: Int, columns: Int) -> [Double] {
-    guard elements.count == rows * columns else { return [] }
-    return (0..<columns).flatMap { column in
-      (0..<rows).map { elements[$0 * columns + column] }
     }
   }
 }

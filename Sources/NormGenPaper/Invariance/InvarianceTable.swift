@@ -57,8 +57,7 @@ public struct InvarianceTable: PaperPart {
         + "with gain and shift, ε = 0, Float32. LayerNorm, RMSNorm and pRMSNorm (the first "
         + "\(Figure.fraction(RowNormedLayer.fraction)) of the units) are one kernel each with the "
         + "matmul. WeightNorm is a kernel over the rows of W and the matmul with its result. "
-        + "BatchNorm is the matmul and a kernel over the transposed summed inputs, whose row is "
-        + "the batch of one unit.",
+        + "BatchNorm is the matmul and three kernels over the batch: mean, variance, normalization.",
       "A cell that says yes must give the same bits for δ = 1/2, 2 and 8, and for δ = 3.7, where "
         + "scaled numbers are rounded anew, stay within the derived bound: the oracle's bounds on "
         + "both calls and the movement of the exact result through that rounding. A shift (T2, T5) "
