@@ -89,7 +89,8 @@ let package = Package(
       name: "NormGenMeasure", dependencies: facade + ["NormGenTemplates"],
       swiftSettings: settings),
     .target(
-      name: "NormGenPaper", dependencies: facade + ["NormGenMeasure"], swiftSettings: settings),
+      name: "NormGenPaper", dependencies: facade + ["NormGenMeasure"],
+      resources: [.embedInCode("Resources")], swiftSettings: settings),
     .target(
       name: "NormGenCLI",
       dependencies: facade + [
