@@ -18,7 +18,7 @@ struct RecordedLosses: Decodable {
   let models: [String: Model]
 
   /// How often the greatest distance of PyTorch's Float32 runs another Float32 run may be away.
-  static let multiple = 4.0
+  static let multiple = 2.0
 
   /// The committed record.
   static func committed() throws -> RecordedLosses {
