@@ -90,7 +90,7 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "NormGenPaper", dependencies: facade + ["NormGenCheck", "NormGenMeasure"],
-      swiftSettings: settings),
+      resources: [.embedInCode("Resources")], swiftSettings: settings),
     .target(
       name: "NormGenCLI",
       dependencies: facade + [

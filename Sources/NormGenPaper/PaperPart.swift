@@ -43,6 +43,6 @@ public struct PaperRun: Sendable {
 public enum PaperParts {
   /// All parts.
   public static let all: [any PaperPart] = [
-    InvarianceTable(), GradientsPart(), WindowSweep(), RecurrentStability(),
+    InvarianceTable(), GradientsPart(), WindowSweep(), RecurrentStability(), TrainPart(),
   ]
 }

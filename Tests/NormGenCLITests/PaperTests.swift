@@ -91,10 +91,13 @@ import Testing
       ["paper", "all", "--quick", "--output", "docs"], in: directory)
     #expect(result.status == 0, "\(result.errors)")
     #expect(
-      directory.files == ["docs/paper.md", "docs/paper/stability.svg", "docs/paper/sweep.svg"])
+      directory.files == [
+        "docs/paper.md", "docs/paper/stability.svg", "docs/paper/sweep.svg",
+        "docs/paper/train.svg",
+      ])
     let text = try directory.text(of: "docs/paper.md")
     #expect(text.contains("\nnormgen paper all --quick --output docs\n"))
-    for file in ["paper/stability.svg", "paper/sweep.svg"] {
+    for file in ["paper/stability.svg", "paper/sweep.svg", "paper/train.svg"] {
       #expect(text.contains("](\(file))"))
       let plot = try ParsedSVG(try directory.text(of: "docs/\(file)"))
       #expect(plot.root == "svg")

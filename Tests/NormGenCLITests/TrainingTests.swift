@@ -1,0 +1,124 @@
+import Foundation
+import NormGen
+@testable import NormGenPaper
+import Testing
+
+/// `normgen paper train`: the models against PyTorch's recorded losses, with right and with broken
+/// gradients.
+@Suite struct TrainingTests {
+  private static let compiler = Compiler(target: HostCPU.current.bestTarget)
+
+  /// The first losses of a model's RMSNorm run, as a part of what the record allows.
+  private static func distance(
+    of model: String, seed: UInt64 = 1, _ rewrite: @escaping TrainedLayer.Rewrite = { $0 }
+  ) throws -> Double {
+    let recorded = try RecordedLosses.committed()
+    let known = try #require(recorded.models[model])
+    let steps = known.float64.count
+    let run =
+      model == GRUClassifier.title
+      ? try TrainingRun([.rmsNorm], steps: steps, seed: seed) {
+        try GRUClassifier($0, seed: seed, compiler, rewrite)
+      }
+      : try TrainingRun([.rmsNorm], steps: steps, seed: seed) {
+        try TransformerClassifier($0, seed: seed, compiler, rewrite)
+      }
+    return known.distance(of: try #require(run[.rmsNorm]).losses)
+  }
+
+  @Test(arguments: [GRUClassifier.title, TransformerClassifier.title])
+  func firstLossesArePyTorchs(_ model: String) throws {
+    let distance = try Self.distance(of: model)
+    #expect(distance <= 1)
+    #expect(distance > 0)
+  }
+
+  @Test func otherParametersAreNotPyTorchs() throws {
+    #expect(try Self.distance(of: GRUClassifier.title, seed: 2) > 1)
+  }
+
+  /// Every layer's gradient with one term missing leads away from the recorded losses.
+  @Test(
+    arguments: [
+      (GRUClassifier.title, "train_gru_rmsNorm"), (GRUClassifier.title, "train_scores_64"),
+      (TransformerClassifier.title, "train_attention"),
+      (TransformerClassifier.title, "train_projections"),
+      (TransformerClassifier.title, "train_mixing_rmsNorm"),
+      (TransformerClassifier.title, "train_feed_forward_rmsNorm"),
+    ])
+  func aMissingTermOfAGradientIsSeen(_ model: String, _ kernel: String) throws {
+    let dropped = Dropped()
+    let distance = try Self.distance(of: model) { graph in
+      guard graph.name == "\(kernel)_gradient" else { return graph }
+      return try #require(dropped.last(of: graph), "no term to drop in \(graph.name)")
+    }
+    #expect(dropped.count == 1)
+    #expect(distance > 1, "\(kernel): \(distance)")
+  }
+
+  /// Drops the last term of a sum in a graph, and counts how often.
+  private final class Dropped: @unchecked Sendable {
+    private(set) var count = 0
+
+    func last(of graph: Graph) -> Graph? {
+      for id in graph.values.reversed() {
+        let node = graph[id]
+        let first = node.operands.first.map { graph[$0].shape }
+        let replacement: (op: ElementwiseOp, operands: [ValueID])
+        switch node.op {
+        case .elementwise(.add), .elementwise(.subtract):
+          guard first == node.shape else { continue }
+          replacement = (.maximum, [node.operands[0], node.operands[0]])
+        case .elementwise(.multiplyAdd):
+          guard first == node.shape else { continue }
+          replacement = (.multiply, Array(node.operands.prefix(2)))
+        case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns,
+          .leadingPart, .matmul, .rowSum, .outerSum:
+          continue
+        }
+        var nodes = graph.nodes
+        nodes[id.index] = Node(
+          op: .elementwise(replacement.op), operands: replacement.operands, shape: node.shape,
+          name: node.name, scope: node.scope)
+        count += 1
+        return Graph(
+          name: graph.name, nodes: nodes, inputs: graph.inputs, outputs: graph.outputs,
+          scopes: graph.scopes)
+      }
+      return nil
+    }
+  }
+
+  @Test func aBrokenGradientFailsThePart() throws {
+    let part = TrainPart { graph in
+      guard graph.name == "train_gru_rmsNorm_gradient" else { return graph }
+      return try #require(Dropped().last(of: graph))
+    }
+    let report = try part.report(
+      PaperRun(compiler: Self.compiler, isQuick: true, seed: 1))
+    #expect(!report.holds)
+    #expect(report.verdicts.map(\.holds) == [true, false, true, true])
+  }
+
+  @Test func lossesThatAreMissingOrNotNumbersAreFarAway() {
+    let model = RecordedLosses.Model(float64: [2, 1], float32Distance: [0.25, 0.5])
+    #expect(model.distance(of: [2.25, 1]) == 0.5)
+    #expect(model.distance(of: [2, 2]) == 1)
+    #expect(model.distance(of: [2]) == .infinity)
+    #expect(model.distance(of: [2, .nan]) == .infinity)
+  }
+
+  @Test func digitsAreWholeAndBatchesDoNotRepeat() {
+    let digits = Digits.all
+    #expect(digits.labels.count == 1797)
+    #expect(digits.pixels.allSatisfy { $0.count == 64 && $0.allSatisfy { (0...1).contains($0) } })
+    // The counts that the data's own description gives.
+    #expect(
+      (0..<10).map { digit in digits.labels.count { $0 == digit } }
+        == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180])
+    var order = BatchOrder(seed: 5, count: 1500)
+    let seen = (0..<30).flatMap { _ in order.next() }
+    #expect(seen.sorted() == Array(0..<1500))
+    #expect((0..<30).flatMap { _ in order.next() } != seen)
+  }
+}
