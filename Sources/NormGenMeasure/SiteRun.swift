@@ -118,7 +118,8 @@ public final class SiteRun {
   }
 
   private func byteCount(_ value: ValueID, _ storage: DType, _ rows: Int) -> Int {
-    graph[value].shape.elementsPerRow * rows * storage.byteCount
+    let shape = graph[value].shape
+    return shape.elementsPerRow * (shape.hasRows ? rows : 1) * storage.byteCount
   }
 
   private func argument(

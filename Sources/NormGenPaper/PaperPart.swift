@@ -43,6 +43,6 @@ public struct PaperRun: Sendable {
 public enum PaperParts {
   /// All parts.
   public static let all: [any PaperPart] = [
-    InvarianceTable(), WindowSweep(), RecurrentStability(),
+    InvarianceTable(), WorkloadsPart(), WindowSweep(), RecurrentStability(),
   ]
 }
