@@ -81,9 +81,12 @@ public enum BenchmarkSuite {
     for storage in [DType.f32, .bf16] {
       for make in [rmsNorm, layerNorm, addRMSNorm] {
         for (rows, hidden) in gradientShapes {
-          let kernel = make(hidden, storage)
-          cases.append(BenchmarkCase(try kernel.graph(), rows: rows))
-          cases.append(BenchmarkCase(try kernel.gradient().graph(), rows: rows))
+          let graph = try make(hidden, storage).graph()
+          cases.append(BenchmarkCase(graph, rows: rows))
+          // The residual's gradient is that of x.
+          let inputs = graph.inputs.compactMap { graph[$0].inputName }.filter { $0 != "residual" }
+          cases.append(
+            BenchmarkCase(try graph.gradient(withRespectTo: inputs), rows: rows))
         }
       }
     }

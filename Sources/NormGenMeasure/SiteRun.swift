@@ -19,12 +19,18 @@ public final class SiteRun {
   private static let drawnRows = 128
 
   /// Compiles a graph and draws inputs for up to `rows` rows.
-  public init(_ graph: Graph, rows: Int, seed: UInt64, compiler: Compiler) throws {
+  ///
+  /// - Parameter separates: Whether the separate parts are compiled, too.
+  public init(
+    _ graph: Graph, rows: Int, seed: UInt64, separates: Bool = true, compiler: Compiler
+  ) throws {
     self.graph = graph
     let kernel = try compiler.compile(graph)
     self.kernel = kernel
     let unfused = UnfusedKernel(graph)
-    parts = unfused.parts.count > 1 ? try unfused.parts.map { try compiler.compile($0) } : []
+    parts =
+      separates && unfused.parts.count > 1
+      ? try unfused.parts.map { try compiler.compile($0) } : []
     passed = unfused.passed
     let inputs = try RandomInputs.tensors(
       for: graph, rows: max(rows, SiteRun.drawnRows), seed: seed)

@@ -57,7 +57,7 @@ public struct UnfusedKernel: Sendable {
   /// The values of a depth that something outside its row kernels needs, by what they share.
   private func rowGroups(_ depth: Int) -> [[ValueID]] {
     let roots = graph.values.filter { id in
-      depths[id.index] == depth && isComputed(id) && isNeededElsewhere(id)
+      depths[id.index] == depth && (isComputed(id) && isNeededElsewhere(id) || isCopied(id))
     }
     var groups: [(values: Set<ValueID>, roots: [ValueID])] = []
     for root in roots {
@@ -78,6 +78,11 @@ public struct UnfusedKernel: Sendable {
     let isOverRows = graph.isOverRows(graph.beneathReshapes(id)) && !isOuterSum(id)
     return (graph[id].shape.hasRows || isOverRows) && graph[id].inputName == nil
       && !graph[id].isProduct
+  }
+
+  /// Whether an input is also an output.
+  private func isCopied(_ id: ValueID) -> Bool {
+    graph[id].inputName != nil && graph.outputs.contains { $0.value == id }
   }
 
   private func isOuterSum(_ id: ValueID) -> Bool {
@@ -136,6 +141,7 @@ public struct UnfusedKernel: Sendable {
       let storage = exactStorage(of: root)
       let given = graph.outputs.filter { $0.value == root }
       outputs += given.map { (root, $0) }
+      guard graph[root].inputName == nil else { continue }
       if let same = given.first(where: { $0.storage == storage }) {
         kept.append(Passed(name: same.name, value: root, storage: storage))
       } else {

@@ -11,42 +11,59 @@ struct Workload: Sendable {
   let paperSavings: (rmsNorm: String, partial: String)
   /// What a step runs, in order.
   let pieces: [WorkloadPiece]
+  /// Whether the pieces are also cut into separate kernels.
+  let separates: Bool
 
-  /// The sizes of a quick run are a part of the paper's.
+  private init(
+    title: String, rows: Int, fraction: Double,
+    paperSavings: (rmsNorm: String, partial: String), separates: Bool, pieces: [WorkloadPiece]
+  ) {
+    self.title = title
+    self.rows = rows
+    self.fraction = fraction
+    self.paperSavings = paperSavings
+    self.pieces = pieces
+    self.separates = separates
+  }
+
+  /// A quick run has a part of the paper's sizes and of the pieces, and cuts only those of the
+  /// Transformer.
   static func all(isQuick: Bool) -> [Workload] {
     let scale = isQuick ? 16 : 1
     return [
       Workload(
         title: "order-embedding GRU", rows: isQuick ? 5 : 128, fraction: 0.0625,
         paperSavings: ("40.8 %", "63.9 %"),
-        pieces: [gru("gru_step", inputs: isQuick ? 20 : 300, units: 1024 / scale)]),
+        separates: !isQuick,
+        pieces: [gru("gru_step", inputs: isQuick ? 64 : 300, units: 1024 / scale)]),
       Workload(
         title: "RNNSearch decoder", rows: isQuick ? 5 : 80, fraction: 0.0625,
         paperSavings: ("11.0 to 34.0 %", "12.0 to 33.4 %"),
-        pieces: [
-          gru("decoder_gru", inputs: 512 / scale, units: 1024 / scale),
-          attention(units: 1024 / scale, annotations: 2048 / scale),
-          gru("decoder_gru_of_source", inputs: 2048 / scale, units: 1024 / scale),
-          readout(units: 1024 / scale, words: 512 / scale, annotations: 2048 / scale),
-        ]),
+        separates: !isQuick,
+        pieces: (isQuick
+          ? []
+          : [
+            gru("decoder_gru", inputs: 512, units: 1024),
+            gru("decoder_gru_of_source", inputs: 2048, units: 1024),
+            readout(units: 1024, words: 512, annotations: 2048),
+          ]) + [attention(units: isQuick ? 64 : 1024, annotations: isQuick ? 64 : 2048)]),
       Workload(
         title: "attentive reader LSTM", rows: isQuick ? 5 : 64, fraction: 0.0625,
         paperSavings: ("15.1 %", "15.8 %"),
+        separates: !isQuick,
         pieces: [lstm(units: isQuick ? 32 : 240)]),
       Workload(
         title: "Transformer base", rows: isQuick ? 5 : 1024, fraction: 0.0625,
         paperSavings: ("6.9 %", "9.3 %"),
-        pieces: [
-          attentionOutput(units: 512 / scale),
-          feedForward(units: 512 / scale, inner: 2048 / scale),
-        ]),
+        separates: true,
+        pieces: [attentionOutput(units: 512 / scale)]
+          + (isQuick ? [] : [feedForward(units: 512, inner: 2048)])),
       Workload(
         title: "ConvPool-CNN-C", rows: isQuick ? 2 : 100, fraction: 0.125,
         paperSavings: ("20.5 %", "23.1 %"),
-        pieces: [
-          channels(96 / scale, positions: 1024 / scale), channels(192 / scale, positions: 256),
-          channels(192 / scale, positions: 36),
-        ]),
+        separates: false,
+        pieces: (isQuick ? [] : [channels(96, positions: 1024), channels(192, positions: 256)])
+          + [channels(192 / scale, positions: 36)]),
     ]
   }
 }

@@ -18,7 +18,9 @@ struct WorkloadCheck {
     let checks = try RecurrentNorm.allCases.flatMap { variant in
       try kernels.graphs(pass, variant).map { graph in
         try SiteCheck(
-          SiteRun(graph, rows: rows, seed: run.seed, compiler: run.compiler), rows: rows)
+          SiteRun(
+            graph, rows: rows, seed: run.seed, separates: kernels.workload.separates,
+            compiler: run.compiler), rows: rows)
       }
     }
     self.init(

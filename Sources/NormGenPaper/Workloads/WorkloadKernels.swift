@@ -59,6 +59,7 @@ struct WorkloadKernels {
     _ pass: WorkloadPass, _ variant: RecurrentNorm, _ form: WorkloadForm, _ memories: [CallMemory],
     _ compiler: Compiler
   ) throws -> (() -> Void)? {
+    guard workload.separates || form == .fused else { return nil }
     var calls: [(kernels: [BoundKernel], repeats: Int)] = []
     var isCut = false
     for (index, graph) in graphs(pass, variant).enumerated() {
