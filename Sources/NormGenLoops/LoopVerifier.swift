@@ -118,7 +118,8 @@ public struct LoopVerifier {
       variables.insert(name)
     case .assign(let name, let expression):
       try check(expression)
-      guard variables.contains(name), (expression.isVector ? vectors : scalars).contains(name) else {
+      guard variables.contains(name), (expression.isVector ? vectors : scalars).contains(name)
+      else {
         throw error("'\(name)' is no \(expression.isVector ? "vector" : "scalar") variable")
       }
     case .loop(let index, let from, let to, let step, let body):
