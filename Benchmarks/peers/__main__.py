@@ -17,7 +17,7 @@ from report import markdown
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-GROUPS = ["norms", "quantized", "matmuls"]
+GROUPS = ["norms", "quantized", "gradients", "matmuls"]
 
 
 def environment(folder: Path, threads: int) -> dict[str, str]:

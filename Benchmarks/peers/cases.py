@@ -32,7 +32,7 @@ class Operation:
 
     name: str
     title: str
-    group: Literal["norms", "quantized", "matmuls"]
+    group: Literal["norms", "quantized", "gradients", "matmuls"]
     peers: str
 
 
@@ -45,6 +45,13 @@ OPERATIONS: dict[str, Operation] = {
         Operation("partial_rms_norm", "partial RMSNorm, 6.25 %", "norms", "rms_norm"),
         Operation("add_rms_norm", "residual + RMSNorm", "norms", "add_rms_norm"),
         Operation("rms_norm_i8", "RMSNorm to int8", "quantized", "rms_norm_i8"),
+        *[
+            Operation(f"{name}_training", f"{title}, forward and backward", "gradients",
+                      f"{name}_training")
+            for name, title in [
+                ("rms_norm", "RMSNorm"), ("layer_norm", "LayerNorm"),
+                ("add_rms_norm", "residual + RMSNorm")]
+        ],
         Operation("matmul", "matmul", "matmuls", "matmul"),
         Operation(
             "linear_gelu_rms_norm", "linear + bias + gelu + RMSNorm", "matmuls",
@@ -67,14 +74,15 @@ class Case:
 
     @property
     def kernel(self) -> str:
-        """The name of our kernel."""
+        """The name of our kernel; in training, of the forward one."""
         extents = f"{self.inner}x{self.columns}" if self.columns else f"{self.inner}"
-        return f"{self.operation.name}_{extents}_{self.storage}"
+        return f"{self.operation.name.removesuffix('_training')}_{extents}_{self.storage}"
 
     @property
     def key(self) -> str:
         """A name that no other case has."""
-        return f"{self.kernel}@{self.rows}"
+        training = "_training" if self.operation.group == "gradients" else ""
+        return f"{self.kernel}{training}@{self.rows}"
 
     @property
     def shape(self) -> str:
@@ -99,6 +107,8 @@ class Case:
     @property
     def goal(self) -> float | None:
         """The least ratio to the best peer that we aim at; to the best bare product if there is one."""
+        if self.operation.group == "gradients":
+            return 2
         if self.operation.group != "matmuls":
             return {(1, 4096): 3, (32, 4096): 3, (4096, 4096): None}.get(
                 (self.rows, self.inner), 1.5)
@@ -113,13 +123,25 @@ class Case:
         x = Tensor("x", (rows, inner), has_rows=True)
         gain = Tensor("gain", (inner,))
         w = Tensor("w", (inner, columns), is_matrix=True)
+        shift = Tensor("shift", (inner,))
+        residual = Tensor("residual", (rows, inner), has_rows=True)
+
+        def upstream(name: str) -> Tensor:
+            return Tensor(f"d_{name}", (rows, inner), has_rows=True)
+
         match self.operation.name:
             case "rms_norm" | "partial_rms_norm" | "rms_norm_i8":
                 return (x, gain)
             case "layer_norm":
-                return (x, gain, Tensor("shift", (inner,)))
+                return (x, gain, shift)
             case "add_rms_norm":
-                return (x, Tensor("residual", (rows, inner), has_rows=True), gain)
+                return (x, residual, gain)
+            case "rms_norm_training":
+                return (x, gain, upstream("y"))
+            case "layer_norm_training":
+                return (x, gain, shift, upstream("y"))
+            case "add_rms_norm_training":
+                return (x, residual, gain, upstream("hidden"), upstream("normed"))
             case "matmul":
                 return (x, w)
             case "linear_gelu_rms_norm":
@@ -139,6 +161,13 @@ class Case:
         shape = (self.rows, self.columns or self.inner)
         if self.operation.name == "add_rms_norm":
             return (Tensor("hidden", shape, has_rows=True), Tensor("normed", shape, has_rows=True))
+        if self.operation.group == "gradients":
+            # The residual's gradient is x's.
+            whole = ["hidden", "normed"] if self.operation.name.startswith("add_") else ["y"]
+            sums = ["d_gain", "d_shift"] if self.operation.name.startswith("layer_") else ["d_gain"]
+            return (
+                *[Tensor(name, shape, has_rows=True) for name in [*whole, "d_x"]],
+                *[Tensor(name, (self.inner,)) for name in sums])
         if self.operation.name == "rms_norm_i8":
             # Integers, and what a row's are to be multiplied by.
             scale = Tensor("scale", (self.rows, 1), has_rows=True, storage="f32")
@@ -147,6 +176,8 @@ class Case:
 
 
 NORM_SHAPES = [(1, 4096), (32, 4096), (512, 4096), (4096, 4096), (4096, 768), (16384, 128)]
+
+TRAINING_SHAPES = [(2048, 4096), (4096, 768)]
 
 MATMUL_SHAPES = [
     (1, 4096, 4096), (16, 4096, 4096), (128, 4096, 4096), (512, 4096, 11008), (64, 1024, 1024),
@@ -168,6 +199,10 @@ def all_cases() -> list[Case]:
             for operation in OPERATIONS.values():
                 if operation.group == group:
                     cases += [Case(operation, storage, *shape) for shape in NORM_SHAPES]
+    for storage in STORAGES:
+        for operation in OPERATIONS.values():
+            if operation.group == "gradients":
+                cases += [Case(operation, storage, *shape) for shape in TRAINING_SHAPES]
     for storage in STORAGES:
         cases += [Case(OPERATIONS["matmul"], storage, *shape) for shape in MATMUL_SHAPES]
         cases += [Case(OPERATIONS[name], storage, *shape) for name, shape in FUSED_SHAPES]

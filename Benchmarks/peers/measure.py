@@ -105,7 +105,13 @@ def main() -> None:
     threads: int = arguments.threads
     try:
         files = KERNEL_FILES[arguments.group]
-        library = Library(arguments.normgen, arguments.folder, threads, files)
+        gradients = {
+            case.kernel: [
+                name.removeprefix("d_") for tensor in case.outputs
+                if (name := tensor.name).startswith("d_")]
+            for case in all_cases() if case.operation.group == arguments.group == "gradients"
+        }
+        library = Library(arguments.normgen, arguments.folder, threads, files, gradients)
     except BuildError as error:
         sys.exit(f"error: {error}")
     for peer in PEERS:

@@ -10,7 +10,7 @@ import subprocess
 
 import numpy as np
 
-from cases import Case
+from cases import Case, Tensor
 from problem import Arrays, Contender, Problem, cleared_value, page_aligned, repeated
 
 HERE = Path(__file__).parent
@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 KERNEL_FILES: dict[str, list[Path]] = {
     "norms": [HERE / "kernels" / "norms.ng"],
     "quantized": [HERE / "kernels" / "quantized.ng"],
+    "gradients": [HERE / "kernels" / "norms.ng"],
     "matmuls": [HERE / "kernels" / "matmuls.ng"],
 }
 
@@ -83,8 +84,10 @@ class Library:
     """All of our kernels in one shared library."""
 
     def __init__(
-        self, normgen: Path, folder: Path, threads: int, files: list[Path]
+        self, normgen: Path, folder: Path, threads: int, files: list[Path],
+        gradients: dict[str, list[str]],
     ) -> None:
+        """`gradients` has the inputs to differentiate by of each kernel that needs a gradient."""
         if not normgen.exists():
             raise BuildError(f"expected the command line tool at {normgen}; build it first")
         sources = folder / f"c-{threads}"
@@ -92,6 +95,10 @@ class Library:
         sources.mkdir(parents=True)
         for file in files:
             _run([str(normgen), "emit", str(file), "--target", "host", "-o", str(sources)])
+        for kernel, inputs in gradients.items():
+            _run([
+                str(normgen), "emit", str(files[0]), "--kernel", kernel, "--gradient",
+                "--with-respect-to", ",".join(inputs), "--target", "host", "-o", str(sources)])
         emitted = sorted(sources.glob("*.c"))
         # NAME_TARGET.c, by NAME.
         self._sources = {path.stem.rsplit("_", 1)[0]: path for path in emitted}
@@ -114,6 +121,8 @@ class Library:
         kernel = problem.case.kernel
         if kernel not in self._sources:
             return []
+        if problem.case.operation.group == "gradients":
+            return [self._training_contender(problem, kernel)]
         if problem.case.operation.group != "matmuls":
             return self._row_contenders(problem, kernel)
         found = [self._phased_contender(problem, kernel, "NormGen")]
@@ -156,28 +165,53 @@ class Library:
                 Contender("NormGen through ctypes", through_ctypes, results, role="own"))
         return found
 
+    def _training_contender(self, problem: Problem, kernel: str) -> Contender:
+        """The forward kernel, then its gradient."""
+        case = problem.case
+        outputs = [name for name in problem.outputs if not name.startswith("d_")]
+        forward = [
+            *[tensor.name for tensor in case.inputs if not tensor.name.startswith("d_")], *outputs]
+        # A gradient reads what it needs; a shift is nothing to it.
+        backward = [
+            *[tensor.name for tensor in case.inputs if tensor.name != "shift"],
+            *[name for name in problem.outputs if name.startswith("d_")]]
+        tensors = {tensor.name: tensor for tensor in [*case.inputs, *case.outputs]}
+        arrays = problem.inputs | problem.outputs
+        integer = ctypes.c_int64
+        held: list[object] = [arrays]
+
+        def row_call() -> RowCall:
+            count = len(forward)
+            lengths = [_row_length(tensors[name]) for name in forward]
+            buffers = (ctypes.c_void_p * count)(*[arrays[name].ctypes.data for name in forward])
+            sizes = [length * arrays[name].itemsize for name, length in zip(forward, lengths)]
+            entry = self._function(kernel, "entry", [integer, Pointers, Integers])
+            return RowCall(
+                ctypes.cast(entry, ctypes.c_void_p), case.rows, count, buffers,
+                (integer * count)(*lengths), (integer * count)(*sizes))
+
+        call = row_call()
+        phased, scratch = self._phased_call(
+            f"{kernel}_gradient", case.rows, [arrays[name] for name in backward],
+            [_row_length(tensors[name]) for name in backward])
+        held += [scratch]
+
+        def repeat(repetitions: int, held: list[object] = held) -> None:
+            for _ in range(repetitions):
+                self._library.host_run_rows(ctypes.byref(call), 1)
+                self._library.host_run_phases(ctypes.byref(phased), 1)
+
+        return Contender("NormGen", repeat, lambda: cleared_results(problem, repeat), role="own")
+
     def _phased_contender(self, problem: Problem, kernel: str, name: str) -> Contender:
         """With packed weights, by as many parts as there are threads."""
         case = problem.case
-        integer = ctypes.c_int64
         arrays = [
             self._packed(kernel, tensor.name, problem.inputs[tensor.name])
             if tensor.is_matrix else problem.inputs[tensor.name]
             for tensor in case.inputs
         ] + [*problem.outputs.values()]
-        count = len(arrays)
-        buffers = (ctypes.c_void_p * count)(*[array.ctypes.data for array in arrays])
-        strides = (integer * count)(*_row_lengths(case))
-        sizes = [integer, integer]
-        phases = self._function(kernel, "phases", sizes, integer)(case.rows, self._threads)
-        bytes_needed = self._function(kernel, "scratch_bytes", sizes, integer)
-        scratch = page_aligned((bytes_needed(case.rows, self._threads),), np.dtype(np.uint8))
-        entry = self._function(
-            kernel, "entry",
-            [integer, Pointers, Integers, ctypes.c_void_p, integer, integer, integer])
-        address = ctypes.cast(entry, ctypes.c_void_p)
-        call = PhasedCall(
-            address, case.rows, buffers, strides, scratch.ctypes.data, phases, self._threads, 0)
+        call, scratch = self._phased_call(kernel, case.rows, arrays, _row_lengths(case))
         # The call has addresses only; this keeps what they point to.
         held = [*arrays, scratch]
 
@@ -185,6 +219,26 @@ class Library:
             self._library.host_run_phases(ctypes.byref(call), repetitions)
 
         return Contender(name, repeat, lambda: cleared_results(problem, repeat), role="own")
+
+    def _phased_call(
+        self, kernel: str, rows: int, arrays: list[np.ndarray], lengths: list[int]
+    ) -> tuple[PhasedCall, np.ndarray]:
+        """A call by as many parts as there are threads, and its scratch memory."""
+        integer = ctypes.c_int64
+        count = len(arrays)
+        buffers = (ctypes.c_void_p * count)(*[array.ctypes.data for array in arrays])
+        strides = (integer * count)(*lengths)
+        sizes = [integer, integer]
+        phases = self._function(kernel, "phases", sizes, integer)(rows, self._threads)
+        bytes_needed = self._function(kernel, "scratch_bytes", sizes, integer)
+        scratch = page_aligned((bytes_needed(rows, self._threads),), np.dtype(np.uint8))
+        entry = self._function(
+            kernel, "entry",
+            [integer, Pointers, Integers, ctypes.c_void_p, integer, integer, integer])
+        address = ctypes.cast(entry, ctypes.c_void_p)
+        call = PhasedCall(
+            address, rows, buffers, strides, scratch.ctypes.data, phases, self._threads, 0)
+        return call, scratch
 
     def _packed(self, kernel: str, name: str, weights: np.ndarray) -> np.ndarray:
         header = self._sources[kernel].with_suffix(".h").read_text()
@@ -199,8 +253,11 @@ class Library:
 
 def _row_lengths(case: Case) -> list[int]:
     """The elements from row to row of each parameter; 0 without rows."""
-    tensors = [*case.inputs, *case.outputs]
-    return [tensor.shape[-1] if tensor.has_rows else 0 for tensor in tensors]
+    return [_row_length(tensor) for tensor in [*case.inputs, *case.outputs]]
+
+
+def _row_length(tensor: Tensor) -> int:
+    return tensor.shape[-1] if tensor.has_rows else 0
 
 
 def cleared_results(problem: Problem, repeat) -> Arrays:

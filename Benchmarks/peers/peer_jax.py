@@ -31,7 +31,19 @@ def layer_norm(x: jax.Array, gain: jax.Array, shift: jax.Array) -> jax.Array:
     return (normed * gain.astype(jnp.float32) + shift.astype(jnp.float32)).astype(x.dtype)
 
 
+def training(operation: str, inputs: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """The outputs and the gradients by x, gain and shift."""
+    names = [name for name in ["x", "gain", "shift"] if name in inputs]
+    outputs, pull_back = jax.vjp(
+        lambda *values: evaluate(operation, inputs | dict(zip(names, values))),
+        *[inputs[name] for name in names])
+    gradients = pull_back({name: inputs[f"d_{name}"] for name in outputs})
+    return outputs | {f"d_{name}": gradient for name, gradient in zip(names, gradients)}
+
+
 def evaluate(operation: str, inputs: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    if operation.endswith("_training"):
+        return training(operation.removesuffix("_training"), inputs)
     x = inputs["x"]
     match operation:
         case "rms_norm":

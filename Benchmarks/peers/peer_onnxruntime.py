@@ -73,6 +73,8 @@ def nodes(operation: str, storage: Storage) -> list[onnx.NodeProto]:
 
 def contenders(problem: Problem, threads: int) -> list[Contender]:
     case = problem.case
+    if case.operation.group == "gradients":
+        raise Unsupported("it has no gradients of norms")
     element = ELEMENTS[case.storage]
     graph = helper.make_graph(
         nodes(case.operation.peers, case.storage),

@@ -91,8 +91,38 @@ class Layer(torch.nn.Module):
         return function(self.operation, weights)(*rows)
 
 
+def training(problem: Problem) -> list[Contender]:
+    """The function and its gradients by autograd, eager and compiled."""
+    operation = problem.case.operation.peers.removesuffix("_training")
+    torch._dynamo.reset()
+    tensors = {name: shared(array) for name, array in problem.inputs.items()}
+    upstream = [tensor for name, tensor in tensors.items() if name.startswith("d_")]
+    wanted = [name for name in problem.outputs if name.startswith("d_")]
+    leaves = {name: tensors[name.removeprefix("d_")].requires_grad_() for name in wanted}
+    weights = {name: tensors[name] for name in ["gain", "shift"] if name in tensors}
+    rows = [tensors[name] for name in ["x", "residual"] if name in tensors]
+    names = list(problem.outputs)
+
+    def step(forward: Function) -> Results:
+        with torch.enable_grad():
+            outputs = forward(weights, *rows)
+            gradients = torch.autograd.grad(outputs, list(leaves.values()), upstream)
+        return (*[output.detach() for output in outputs], *gradients)
+
+    def eager(weights: dict[str, torch.Tensor], *rows: torch.Tensor) -> Results:
+        return function(operation, weights)(*rows)
+
+    compiled = torch.compile(eager, dynamic=False)
+    return [
+        _returning("PyTorch eager", lambda: step(eager), [], names),
+        _returning("torch.compile", lambda: step(compiled), [], names),
+    ]
+
+
 def contenders(problem: Problem, threads: int) -> list[Contender]:
     case = problem.case
+    if case.operation.group == "gradients":
+        return training(problem)
     operation = case.operation.peers
     torch._dynamo.reset()
     weights: dict[str, torch.Tensor] = {}

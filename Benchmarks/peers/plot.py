@@ -28,7 +28,9 @@ PEERS: list[tuple[str, list[str], str]] = [
 TICKS = [0.5, 1, 1.5, 2, 3, 5, 10, 20, 50]
 
 # Longer bars end at the edge.
-LIMITS = {"norms": (0.7, 80), "quantized": (0.7, 80), "matmuls": (0.7, 10)}
+LIMITS = {
+    "norms": (0.7, 80), "quantized": (0.7, 80), "gradients": (0.7, 80), "matmuls": (0.7, 10),
+}
 
 STYLE = {
     "font.size": 9, "font.family": "sans-serif", "text.color": INK, "axes.labelcolor": INK,

@@ -97,6 +97,56 @@ class Evaluation:
         normed = Bounded(normed.value, normed.error + products)
         return self.add(self.multiply(normed, gain), shift)
 
+    def training(self, operation: str, values: dict[str, Bounded]) -> dict[str, Bounded]:
+        """A norm's outputs and its gradients."""
+        x, gain = values["x"], values["gain"]
+        outputs: dict[str, Bounded] = {}
+        if operation == "layer_norm":
+            outputs["y"] = self.layer_norm(x, gain, values["shift"])
+            mean = self.mean(x)
+            centred = Bounded(x.value - mean.value, x.error + mean.error).rounded(FLOAT32)
+            variance = self.mean_square(centred)
+            parts = self.mean_square(x).error + 2 * np.abs(mean.value) * mean.error
+            variance = Bounded(variance.value, np.maximum(variance.error, parts))
+            inverse = self.inverse_root(variance.rounded(FLOAT32), EPSILON["layer_norm"])
+            products = (np.abs(x.value) + np.abs(mean.value)) * inverse.value * 2 * FLOAT32
+            normed = self.multiply(centred, inverse)
+            normed = Bounded(normed.value, normed.error + products)
+            upstream = values["d_y"]
+        elif operation == "rms_norm":
+            outputs["y"] = self.rms_norm(x, gain)
+            inverse = self.inverse_root(self.mean_square(x), EPSILON["rms_norm"])
+            normed, upstream = self.multiply(x, inverse), values["d_y"]
+        else:
+            hidden = self.add(x, values["residual"])
+            outputs = {"hidden": hidden, "normed": self.rms_norm(hidden, gain)}
+            inverse = self.inverse_root(self.mean_square(hidden), EPSILON["rms_norm"])
+            normed, upstream = self.multiply(hidden, inverse), values["d_normed"]
+        q = self.multiply(upstream, gain)
+        product = self.multiply(q, normed)
+        along = self.mean(product)
+        # Twice: peers may form the part along the row in more steps than these.
+        removed = self.multiply(normed, along).rounded(roundings(4, self.unit))
+        inner = self.add(q, Bounded(-removed.value, removed.error))
+        if operation == "layer_norm":
+            across = self.mean(q)
+            inner = self.add(inner, Bounded(-across.value, across.error))
+        # Terms that cancel round before they do.
+        size = (np.abs(q.value) + np.abs(removed.value)) * roundings(4, self.unit)
+        d_x = self.multiply(Bounded(inner.value, inner.error + size), inverse)
+        if operation == "add_rms_norm":
+            d_x = self.add(d_x, values["d_hidden"])
+        outputs["d_x"] = d_x
+        outputs["d_gain"] = self.sum_over_rows(self.multiply(upstream, normed))
+        if operation == "layer_norm":
+            outputs["d_shift"] = self.sum_over_rows(upstream)
+        return outputs
+
+    def sum_over_rows(self, a: Bounded) -> Bounded:
+        size = (np.abs(a.value) + a.error).sum(0)
+        error = a.error.sum(0) + size * roundings(a.value.shape[0], FLOAT32)
+        return Bounded(a.value.sum(0), error).rounded(self.unit)
+
     def quantized(self, y: Bounded) -> dict[str, Bounded]:
         """Rows as integers by scales of their own: the quotients, which integers round."""
         sizes = np.abs(y.value)
@@ -135,6 +185,8 @@ def expected(problem: Problem, operation: str) -> dict[str, Bounded]:
     case = problem.case
     evaluation = Evaluation(case.storage)
     values = {name: evaluation.exact(array) for name, array in problem.inputs.items()}
+    if operation.endswith("_training"):
+        return evaluation.training(operation.removesuffix("_training"), values)
     match operation:
         case "rms_norm":
             return {"y": evaluation.rms_norm(values["x"], values["gain"])}

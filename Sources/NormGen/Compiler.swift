@@ -105,8 +105,8 @@ public struct Compiler: Sendable {
           let strategy = try chosenStrategy(for: region)
           var schedule = self.schedule ?? strategy.schedule(for: region, target: target)
           schedule.strategy = strategy.name
-          // Panels and blocks of rows are read again soon.
-          if plan.onlyRegion == nil { schedule.streamingBytes = nil }
+          // Panels are read again soon.
+          if plan.onlyRegion == nil, !plan.sumsInRegionsOnly { schedule.streamingBytes = nil }
           schedules.append(schedule)
           lowered.append(try strategy.lowered(region, schedule: schedule, target: target))
         }

@@ -170,7 +170,8 @@ public struct CEmitter {
         for (kernel, schedule) in remaining.prefix(kernels.count) {
           var function = CRowFunction(
             kernel, symbol: driver.name(of: kernel), target: target, schedule: schedule,
-            library: library)
+            library: library, isBlock: !program.totals.isEmpty)
+          if function.takesAllRows { driver.takesAllRows.insert(kernel.name) }
           let head = CLayout.comment(
             "Step \(number + 1): \(kernel.summary.joined(separator: "; ")).", depth: 0)
           definitions.append(

@@ -10,7 +10,8 @@ struct CNames {
 
   /// Names that every emitted file uses itself.
   private static let used: Set<String> = [
-    "rows", "row", "next", "first", "tile", "stream", "buffers", "strides", "int64_t", "uint16_t",
+    "rows", "all_rows", "row", "next", "first", "tile", "stream", "buffers", "strides", "int64_t",
+    "uint16_t",
     "int8_t",
     "uint32_t", "int32_t",
     "uintptr_t", "size_t", "ptrdiff_t", "NULL", "offsetof", "main", "errno", "linux", "unix",

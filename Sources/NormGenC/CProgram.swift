@@ -9,6 +9,8 @@ struct CProgram {
   let symbol: String
   let target: Target
   var names: CNames
+  /// The row programs, by name, whose functions are told the rows of the whole call.
+  var takesAllRows: Set<String> = []
   /// Functions that are written already.
   private var written: Set<String> = []
   /// Parameters whose packing function is written already.
@@ -207,6 +209,7 @@ struct CProgram {
       let stride = panel.map { "\($0.stride)" } ?? CNames.stride(of: names(base))
       arguments += ["\(name) + row * \(stride)", stride]
     }
+    if takesAllRows.contains(kernel.name) { arguments.append("rows") }
     return "\(name(of: kernel))(\(arguments.joined(separator: ", ")));"
   }
 

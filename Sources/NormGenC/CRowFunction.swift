@@ -10,11 +10,17 @@ struct CRowFunction {
   private let symbol: String
   var names: CNames
   private let streamed: [StreamedOutput]
+  private let isBlock: Bool
 
+  /// Whether the function is told the rows of the whole call after those it handles.
+  var takesAllRows: Bool { isBlock && !streamed.isEmpty }
+
+  /// - Parameter isBlock: Whether a call handles one block of the rows that are handled together.
   init(
     _ kernel: LoopKernel, symbol: String, target: Target, schedule: Schedule,
-    library: SupportLibrary
+    library: SupportLibrary, isBlock: Bool = false
   ) {
+    self.isBlock = isBlock
     self.kernel = kernel
     self.target = target
     self.schedule = schedule
@@ -32,7 +38,11 @@ struct CRowFunction {
     names = statements.expressions.names
     var lines: [String] = []
     if kernel.tile > 1 { lines += tileFunction(body) + [""] }
-    lines += head + [prototype(name: symbol, isRestricted: true, prefix: prefix, end: " {")]
+    lines += head
+    lines.append(
+      prototype(
+        name: symbol, isRestricted: true, prefix: prefix,
+        last: takesAllRows ? ["int64_t all_rows"] : [], end: " {"))
     if !streamed.isEmpty { lines += streamDefinition() }
     if kernel.tile > 1 {
       lines += tileLoops()
@@ -75,7 +85,8 @@ struct CRowFunction {
   /// Whether this call's stores bypass the caches.
   private mutating func streamDefinition() -> [String] {
     let bytes = streamed.map(\.bytesPerRow).reduce(0, +)
-    var tests = ["rows >= \(((schedule.streamingBytes ?? 0) + bytes - 1) / bytes)"]
+    let least = ((schedule.streamingBytes ?? 0) + bytes - 1) / bytes
+    var tests = ["\(takesAllRows ? "all_rows" : "rows") >= \(least)"]
     for output in streamed {
       let name = names(output.buffer.name)
       let size = output.buffer.storage.byteCount

@@ -51,7 +51,8 @@ struct CStatements {
       let isTile = kernel.tileScalars.contains(name)
       add("\(isTile ? "" : "const \(type) ")\(expressions.element(name)) = \(value);", depth)
     case .variable(let name, let expression):
-      add("float \(expressions.names(name)) = \(expressions.text(expression));", depth)
+      let type = expression.isVector ? "vec" : "float"
+      add("\(type) \(expressions.names(name)) = \(expressions.text(expression));", depth)
     case .assign(let name, let expression):
       add("\(expressions.names(name)) = \(expressions.text(expression));", depth)
     case .loop(let index, let from, let to, let step, let body):

@@ -165,7 +165,7 @@ public indirect enum Stmt: Hashable, Sendable {
   case partials(String, Reduction)
   /// A named value.
   case define(String, LoopExpr)
-  /// A scalar that later statements change, at its first value.
+  /// A scalar or vector that later statements change, at its first value.
   case variable(String, LoopExpr)
   /// A new value for a variable.
   case assign(String, LoopExpr)

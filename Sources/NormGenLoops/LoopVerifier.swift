@@ -114,13 +114,13 @@ public struct LoopVerifier {
     case .variable(let name, let expression):
       try check(expression)
       try checkFresh(name)
-      guard !expression.isVector else { throw error("the variable '\(name)' must be a scalar") }
-      scalars.insert(name)
+      if expression.isVector { vectors.insert(name) } else { scalars.insert(name) }
       variables.insert(name)
     case .assign(let name, let expression):
       try check(expression)
-      guard variables.contains(name), !expression.isVector else {
-        throw error("'\(name)' is no scalar variable")
+      guard variables.contains(name), (expression.isVector ? vectors : scalars).contains(name)
+      else {
+        throw error("'\(name)' is no \(expression.isVector ? "vector" : "scalar") variable")
       }
     case .loop(let index, let from, let to, let step, let body):
       guard step > 0, indices[index] == nil else {

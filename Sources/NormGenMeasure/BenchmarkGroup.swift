@@ -8,6 +8,8 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
   case residual
   /// Norms of the parts of a row, such as attention heads.
   case heads
+  /// Sums over rows: gradients of norms.
+  case gradients
   /// Matmuls, alone or with the steps around them.
   case matmuls
   /// No statistic.
@@ -19,6 +21,7 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
     case .norms: "norms"
     case .residual: "residual and norm"
     case .heads: "norms of heads"
+    case .gradients: "gradients"
     case .matmuls: "matmuls"
     case .elementwise: "elementwise"
     }
@@ -29,6 +32,7 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
     var tensorsOfRows = 0
     var hasStatistic = false
     var hasHeads = false
+    var hasSums = false
     for node in graph.nodes {
       switch node.op {
       case .input:
@@ -37,9 +41,11 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
         hasStatistic = true
         hasHeads = hasHeads || !node.shape.outerExtents.isEmpty
       case .matmul, .outerSum: return .matmuls
-      case .constant, .elementwise, .convert, .reshape, .columns, .leadingPart, .rowSum: break
+      case .rowSum: hasSums = true
+      case .constant, .elementwise, .convert, .reshape, .columns, .leadingPart: break
       }
     }
+    if hasSums { return .gradients }
     guard hasStatistic else { return .elementwise }
     if hasHeads { return .heads }
     return tensorsOfRows > 1 ? .residual : .norms

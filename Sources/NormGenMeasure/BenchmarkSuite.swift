@@ -26,14 +26,16 @@ public enum BenchmarkSuite {
     (1, 32, 128), (512, 32, 128), (512, 8, 256),
   ]
 
-  /// The cases of a group, f32 and bf16.
-  public static func cases(
-    of group: BenchmarkGroup
-  ) throws(GraphError) -> [BenchmarkCase] {
+  /// Rows of a training step, of a large and of a small model.
+  public static let gradientShapes: [(rows: Int, hidden: Int)] = [(2048, 4096), (4096, 768)]
+
+  /// The cases of a group, f32 and bf16; those of gradients with the kernels they are of.
+  public static func cases(of group: BenchmarkGroup) throws -> [BenchmarkCase] {
     switch group {
     case .norms: try overShapes([rmsNorm, layerNorm, partialRMSNorm, rmsNormI8])
     case .residual: try overShapes([addRMSNorm])
     case .heads: try heads()
+    case .gradients: try gradients()
     case .matmuls: try matmuls()
     case .elementwise: try overShapes([gatedSiLU])
     }
@@ -68,6 +70,24 @@ public enum BenchmarkSuite {
         cases.append(
           BenchmarkCase(
             try Kernel("matmul_bias_gelu_rms_norm_\(suffix)", normed).graph(), rows: count))
+      }
+    }
+    return cases
+  }
+
+  /// Norms forward and backward.
+  private static func gradients() throws -> [BenchmarkCase] {
+    var cases: [BenchmarkCase] = []
+    for storage in [DType.f32, .bf16] {
+      for make in [rmsNorm, layerNorm, addRMSNorm] {
+        for (rows, hidden) in gradientShapes {
+          let graph = try make(hidden, storage).graph()
+          cases.append(BenchmarkCase(graph, rows: rows))
+          // The residual's gradient is that of x.
+          let inputs = graph.inputs.compactMap { graph[$0].inputName }.filter { $0 != "residual" }
+          cases.append(
+            BenchmarkCase(try graph.gradient(withRespectTo: inputs), rows: rows))
+        }
       }
     }
     return cases

@@ -19,12 +19,18 @@ public final class SiteRun {
   private static let drawnRows = 128
 
   /// Compiles a graph and draws inputs for up to `rows` rows.
-  public init(_ graph: Graph, rows: Int, seed: UInt64, compiler: Compiler) throws {
+  ///
+  /// - Parameter separates: Whether the separate parts are compiled, too.
+  public init(
+    _ graph: Graph, rows: Int, seed: UInt64, separates: Bool = true, compiler: Compiler
+  ) throws {
     self.graph = graph
     let kernel = try compiler.compile(graph)
     self.kernel = kernel
     let unfused = UnfusedKernel(graph)
-    parts = unfused.parts.count > 1 ? try unfused.parts.map { try compiler.compile($0) } : []
+    parts =
+      separates && unfused.parts.count > 1
+      ? try unfused.parts.map { try compiler.compile($0) } : []
     passed = unfused.passed
     let inputs = try RandomInputs.tensors(
       for: graph, rows: max(rows, SiteRun.drawnRows), seed: seed)
@@ -118,7 +124,8 @@ public final class SiteRun {
   }
 
   private func byteCount(_ value: ValueID, _ storage: DType, _ rows: Int) -> Int {
-    graph[value].shape.elementsPerRow * rows * storage.byteCount
+    let shape = graph[value].shape
+    return shape.elementsPerRow * (shape.hasRows ? rows : 1) * storage.byteCount
   }
 
   private func argument(

@@ -3,8 +3,8 @@ public import NormGen
 /// A kernel as a sequence of separately compiled kernels: what fusing its matmuls saves is measured
 /// against it.
 ///
-/// Every matmul is a kernel that reads stored rows and stores its products; what stands between
-/// matmuls is one kernel of rows. Values pass in memory, in the narrowest type that holds them
+/// Every matmul is a kernel that reads stored rows and stores its products, and so is every sum of
+/// products of two rows' elements; what stands between them is one kernel of rows. Values pass in memory, in the narrowest type that holds them
 /// exactly, so that the outputs have the fused kernel's bits.
 public struct UnfusedKernel: Sendable {
   /// A value that passes from one part to another.
@@ -45,6 +45,10 @@ public struct UnfusedKernel: Sendable {
         addPart([id], name: "product")
       }
       for roots in rowGroups(depth) { addPart(roots, name: "rows") }
+      let sums = Set(graph.outputs.map(\.value)).filter {
+        isOuterSum($0) && depths[$0.index] == depth
+      }
+      for id in sums.sorted() { addPart([id], name: "sums") }
     }
   }
 
@@ -53,7 +57,7 @@ public struct UnfusedKernel: Sendable {
   /// The values of a depth that something outside its row kernels needs, by what they share.
   private func rowGroups(_ depth: Int) -> [[ValueID]] {
     let roots = graph.values.filter { id in
-      depths[id.index] == depth && isComputed(id) && isNeededElsewhere(id)
+      depths[id.index] == depth && (isComputed(id) && isNeededElsewhere(id) || isCopied(id))
     }
     var groups: [(values: Set<ValueID>, roots: [ValueID])] = []
     for root in roots {
@@ -68,15 +72,28 @@ public struct UnfusedKernel: Sendable {
     return groups.map { $0.roots.sorted() }
   }
 
-  /// Whether a kernel of rows computes the value; what has no rows is computed wherever it is used.
+  /// Whether a kernel of rows computes the value; what has no rows is computed wherever it is used,
+  /// unless it is taken over all rows.
   private func isComputed(_ id: ValueID) -> Bool {
-    graph[id].shape.hasRows && graph[id].inputName == nil && !graph[id].isProduct
+    let isOverRows = graph.isOverRows(graph.beneathReshapes(id)) && !isOuterSum(id)
+    return (graph[id].shape.hasRows || isOverRows) && graph[id].inputName == nil
+      && !graph[id].isProduct
+  }
+
+  /// Whether an input is also an output.
+  private func isCopied(_ id: ValueID) -> Bool {
+    graph[id].inputName != nil && graph.outputs.contains { $0.value == id }
+  }
+
+  private func isOuterSum(_ id: ValueID) -> Bool {
+    graph[graph.beneathReshapes(id)].op == .outerSum
   }
 
   private func isNeededElsewhere(_ id: ValueID) -> Bool {
     if graph.outputs.contains(where: { $0.value == id }) { return true }
     return users(of: id).contains { user in
-      graph[user].isProduct || depths[user.index] > depths[id.index]
+      graph[user].isProduct || graph[user].op == .outerSum
+        || depths[user.index] > depths[id.index]
     }
   }
 
@@ -99,9 +116,10 @@ public struct UnfusedKernel: Sendable {
   private func exactStorage(of id: ValueID) -> DType {
     switch graph[graph.beneathReshapes(id)].op {
     case .convert(let type), .input(_, let type): return type
-    case .constant, .elementwise, .statistic, .reshape, .columns, .leadingPart, .matmul, .rowSum,
-      .outerSum:
-      break
+    case .rowSum, .outerSum:
+      // Nothing else reads what is taken over all rows.
+      return graph.outputs.first { $0.value == id }?.storage ?? .f32
+    case .constant, .elementwise, .statistic, .reshape, .columns, .leadingPart, .matmul: break
     }
     guard graph[id].isProduct else { return .f32 }
     var types: Set<DType> = []
@@ -123,6 +141,7 @@ public struct UnfusedKernel: Sendable {
       let storage = exactStorage(of: root)
       let given = graph.outputs.filter { $0.value == root }
       outputs += given.map { (root, $0) }
+      guard graph[root].inputName == nil else { continue }
       if let same = given.first(where: { $0.storage == storage }) {
         kept.append(Passed(name: same.name, value: root, storage: storage))
       } else {

@@ -43,6 +43,7 @@ public struct PaperRun: Sendable {
 public enum PaperParts {
   /// All parts.
   public static let all: [any PaperPart] = [
-    InvarianceTable(), GradientsPart(), WindowSweep(), RecurrentStability(), TrainPart(),
+    InvarianceTable(), GradientsPart(), WorkloadsPart(), WindowSweep(), RecurrentStability(),
+    TrainPart(),
   ]
 }

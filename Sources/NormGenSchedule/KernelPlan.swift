@@ -84,6 +84,12 @@ public struct KernelPlan: Hashable, Sendable {
       ? stages[0].regions[0] : nil
   }
 
+  /// Whether regions sum over rows and nothing passes from one of them to another.
+  public var sumsInRegionsOnly: Bool {
+    stages.count == 1 && panels.isEmpty && views.isEmpty && !totals.isEmpty
+      && stages[0].products.isEmpty && stages[0].sums.isEmpty
+  }
+
   /// All regions, in order.
   public var regions: [Region] { stages.flatMap(\.regions) }
 

@@ -364,6 +364,8 @@ extension RowLowering {
         vector.statements.append(
           .accumulate(
             partials: partials, slot: slot, reduction(id), terms: terms, reach(item.extent)))
+      case .store(let output) where isInTile && graph.isOverRows(graph.outputs[output].value):
+        vector.addTile(to: output, reach(item.extent))
       case .store(let output):
         var value = vector.expression(graph.outputs[output].value)
         // The store rounds to its type anyway, and rounding twice to one type is rounding once.
@@ -384,7 +386,7 @@ extension RowLowering {
       }
     }
     guard isInTile else { return vector.statements }
-    return vector.shared + [.rows(vector.statements)]
+    return vector.shared + [.rows(vector.statements)] + vector.after
   }
 
   /// Where an element of an output lies: in its current row, or counted from its first.

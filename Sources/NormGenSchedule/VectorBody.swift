@@ -12,6 +12,8 @@ struct VectorBody {
   var statements: [Stmt] = []
   /// What all rows of a tile share.
   var shared: [Stmt] = []
+  /// What is stored when all rows of a tile are done.
+  var after: [Stmt] = []
   private var expressions: [ValueID: LoopExpr] = [:]
   private var useCounts: [ValueID: Int] = [:]
   /// How deep each value's expression is nested.
@@ -102,6 +104,17 @@ struct VectorBody {
     }
     expressions[id] = .vector(name)
     return .vector(name)
+  }
+
+  /// Adds all rows of a tile, in order, to a sum over rows that is loaded and stored once.
+  mutating func addTile(to output: Int, _ lanes: Lanes) {
+    let id = lowering.graph.outputs[output].value
+    let place = lowering.outputPlace(output, at: index)
+    let name = names.fresh("\(lowering.graph.outputs[output].name)_i")
+    shared.append(.variable(name, .load(place.pointer, at: place.index, loadLanes)))
+    let terms = lowering.graph[id].operands.map { expression($0) }
+    statements.append(.assign(name, lowering.accumulated(terms, .vector(name))))
+    after.append(.store(place.pointer, at: place.index, .vector(name), lanes))
   }
 
   private mutating func leadingPart(_ count: Int, of operand: ValueID) -> LoopExpr {

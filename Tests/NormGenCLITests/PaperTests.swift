@@ -66,6 +66,13 @@ import Testing
       "δ = 237/64, beside": "norm|change|gradient|largest difference|largest bound|worst ratio",
       "∂W is orthogonal": "norm|⟨∂W, W⟩ by ‖∂W‖‖W‖|bound",
       "Central differences": "norm|gradient|elements|known to 2⁻¹⁰|worst difference/bound",
+      "Milliseconds of a step": "workload|type|pass|form|none|LayerNorm|RMSNorm|pRMSNorm",
+      "Time saved against LayerNorm": "workload|type|pass|form|RMSNorm|pRMSNorm|paper's RMSNorm"
+        + "|paper's pRMSNorm",
+      "What norms add": "workload|type|pass|LayerNorm|RMSNorm|pRMSNorm|pRMSNorm / RMSNorm"
+        + "|RMSNorm again|unfused / fused",
+      "Against the oracle": "workload|type|pass|kernels|elements|beyond the bound"
+        + "|without a bound|largest error / bound|unfused bits",
       "pRMSNorm's time": "shape|type|RMSNorm µs|RMSNorm again|6.25 %|12.5 %|25 %|37.5 %|50 %"
         + "|75 %|100 %",
       "Time by LayerNorm's": "shape|type|LayerNorm µs|RMSNorm|6.25 %|12.5 %|25 %|37.5 %|50 %"
@@ -235,6 +242,28 @@ import Testing
     // The same wild steps under a norm's name are not stable.
     let renamed = Rollout(norm: .layerNorm, steps: wild.steps)
     #expect(RecurrentStability.verdicts([renamed]).map(\.holds) == [false])
+  }
+
+  @Test func workloadsBeyondTheirBoundsFail() {
+    func check(failures: Int = 0, unbounded: Int = 0, agrees: Bool = true) -> WorkloadCheck {
+      WorkloadCheck(
+        workload: "w", storage: .f32, pass: .forward, kernels: 1, elements: 9, failures: failures,
+        unbounded: unbounded, worstRatio: 0.5, unfusedAgrees: agrees)
+    }
+    func holds(_ checks: [WorkloadCheck]) -> [Bool] { WorkloadsPart.verdicts(checks).map(\.holds) }
+    #expect(holds([check()]) == [true])
+    #expect(holds([check(), check(failures: 1)]) == [false])
+    #expect(holds([check(unbounded: 9)]) == [false])
+    #expect(holds([check(agrees: false)]) == [false])
+    #expect(holds([]) == [false])
+    #expect(WorkloadsPart.verdicts([check()]).allSatisfy { !$0.isTiming })
+  }
+
+  @Test func slowerMeansBeyondTheNoise() {
+    let noise = Spread([0.97, 1, 1.03])
+    #expect(WindowTiming.isSlower(Spread([1.1, 1.2, 1.3]), noise: noise))
+    #expect(!WindowTiming.isSlower(Spread([0.9, 1.2, 1.3]), noise: noise))
+    #expect(!WindowTiming.isSlower(Spread([0.98, 0.985, 0.99]), noise: Spread([0.9, 0.9, 0.9])))
   }
 
   @Test func timingsDoNotDecideTheExitStatus() {

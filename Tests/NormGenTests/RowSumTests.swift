@@ -152,6 +152,36 @@ import Testing
     }
   }
 
+  /// Rows of a tile are added to a sum one after the other, and outputs that bypass the caches are the
+  /// same.
+  @Test(arguments: [2, 4], Targets.native)
+  func tilesAddRowsInTheirOrder(tile: Int, target: Target) throws {
+    for (extent, types) in [(33, 0), (64, 1), (129, 0), (300, 1)] {
+      let graph = try Self.subjects[2].graph(extent, Specimen.Types.all[types])
+      let rows = 257
+      let inputs = try RandomInputs.tensors(for: graph, rows: rows, seed: 11)
+      func call(_ schedule: Schedule) throws -> [String: HostTensor] {
+        var compiler = Compiler(target: target)
+        compiler.schedule = schedule
+        let lowering = try compiler.lower(graph)
+        #expect(lowering.program.kernels.map(\.tile) == [schedule.rowTile])
+        let takesAllRows = lowering.source.source.contains("all_rows >= ")
+        #expect(takesAllRows == (schedule.streamingBytes != nil && target.hasStreamingStores))
+        let outputs = try compiler.compile(lowering)(inputs)
+        let check = try KernelCheck(
+          KernelCall(lowering, rows: rows, inputs: inputs), outputs: outputs)
+        #expect(check.passes, "\(extent), \(schedule)")
+        return outputs
+      }
+      let single = try call(Schedule(streamingBytes: nil, rowTile: 1))
+      for bytes in [nil, 1, 1 << 40] {
+        let tiled = try call(Schedule(streamingBytes: bytes, rowTile: tile))
+        let difference = firstDifference(single, tiled)
+        #expect(difference == nil, "\(extent), \(String(describing: bytes))")
+      }
+    }
+  }
+
   @Test func whatNeedsASumOverRowsIsRefused() throws {
     let x = Tensor.input("x", [.rows, 8], .f32)
     let kernel = Kernel("centred", x - x.meanOverRows())

@@ -27,6 +27,7 @@ enum PlotStyle {
     case .norms: "#0b6bcb"
     case .residual: "#c2570c"
     case .heads: "#12805c"
+    case .gradients: "#7a6a00"
     case .matmuls: "#b3263d"
     case .elementwise: "#7b3fb3"
     }
@@ -39,6 +40,7 @@ enum PlotStyle {
     case .norms: "#8dbbe8"
     case .residual: "#e3af8a"
     case .heads: "#8cc4b0"
+    case .gradients: "#c9c08a"
     case .matmuls: "#dd9aa5"
     case .elementwise: "#c0a0dc"
     }

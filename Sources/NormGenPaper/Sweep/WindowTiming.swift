@@ -65,7 +65,12 @@ struct WindowTiming {
   /// Whether a fraction takes longer than RMSNorm beyond the noise: three quarters of its rounds
   /// lie above three quarters of those of RMSNorm against itself, and above 1.
   func isSlower(_ partial: Partial) -> Bool {
-    partial.toRMS.lowerQuartile > max(noise.upperQuartile, 1)
+    WindowTiming.isSlower(partial.toRMS, noise: noise)
+  }
+
+  /// Whether a ratio lies above 1 beyond the noise, the ratio of one kernel to itself.
+  static func isSlower(_ ratio: Spread, noise: Spread) -> Bool {
+    ratio.lowerQuartile > max(noise.upperQuartile, 1)
   }
 
   /// The shape in words.

@@ -25,7 +25,11 @@ public struct RowStreaming: Strategy {
       }
     }
     var schedule = Schedule(strategy: name)
-    schedule.rowTile = shared.half > 0 ? 4 : shared.whole > 1 ? 2 : 1
+    let addsRows = graph.outputs.contains { output in
+      graph.isOverRows(output.value) && region.roles[output.value.index] == .row
+    }
+    // A sum over rows is loaded and stored for every tile.
+    schedule.rowTile = shared.half > 0 || addsRows ? 4 : shared.whole > 1 ? 2 : 1
     if region.rowExtent <= RowStreaming.shortRow {
       schedule.streamingBytes = 4 * Schedule.defaultStreamingBytes
     }

@@ -1,0 +1,80 @@
+import NormGen
+
+/// Inputs and outputs that several kernels share, so that none of them has better placed memory.
+final class CallMemory {
+  private let inputs: [String: HostTensor]
+  /// Outputs, and what one kernel leaves for another, by name and size.
+  private var outputs: [Area: UnsafeMutableRawBufferPointer] = [:]
+  private var packed: [Packing: PackedWeights] = [:]
+
+  private struct Area: Hashable {
+    let name: String
+    let size: Int
+  }
+
+  /// What decides how weights are packed.
+  private struct Packing: Hashable {
+    let weights: String
+    let matmul: Matmul
+    let depth: Int
+    let columns: Int
+  }
+
+  init(_ inputs: [String: HostTensor]) {
+    self.inputs = inputs
+  }
+
+  deinit {
+    for area in outputs.values { area.deallocate() }
+  }
+
+  /// The kernel bound to the tensors of its parameters' names; outputs of one name and size share
+  /// memory, and a parameter that is no input reads the output of its name.
+  ///
+  /// The memory must outlive the bound kernel.
+  func bound(_ kernel: CompiledKernel, rows: Int) throws -> BoundKernel {
+    let arguments = try kernel.parameters.map { parameter in
+      try argument(parameter, of: kernel, rows)
+    }
+    return try kernel.bound(rows: rows, arguments)
+  }
+
+  private func argument(
+    _ parameter: Buffer, of kernel: CompiledKernel, _ rows: Int
+  ) throws -> KernelArgument {
+    if parameter.isOutput { return KernelArgument(area(parameter, rows)) }
+    guard let tensor = inputs[parameter.name] else {
+      guard let area = outputs[size(parameter, rows)] else {
+        throw CallError.missing(parameter: parameter.name)
+      }
+      return KernelArgument(area)
+    }
+    let product = kernel.lowering.program.multiplications.first {
+      $0.isPacked && $0.weights == parameter.name
+    }
+    guard let product else { return tensor.withUnsafeBytes { KernelArgument($0) } }
+    let packing = Packing(
+      weights: product.weights, matmul: product.matmul, depth: product.depth,
+      columns: product.columns)
+    if let known = packed[packing] { return KernelArgument(known) }
+    let weights = try tensor.withUnsafeBytes { bytes in
+      try kernel.packed(parameter.name, KernelArgument(bytes))
+    }
+    packed[packing] = weights
+    return KernelArgument(weights)
+  }
+
+  private func size(_ parameter: Buffer, _ rows: Int) -> Area {
+    let count = parameter.shape.elementsPerRow * (parameter.shape.hasRows ? rows : 1)
+    return Area(name: parameter.name, size: count * parameter.storage.byteCount)
+  }
+
+  private func area(_ parameter: Buffer, _ rows: Int) -> UnsafeMutableRawBufferPointer {
+    let key = size(parameter, rows)
+    if let known = outputs[key] { return known }
+    let area = UnsafeMutableRawBufferPointer.allocate(byteCount: key.size, alignment: 4096)
+    area.initializeMemory(as: UInt8.self, repeating: 0)
+    outputs[key] = area
+    return area
+  }
+}
