@@ -127,7 +127,7 @@ extension TargetComparison.Difference {
   /// The difference of two outputs; nil if their bits are the same.
   ///
   /// NaNs are equal whatever their payload, as for ``Agreement``.
-  fileprivate init?(
+  init?(
     rows: Int, output: String, executions: [String], _ first: HostTensor?, _ second: HostTensor?
   ) {
     guard let first, let second else { return nil }
