@@ -103,11 +103,14 @@ struct FuzzCommand: ParsableCommand {
     while run.totals.graphs < goal, report.findings.count < failures {
       if let minutes, start.duration(to: clock.now) >= .seconds(minutes * 60) { break }
       let found = run.judgeNext(min(FuzzCommand.chunk, goal - run.totals.graphs))
-      for finding in found {
+      // The state is kept before the long part.
+      try state?.write(run.totals)
+      for (seed, failure) in found.prefix(failures - report.findings.count) {
+        Terminal.progress("making the kernel of seed \(seed) smaller")
+        let finding = FuzzFinding(seed: seed, failure, judge: run.judge)
         report.findings.append(try FuzzReport.Finding(finding, directory: output))
       }
       report.totals = run.totals
-      try state?.write(run.totals)
       let seconds = start.duration(to: clock.now) / .seconds(1)
       report.seconds = seconds
       let rate = Double(run.totals.graphs - already) / seconds

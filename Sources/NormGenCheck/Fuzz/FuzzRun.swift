@@ -2,7 +2,7 @@ import NormGen
 import Dispatch
 import Synchronization
 
-/// What a fuzzing run has seen; enough to go on with it later.
+/// What a fuzzing run has seen: enough to go on with it later.
 public struct FuzzTotals: Hashable, Sendable, Codable {
   /// The seed of the run: kernel i has this seed plus i, so that each can be made alone.
   public let seed: UInt64
@@ -63,8 +63,8 @@ public struct FuzzRun: Sendable {
 
   /// Judges the next `count` kernels, several at a time on as many threads as there are processors.
   ///
-  /// - Returns: A finding for each failure, in the order of seeds.
-  public mutating func judgeNext(_ count: Int) -> [FuzzFinding] {
+  /// - Returns: The kernels that broke a promise, in the order of seeds.
+  public mutating func judgeNext(_ count: Int) -> [(seed: UInt64, failure: FuzzFailure)] {
     let first = totals.nextSeed
     let judge = judge
     let verdicts = Mutex([FuzzJudge.Verdict?](repeating: nil, count: max(count, 0)))
@@ -72,20 +72,20 @@ public struct FuzzRun: Sendable {
       let verdict = judge.verdict(seed: first &+ UInt64(index))
       verdicts.withLock { $0[index] = verdict }
     }
-    var findings: [FuzzFinding] = []
+    var failures: [(seed: UInt64, failure: FuzzFailure)] = []
     for (index, verdict) in verdicts.withLock({ $0 }).enumerated() {
       guard let verdict else { continue }
       let seed = first &+ UInt64(index)
       totals.add(verdict, seed: seed)
-      if case .failed(let failure) = verdict { findings.append(FuzzFinding(seed, failure, judge)) }
+      if case .failed(let failure) = verdict { failures.append((seed, failure)) }
     }
-    return findings
+    return failures
   }
 }
 
 extension FuzzFinding {
-  /// Makes a failing kernel smaller.
-  init(_ seed: UInt64, _ failure: FuzzFailure, _ judge: FuzzJudge) {
+  /// Makes the kernel of a seed, which fails so, as small as possible.
+  public init(seed: UInt64, _ failure: FuzzFailure, judge: FuzzJudge) {
     self.seed = seed
     self.failure = failure
     guard let fuzzCase = try? FuzzCase(seed: seed) else {
