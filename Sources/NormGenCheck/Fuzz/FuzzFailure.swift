@@ -58,6 +58,7 @@ package enum FuzzRefusal {
     "columns of a computed value without rows",
     "give it one axis after rows by reshaping",
     "one kernel sees a row one way",
+    "after removing reshapes, ",
     "is used along its new axes, but only whole rows can be",
     "one of them must have the shape of the product",
   ]
