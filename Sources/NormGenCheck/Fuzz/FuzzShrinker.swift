@@ -68,7 +68,7 @@ struct FuzzShrinker {
       change(&smaller)
       if smaller != current { calls.append(smaller) }
     }
-    if current.rows.count > 1, let rows = failure.rows { add { $0.rows = [rows] } }
+    if current.rows.count > 1 { add { $0.rows = [failure.rows ?? 1] } }
     if let rows = current.rows.first, current.rows.count == 1 {
       for fewer in [1, 2, 3, rows / 2, rows - 1] where fewer >= 1 && fewer < rows {
         add { $0.rows = [fewer] }

@@ -144,7 +144,8 @@ private struct Rebuilt {
       let first = start % count == 0 ? start / count * smaller : start
       return .columns(start: min(first, extent - smaller), count: smaller)
     case .leadingPart(let count, let whole):
-      return .leadingPart(count: min(count, mapped(whole)), extent: mapped(whole))
+      // A part of the whole row would be the row itself, which the text form leaves out.
+      return .leadingPart(count: max(1, count * mapped(whole) / whole), extent: mapped(whole))
     case .constant, .elementwise, .convert, .reshape, .matmul, .rowSum, .outerSum: return op
     }
   }
