@@ -62,6 +62,11 @@ struct FuzzReport: Encodable {
     text += "kernels \(totals.graphs), passed \(totals.passed), "
     text += "refused \(totals.refused.values.reduce(0, +)), failed \(totals.failed.count), "
     text += String(format: "%.1f s\n", seconds)
+    let others = totals.failed.filter { seed in !findings.contains { $0.seed == seed } }
+    if !others.isEmpty {
+      text += "failed, not made smaller in this run: seeds "
+      text += others.map(String.init).joined(separator: ", ") + "\n"
+    }
     text += "targets \(targets.joined(separator: ", ")), 1 and \(threads) threads\n"
     text += "calls \(figures.calls), elements \(figures.elements), exact \(figures.exact), "
     text += "without bound \(figures.unbounded)\n"
