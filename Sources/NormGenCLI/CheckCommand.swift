@@ -12,10 +12,16 @@ struct CheckCommand: ParsableCommand {
       The oracle evaluates the kernel's graph in Float64 with the declared rounding points and \
       derives a bound on the error of every element; an element beyond its bound is a failure. \
       Targets that this processor lacks are emulated. With several targets their bits are \
-      compared with each other, too, and with --threads those of several threads with those of one.
+      compared with each other, too, and with --threads those of several threads with those of one. \
+      --adversarial adds rows of special values: zeros of both signs, denormals, the greatest numbers, \
+      NaN, infinities, constant rows, a mean beyond the deviation, one huge element, sums that cancel \
+      and squares that overflow.
       """)
 
-  @OptionGroup var selection: KernelSelection
+  @OptionGroup var selection: CheckedKernels
+
+  @Flag(help: "Check rows of special values, too; alone without --rows.")
+  var adversarial = false
 
   @Option(
     parsing: .upToNextOption,
@@ -60,12 +66,11 @@ struct CheckCommand: ParsableCommand {
   }
 
   func run() throws {
-    let kernels = try selection.all()
+    let kernels = try selection.kernels()
     let compiler = try strategy.compiler()
     let targets = try targets(default: compiler.target)
-    let rows = rows.isEmpty ? CheckCommand.boundaryRows : rows
     for kernel in kernels {
-      for rows in rows { try CheckMemory.admit(kernel.graph, rows: rows) }
+      for rows in rows(for: kernel.graph) { try CheckMemory.admit(kernel.graph, rows: rows) }
     }
     let seed = seed ?? compiler.trace.seed ?? UInt64.random(in: 0...0xffff_ffff)
     // Printed first, so that a crash can be repeated.
@@ -75,18 +80,38 @@ struct CheckCommand: ParsableCommand {
       try Terminal.print("seed \(seed)")
     }
     var reports: [CheckReport] = []
-    for kernel in kernels {
+    for (number, kernel) in kernels.enumerated() {
+      let place = kernels.count > 1 ? "\(number + 1)/\(kernels.count) " : ""
+      let special = adversarial ? try SpecialRows(for: kernel.graph, seed: seed) : nil
       let comparison = try TargetComparison(
-        of: kernel.graph, targets: targets, rows: rows, seed: seed, compiler: compiler,
-        threads: threads, progress: { Terminal.progress($0) })
+        of: kernel.graph, targets: targets, rows: rows(for: kernel.graph), seed: seed,
+        compiler: compiler, threads: threads, special: special,
+        progress: { Terminal.progress(place + $0) })
       Terminal.endProgress()
-      let report = CheckReport(kernel.graph, comparison, seed: seed)
-      if !json { try Terminal.print(report.text) }
+      let report = CheckReport(kernel.graph, comparison, seed: seed, special: special)
+      if !json { try Terminal.print(selection.all ? report.summary : report.text) }
       reports.append(report)
     }
-    if json { try Terminal.print(try JSONText.of(reports)) }
+    if json {
+      try Terminal.print(try JSONText.of(reports))
+    } else if selection.all {
+      let passed = reports.count { $0.passes }
+      try Terminal.print("\(passed) of \(reports.count) kernels pass")
+    }
     if reports.contains(where: { !$0.passes }) { throw ExitCode.failure }
   }
+
+  /// The rows of the ordinary calls; those of the whole catalog stay within ``mostWork``.
+  private func rows(for graph: Graph) -> [Int] {
+    if !rows.isEmpty { return rows }
+    if adversarial { return [] }
+    guard selection.all else { return CheckCommand.boundaryRows }
+    let row = KernelWork.ofRow(graph)
+    return CheckCommand.boundaryRows.filter { $0 <= 1 || $0 * row <= CheckCommand.mostWork }
+  }
+
+  /// The most multiplications of a call when nobody has chosen its rows: seconds of the oracle.
+  private static let mostWork = 1 << 26
 
   private func targets(default chosen: Target) throws -> [Target] {
     let names = target.flatMap { $0.split(separator: ",").map(String.init) }

@@ -9,6 +9,8 @@ struct CheckReport: Encodable {
     let target: String
     let machine: String
     let rows: Int
+    /// Whether the rows hold special values.
+    let isAdversarial: Bool
     let output: String
     let elements: Int
     let exact: Int
@@ -24,6 +26,8 @@ struct CheckReport: Encodable {
   /// The element that came closest to its bound, or went furthest beyond it.
   struct Worst: Encodable {
     let position: Int
+    /// What the row holds that it belongs to, if it holds special values.
+    let row: String?
     let kernel: Double
     let oracle: Double
     let error: Double
@@ -42,7 +46,9 @@ struct CheckReport: Encodable {
   let differences: [String]
   let passes: Bool
 
-  init(_ graph: Graph, _ comparison: TargetComparison, seed: UInt64) {
+  init(
+    _ graph: Graph, _ comparison: TargetComparison, seed: UInt64, special: SpecialRows? = nil
+  ) {
     self.kernel = graph.name
     self.seed = seed
     self.passes = comparison.passes
@@ -52,9 +58,11 @@ struct CheckReport: Encodable {
     self.threadedTargets = threaded.map(\.target.name)
     self.differences = comparison.differences.map(\.description)
     self.lines = comparison.results.flatMap { result in
-      result.checks.flatMap { check in
-        check.outputs.map { output in
-          Line(output, rows: check.rows, result)
+      result.checks.enumerated().flatMap { index, check in
+        // The special call is the last one.
+        let special = index == result.checks.count - 1 ? special : nil
+        return check.outputs.map { output in
+          Line(output, rows: check.rows, result, special)
         }
       }
     }
@@ -68,7 +76,8 @@ struct CheckReport: Encodable {
     ]
     let rows = lines.map { line in
       [
-        line.target, "\(line.rows)", line.output, "\(line.elements)",
+        line.target, line.isAdversarial ? "special" : "\(line.rows)", line.output,
+        "\(line.elements)",
         CheckReport.short(line.worst?.error), CheckReport.short(line.worst?.bound),
         CheckReport.short(line.worst?.ratio, digits: 3),
         CheckReport.short(line.medianRatio, digits: 3), CheckReport.short(line.ulps, digits: 2),
@@ -94,6 +103,19 @@ struct CheckReport: Encodable {
     return text + (passes ? "pass\n" : "FAIL\n")
   }
 
+  /// The report in one line, and what failed.
+  var summary: String {
+    let elements = lines.reduce(0) { $0 + $1.elements }
+    let ratio = lines.compactMap(\.worst?.ratio).max()
+    let unbounded = lines.reduce(0) { $0 + $1.unbounded }
+    var text = "\(passes ? "pass" : "FAIL") \(kernel): \(elements) elements, worst error / bound "
+    text += CheckReport.short(ratio, digits: 3)
+    text += unbounded == 0 ? "\n" : ", \(unbounded) without bound\n"
+    for line in lines where !line.passes { text += line.failureText }
+    for difference in differences { text += difference + "\n" }
+    return text
+  }
+
   private var emulated: [String] {
     var seen: Set<String> = []
     return lines.filter { $0.machine != "native" && seen.insert($0.target).inserted }
@@ -113,7 +135,8 @@ struct CheckReport: Encodable {
 
 extension CheckReport.Line {
   fileprivate init(
-    _ output: KernelCheck.Output, rows: Int, _ result: TargetComparison.TargetResult
+    _ output: KernelCheck.Output, rows: Int, _ result: TargetComparison.TargetResult,
+    _ special: SpecialRows?
   ) {
     let agreement = output.agreement
     target = result.target.name
@@ -122,6 +145,7 @@ extension CheckReport.Line {
     case .emulated(let name): machine = name
     }
     self.rows = rows
+    isAdversarial = special != nil
     self.output = output.name
     elements = agreement.count
     exact = agreement.exact
@@ -131,7 +155,8 @@ extension CheckReport.Line {
     medianRatio = agreement.medianRatio
     worst = agreement.worst.map { worst in
       CheckReport.Worst(
-        position: worst.position, kernel: worst.kernel, oracle: worst.oracle, error: worst.error,
+        position: worst.position, row: special?.name(of: worst.position, among: agreement.count),
+        kernel: worst.kernel, oracle: worst.oracle, error: worst.error,
         bound: worst.bound, ratio: worst.ratio)
     }
     passes = agreement.passes
@@ -144,7 +169,8 @@ extension CheckReport.Line {
 
   fileprivate var failureText: String {
     guard let worst else { return "" }
-    return "\(target), rows \(rows), output '\(output)': element \(worst.position) is "
+    let row = worst.row.map { " in the row of \($0)" } ?? ""
+    return "\(target), rows \(rows), output '\(output)': element \(worst.position)\(row) is "
       + "\(worst.kernel), the oracle says \(worst.oracle) ± \(worst.bound)\n"
   }
 }

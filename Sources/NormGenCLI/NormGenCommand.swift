@@ -9,7 +9,7 @@ struct NormGenCommand: ParsableCommand {
       subcommands: [
         ListCommand.self, EmitCommand.self, VerifyGeneratedCommand.self, CheckCommand.self,
         RunCommand.self, ExplainCommand.self, BenchCommand.self, ModelsCommand.self,
-        PaperCommand.self, DemoCommand.self,
+        PaperCommand.self, DemoCommand.self, FuzzCommand.self,
       ])
   }
 

@@ -36,6 +36,7 @@ struct RandomGraphBuilder {
   private var flat: [Extent] { [.rows, .fixed((outer + [extent]).reduce(1, *))] }
 
   private mutating func type() -> DType { random.choice(DType.allCases) }
+  private mutating func unary(_ x: Tensor) -> Tensor { random.unary(of: x) }
   private mutating func value() -> Tensor { random.choice(values.suffix(4)) }
 
   private mutating func name(_ prefix: String) -> String {
@@ -63,10 +64,6 @@ struct RandomGraphBuilder {
 
   private mutating func scalarInput() -> Tensor {
     .input(name("s"), [.rows] + outer.map { .fixed($0) } + [1], type())
-  }
-
-  private mutating func constant() -> Float {
-    random.choice([0.5, 2, -1, 0.1, 1, -0.75, 3, 0.0625, 1e-3, -0.0])
   }
 
   private mutating func window() -> StatisticWindow {
@@ -98,8 +95,8 @@ struct RandomGraphBuilder {
     case 12:
       keep(
         value().select(
-          ifGreaterThan: random.happens(0.5) ? .constant(constant()) : value(),
-          value(), else: value() * constant()))
+          ifGreaterThan: random.happens(0.5) ? .constant(random.constant()) : value(),
+          value(), else: value() * random.constant()))
     default: keep(reshapedThere())
     }
   }
@@ -111,40 +108,8 @@ struct RandomGraphBuilder {
     return tensor.named(random.happens(0.2) ? random.choice(Self.names) : name("v"))
   }
 
-  private mutating func unary(_ x: Tensor) -> Tensor {
-    switch random.below(18) {
-    case 0: return -x
-    case 1: return x.absolute()
-    case 2: return x.absolute().squareRoot()
-    case 3: return (-x.absolute()).exp()
-    case 4: return (x.absolute() + 1).log()
-    case 5: return x.tanh()
-    case 6: return x.erf()
-    case 7: return x.sigmoid()
-    case 8: return x.relu()
-    case 9: return x.leakyReLU(slope: 0.1)
-    case 10: return x.silu()
-    case 11: return x.gelu()
-    case 12: return x.geluTanh()
-    case 13: return x + constant()
-    case 14: return constant() - x
-    case 15: return x * constant()
-    case 16: return 1 / (x * x + 0.5)
-    default:
-      // These may leave the range of finite numbers.
-      return random.choice([x.exp(), x.squareRoot(), x.log(), 1 / x, x / x])
-    }
-  }
-
   private mutating func binary(_ left: Tensor, _ right: Tensor) -> Tensor {
-    switch random.below(7) {
-    case 0: return left + right
-    case 1: return left - right
-    case 2, 3: return left * right
-    case 4: return left / (right.absolute() + 0.5)
-    case 5: return left.maximum(right)
-    default: return left.minimum(right)
-    }
+    random.binary(of: left, right)
   }
 
   private mutating func statistic() -> Tensor {

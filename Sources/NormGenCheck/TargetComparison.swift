@@ -58,10 +58,11 @@ public struct TargetComparison: Sendable {
   ///   - compiler: Compiles for each target in turn.
   ///   - threads: Numbers of threads to compare with one thread, on targets that run here; at least
   ///     one must.
+  ///   - special: Inputs of one more call, whose rows hold special values.
   ///   - progress: Told what begins.
   public init(
     of graph: Graph, targets: [Target], rows: [Int], seed: UInt64, compiler: Compiler,
-    threads: [Int] = [], progress: (String) -> Void = { _ in }
+    threads: [Int] = [], special: SpecialRows? = nil, progress: (String) -> Void = { _ in }
   ) throws {
     let machines = try targets.map { try TargetMachine.of($0) }
     if let target = targets.first, let most = threads.max(), !machines.contains(.native) {
@@ -69,9 +70,13 @@ public struct TargetComparison: Sendable {
     }
     var inputs: [[String: HostTensor]] = []
     var oracles: [[[Bounded]]] = []
-    for rows in rows {
+    let calls: [(rows: Int, inputs: [String: HostTensor]?)] =
+      rows.map { ($0, nil) } + (special.map { [($0.count, $0.inputs)] } ?? [])
+    let rows = calls.map(\.rows)
+    for call in calls {
+      let rows = call.rows
       progress("\(graph.name): oracle of \(rows) rows")
-      let tensors = try RandomInputs.tensors(for: graph, rows: rows, seed: seed)
+      let tensors = try call.inputs ?? RandomInputs.tensors(for: graph, rows: rows, seed: seed)
       inputs.append(tensors)
       oracles.append(try GraphInterpreter.outputs(of: graph, rows: rows, inputs: tensors))
     }
@@ -127,7 +132,7 @@ extension TargetComparison.Difference {
   /// The difference of two outputs; nil if their bits are the same.
   ///
   /// NaNs are equal whatever their payload, as for ``Agreement``.
-  fileprivate init?(
+  init?(
     rows: Int, output: String, executions: [String], _ first: HostTensor?, _ second: HostTensor?
   ) {
     guard let first, let second else { return nil }

@@ -1,11 +1,11 @@
-import NormGenIR
+package import NormGenIR
 
 /// Gives a graph unique names and the one node order that its text form implies.
 ///
 /// Inputs come first, in parameter order; then, statement by statement, the values that a
 /// statement writes in place precede it. Parsing a printed graph therefore gives it back.
-enum Canonicalizer {
-  static func canonical(_ draft: Graph) throws(GraphError) -> Graph {
+package enum Canonicalizer {
+  package static func canonical(_ draft: Graph) throws(GraphError) -> Graph {
     reordered(named(draft))
   }
 

@@ -17,7 +17,8 @@ enum ReshapeRemover {
     let hasReshape = graph.nodes.contains { $0.op == .reshape }
     guard hasReshape else { return (graph, declared) }
 
-    // The shape of the statistics' rows wins; without a statistic any shape will do.
+    // The shape of the rows that statistics and leading parts run along wins; without these any
+    // shape will do.
     var builder = Builder(graph: graph)
     let view = try builder.view()
     for id in graph.values { try builder.add(id, view: view) }
@@ -43,6 +44,9 @@ enum ReshapeRemover {
     func view() throws(PlanError) -> [Int] {
       var views: Set<[Int]> = []
       for id in graph.values {
+        if case .leadingPart = graph[id].op, graph[id].shape.hasRows {
+          views.insert(graph[id].shape.extents)
+        }
         guard case .statistic = graph[id].op else { continue }
         // The terms have the common shape of the factors, one of which may be narrower.
         let factors = graph[id].operands.map { graph[$0].shape }
@@ -56,7 +60,8 @@ enum ReshapeRemover {
         let list = views.map { "\($0)" }.sorted().joined(separator: " and ")
         throw PlanError(
           kernel: graph.name,
-          message: "statistics run over rows seen as \(list); one kernel sees a row one way")
+          message: "statistics and leading parts run over rows seen as \(list); one kernel sees a "
+            + "row one way")
       }
       if let view = views.first { return view }
       // One number a row has as many axes as the row, but fewer elements.

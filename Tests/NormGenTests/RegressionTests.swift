@@ -43,4 +43,21 @@ import Testing
     let checks = try KernelCheck.checks(of: lowering, rows: [1], seed: 5, compiler: compiler)
     #expect(checks[0].outputs.allSatisfy { $0.agreement.failures == 0 })
   }
+
+  /// A leading part runs along a row as a statistic does; the heads of the input do not matter.
+  @Test func leadingPartsOfReshapedRowsArePlanned() throws {
+    let graphs = try GraphParser.graphs(
+      in: """
+        kernel seed_1128(in0: f32[rows, 2, 23]) {
+          y0 = leading_part(reshape(in0, [rows, 46]), count: 44, of: 46)
+        } -> y0: f32
+        kernel spread(in0: f32[rows, 2, 23], s: f32[rows, 1]) {
+          y0 = reshape(in0, [rows, 46]) + leading_part(s, count: 44, of: 46)
+        } -> y0: f32
+        """)
+    for graph in graphs {
+      let inputs = try RandomInputs.tensors(for: graph, rows: 3, seed: 5)
+      try Targets.check([Targets.Call(graph: graph, rows: 3, inputs: inputs)], bounded: true)
+    }
+  }
 }

@@ -1,0 +1,240 @@
+import NormGen
+
+/// Takes the steps of a random kernel with matmuls, columns, heads and sums over rows.
+///
+/// Rows may have any of several lengths, unlike those of a ``RandomGraph``: products and columns
+/// lead from one to another.
+struct RandomProducts {
+  private var random: SeededGenerator
+  /// Whether products, columns and outer sums are taken.
+  private let hasProducts: Bool
+  /// Whether sums over rows are stored.
+  private let hasSums: Bool
+  /// Values of shape `[rows, n]`; never empty.
+  private var values: [Tensor] = []
+  /// Values of shape `[rows, 1]`.
+  private var scalars: [Tensor] = []
+  /// Values over all rows.
+  private var sums: [Tensor] = []
+  private var count = 0
+
+  /// The kernel of `seed`, named after it.
+  static func kernel(seed: UInt64) -> Kernel {
+    var builder = RandomProducts(seed: seed)
+    let steps = 1 + builder.random.below(8)
+    for _ in 0..<steps { builder.step() }
+    return Kernel("random_\(seed)", outputs: builder.outputs())
+  }
+
+  private init(seed: UInt64) {
+    // Other choices than those of the row kernel of the same seed.
+    random = SeededGenerator(seed: seed ^ 0x5bd1_e995_9e37_79b9)
+    hasProducts = random.happens(0.8)
+    hasSums = random.happens(0.35)
+    values.append(rowInput(extent()))
+  }
+
+  /// Extents around the widths of vectors, tiles and panels.
+  private static let extents = [
+    1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 96, 97, 100, 127, 128,
+    129,
+  ]
+  /// Extents around the blocks of a product's terms, and longer rows.
+  private static let longExtents = [192, 255, 256, 257, 300, 511, 512, 513, 600, 1025]
+
+  private mutating func extent() -> Int {
+    random.choice(random.happens(0.9) ? Self.extents : Self.longExtents)
+  }
+
+  private mutating func type() -> DType { random.choice(DType.allCases) }
+
+  /// One of the last values, or any.
+  private mutating func value() -> Tensor {
+    random.choice(random.happens(0.8) ? values.suffix(3) : values)
+  }
+
+  private mutating func name(_ prefix: String) -> String {
+    count += 1
+    return "\(prefix)\(count)"
+  }
+
+  private mutating func rowInput(_ extent: Int) -> Tensor {
+    .input(name("x"), [.rows, .fixed(extent)], type())
+  }
+
+  private mutating func parameter(_ extent: Int) -> Tensor {
+    .input(name("w"), [.fixed(random.happens(0.9) ? extent : 1)], type())
+  }
+
+  /// A value of the same shape: an earlier one, or an input.
+  private mutating func partner(of x: Tensor) -> Tensor {
+    let fitting = values.filter { $0.shape == x.shape }
+    if fitting.isEmpty || random.happens(0.3) { return rowInput(x.shape.rowExtent) }
+    return random.choice(fitting)
+  }
+
+  private mutating func window(in extent: Int) -> StatisticWindow {
+    switch random.below(4) {
+    case 0: .leading(count: 1 + random.below(extent))
+    case 1: .leading(fraction: 0.0625 + 0.9 * random.uniform())
+    default: .all
+    }
+  }
+
+  private mutating func keep(_ tensor: Tensor) {
+    let isNamed = random.happens(0.3)
+    let chosen = random.happens(0.2) ? random.choice(RandomGraphBuilder.names) : name("v")
+    values.append(isNamed ? tensor.named(chosen) : tensor)
+  }
+
+  // MARK: Steps
+
+  private mutating func step() {
+    if hasSums, random.happens(0.25) { return sum() }
+    if hasProducts, random.happens(0.5) { return stepToOtherRows() }
+    let x = value()
+    let extent = x.shape.rowExtent
+    switch random.below(10) {
+    case 0: keep(random.unary(of: x))
+    case 1:
+      let other = partner(of: x)
+      keep(random.binary(of: x, other))
+    case 2:
+      let other = parameter(extent)
+      keep(random.binary(of: x, other))
+    case 3: keep(normalized(x))
+    case 4:
+      let hidden = x + partner(of: x)
+      keep(hidden)
+      keep(normalized(hidden))
+    case 5:
+      scalars.append(statistic(x))
+      let scalar = random.choice(scalars)
+      keep(random.binary(of: x, scalar))
+    case 6:
+      let isSpread = !scalars.isEmpty && random.happens(0.4)
+      let part = isSpread ? random.choice(scalars) : x
+      keep(part.leadingPart(1 + random.below(extent), of: extent))
+    case 7: keep(x.rounded(to: type()))
+    case 8:
+      let factor = partner(of: x)
+      keep(x.multiplyAdd(factor, parameter(extent)))
+    default: keep(headed(x))
+    }
+  }
+
+  private mutating func stepToOtherRows() {
+    let x = value()
+    switch random.below(6) {
+    case 0, 1: keep(product(x, extent()))
+    case 2:
+      let extent = extent()
+      let gate = random.unary(of: product(x, extent))
+      keep(gate * product(x, extent))
+    case 3:
+      let parts = 2 + random.below(3)
+      let joint = product(x, parts * random.choice(Self.extents.filter { $0 <= 65 }))
+      for part in joint.split(into: parts) { keep(part) }
+    case 4:
+      let extent = x.shape.rowExtent
+      let start = random.below(extent)
+      keep(x.columns(start..<start + 1 + random.below(extent - start)))
+    default: keep(headed(product(x, random.choice([8, 12, 32, 48, 64, 96, 128, 192]))))
+    }
+  }
+
+  private mutating func product(_ x: Tensor, _ extent: Int) -> Tensor {
+    let layout = random.choice(Matmul.WeightLayout.allCases)
+    let isDot = random.happens(0.2)
+    let type = isDot ? DType.bf16 : random.choice([.f32, .bf16, .f16])
+    let (inputs, outputs) = (Extent.fixed(x.shape.rowExtent), Extent.fixed(extent))
+    let weights = Tensor.input(
+      name("u"), layout == .inOut ? [inputs, outputs] : [outputs, inputs], type)
+    let product =
+      isDot
+      ? x.rounded(to: .bf16).matmul(weights, layout: layout, accumulate: .bf16Dot)
+      : x.matmul(weights, layout: layout)
+    return random.happens(0.4) ? product + parameter(extent) : product
+  }
+
+  private mutating func statistic(_ x: Tensor) -> Tensor {
+    let window = window(in: x.shape.rowExtent)
+    switch random.below(6) {
+    case 0: return x.sum(over: window)
+    case 1: return x.mean(over: window)
+    case 2: return (x * x).mean(over: window)
+    case 3: return (x * partner(of: x)).sum(over: window)
+    case 4: return x.absolute().rowMaximum(over: window)
+    default: return x.rowMinimum(over: window)
+    }
+  }
+
+  private mutating func normalized(_ x: Tensor) -> Tensor {
+    let extent = x.shape.rowExtent
+    let gain = random.happens(0.7) ? parameter(extent) : nil
+    let shift = random.happens(0.4) ? parameter(extent) : nil
+    let epsilon: Float = random.choice([1e-6, 1e-5, 0.8765])
+    let window = window(in: extent)
+    switch random.below(5) {
+    case 0, 1, 2:
+      let semantics = random.choice(RMSNormSemantics.named.map(\.value))
+      let parts = x.rmsNormalization(
+        gain: gain, shift: shift, epsilon: epsilon, statistics: window, semantics: semantics)
+      scalars.append(parts.inverseDeviation)
+      return parts.output
+    case 3:
+      let semantics = random.choice(LayerNormSemantics.named.map(\.value))
+      return x.layerNormalization(
+        gain: gain, shift: shift, epsilon: epsilon, statistics: window, semantics: semantics
+      ).output
+    default: return x.l2Norm(gain: gain, epsilon: epsilon, statistics: window)
+    }
+  }
+
+  /// A step of the heads of a row whose extent has a divisor, or of the row.
+  private mutating func headed(_ x: Tensor) -> Tensor {
+    let extent = x.shape.rowExtent
+    let divisors = [2, 3, 4, 5, 6, 8].filter { extent % $0 == 0 }
+    guard !divisors.isEmpty else { return random.unary(of: x) }
+    let heads = random.choice(divisors)
+    let seen = x.reshaped([.rows, .fixed(heads), .fixed(extent / heads)])
+    let result: Tensor
+    switch random.below(3) {
+    case 0: result = normalized(seen)
+    case 1:
+      let gain = Tensor.input(
+        name("w"), [.fixed(heads), random.choice([1, .fixed(extent / heads)])], type())
+      result = seen * gain
+    default:
+      let peak = seen.absolute().rowMaximum()
+      result = seen / (peak + 0.5)
+    }
+    return result.reshaped([.rows, .fixed(extent)])
+  }
+
+  private mutating func sum() {
+    let x = value()
+    switch random.below(5) {
+    case 0: sums.append(x.sumOverRows())
+    case 1: sums.append(x.meanOverRows())
+    case 2, 3: sums.append((x * partner(of: x)).sumOverRows())
+    default:
+      guard hasProducts else { return sums.append(x.sumOverRows()) }
+      sums.append(x.outerSum(with: value()))
+    }
+  }
+
+  // MARK: Outputs
+
+  /// The last value and up to four others, some rounded to a type of their own.
+  private mutating func outputs() -> [Kernel.Output] {
+    var chosen = [values[values.count - 1]]
+    if random.happens(0.4) { chosen.append(random.choice(values)) }
+    if random.happens(0.3), let scalar = scalars.last { chosen.append(scalar) }
+    chosen += sums.suffix(2)
+    return chosen.enumerated().map { index, tensor in
+      let type = random.happens(0.6) ? type() : nil
+      return Kernel.Output("y\(index)", tensor, as: type)
+    }
+  }
+}
