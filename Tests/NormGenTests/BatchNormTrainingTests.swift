@@ -156,6 +156,22 @@ import Testing
     }
   }
 
+  /// Each kernel by itself, emulated targets among them.
+  @Test func kernelsGiveTheSameBitsOnEveryTarget() throws {
+    let graphs = try Self.layers.flatMap { layer in
+      try BatchNormTraining(layer, compiler: Compiler()).kernels.map(\.lowering.graph)
+    }
+    #expect(graphs.count == 5 * Self.layers.count)
+    let calls = try graphs.flatMap { graph in
+      try [1, 300].map { rows in
+        Targets.Call(
+          graph: graph, rows: rows,
+          inputs: try RandomInputs.tensors(for: graph, rows: rows, seed: 8))
+      }
+    }
+    try Targets.check(calls, bounded: true)
+  }
+
   @Test func unfitCallsAreErrors() throws {
     let norm = try BatchNormTraining(Layer(channels: 4), compiler: Compiler())
     let x = try HostTensor(zeros: [3, 4], .f32)
