@@ -49,7 +49,7 @@ public struct TrainPart: PaperPart {
         + "\(TrainingRun.risingSteps) steps and then falling evenly to 0. The variants start from "
         + "the same parameters and see the same batches in turns; without norm there is a shift "
         + "and no gain; pRMSNorm sees the first \(Figure.fraction(RecurrentNorm.fraction)) of a "
-        + "row. The loss is cross entropy with 0.1 of the target shared by all classes, as "
+        + "row, here 4 elements. The loss is cross entropy with 0.1 of the target shared by all classes, as "
         + "Transformer base is trained; final losses are over all images of a kind. Such a loss "
         + "cannot fall below \(Figure.decimal(Digits.leastLoss, 4)), and the tables show by how "
         + "much it stays above.",
