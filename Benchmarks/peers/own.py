@@ -96,8 +96,10 @@ class Library:
         for file in files:
             _run([str(normgen), "emit", str(file), "--target", "host", "-o", str(sources)])
         for kernel, inputs in gradients.items():
+            # The sum with a residual is an output that peers save, too.
+            saving = ["--saving", "hidden"] if kernel.startswith("add_") else []
             _run([
-                str(normgen), "emit", str(files[0]), "--kernel", kernel, "--gradient",
+                str(normgen), "emit", str(files[0]), "--kernel", kernel, "--gradient", *saving,
                 "--with-respect-to", ",".join(inputs), "--target", "host", "-o", str(sources)])
         emitted = sorted(sources.glob("*.c"))
         # NAME_TARGET.c, by NAME.
@@ -171,9 +173,10 @@ class Library:
         outputs = [name for name in problem.outputs if not name.startswith("d_")]
         forward = [
             *[tensor.name for tensor in case.inputs if not tensor.name.startswith("d_")], *outputs]
-        # A gradient reads what it needs; a shift is nothing to it.
+        # A gradient reads what it needs: no shift, and the sum in place of its terms.
+        own = ["gain", "hidden"] if "hidden" in outputs else ["x", "gain"]
         backward = [
-            *[tensor.name for tensor in case.inputs if tensor.name != "shift"],
+            *own, *[tensor.name for tensor in case.inputs if tensor.name.startswith("d_")],
             *[name for name in problem.outputs if name.startswith("d_")]]
         tensors = {tensor.name: tensor for tensor in [*case.inputs, *case.outputs]}
         arrays = problem.inputs | problem.outputs

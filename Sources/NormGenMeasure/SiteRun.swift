@@ -9,7 +9,7 @@ public final class SiteRun {
   /// The kernel.
   public let kernel: CompiledKernel
   /// The same as separate kernels; empty where there is nothing to separate.
-  public let parts: [CompiledKernel]
+  public let parts: [PartCompiler.Part]
   private let passed: [UnfusedKernel.Passed]
   private let inputs: [String: HostTensor]
   private let packed: [String: PackedWeights]
@@ -20,9 +20,12 @@ public final class SiteRun {
 
   /// Compiles a graph and draws inputs for up to `rows` rows.
   ///
-  /// - Parameter separates: Whether the separate parts are compiled, too.
+  /// - Parameters:
+  ///   - separates: Whether the separate parts are compiled, too.
+  ///   - partCompiler: Compiles them, and may have done so for other graphs.
   public init(
-    _ graph: Graph, rows: Int, seed: UInt64, separates: Bool = true, compiler: Compiler
+    _ graph: Graph, rows: Int, seed: UInt64, separates: Bool = true, compiler: Compiler,
+    partCompiler: PartCompiler? = nil
   ) throws {
     self.graph = graph
     let kernel = try compiler.compile(graph)
@@ -30,7 +33,7 @@ public final class SiteRun {
     let unfused = UnfusedKernel(graph)
     parts =
       separates && unfused.parts.count > 1
-      ? try unfused.parts.map { try compiler.compile($0) } : []
+      ? try unfused.parts.map { try (partCompiler ?? PartCompiler(compiler)).part($0) } : []
     passed = unfused.passed
     let inputs = try RandomInputs.tensors(
       for: graph, rows: max(rows, SiteRun.drawnRows), seed: seed)
@@ -56,7 +59,7 @@ public final class SiteRun {
     private let rows: Int
 
     fileprivate init(
-      _ run: SiteRun, _ kernels: [CompiledKernel], rows: Int, threads: Int
+      _ run: SiteRun, _ kernels: [PartCompiler.Part], rows: Int, threads: Int
     ) throws {
       self.run = run
       self.rows = rows
@@ -74,12 +77,10 @@ public final class SiteRun {
       }
       var bound: [BoundKernel] = []
       do {
-        for kernel in kernels {
+        for part in kernels {
           let areas = areas
-          let arguments = try kernel.parameters.map { parameter in
-            try run.argument(parameter, areas)
-          }
-          bound.append(try kernel.bound(rows: rows, arguments, threads: threads))
+          let arguments = try part.names.map { try run.argument($0, areas) }
+          bound.append(try part.kernel.bound(rows: rows, arguments, threads: threads))
         }
       } catch {
         for area in areas.values { area.deallocate() }
@@ -115,7 +116,9 @@ public final class SiteRun {
 
   /// A call of the fused kernel.
   func fused(rows: Int, threads: Int = 1) throws -> Call {
-    try Call(self, [kernel], rows: rows, threads: threads)
+    try Call(
+      self, [PartCompiler.Part(kernel: kernel, names: kernel.parameters.map(\.name))], rows: rows,
+      threads: threads)
   }
 
   /// A call of the separate kernels; nil if there are none.
@@ -129,11 +132,11 @@ public final class SiteRun {
   }
 
   private func argument(
-    _ parameter: Buffer, _ areas: [String: UnsafeMutableRawBufferPointer]
+    _ name: String, _ areas: [String: UnsafeMutableRawBufferPointer]
   ) throws(CallError) -> KernelArgument {
-    if let area = areas[parameter.name] { return KernelArgument(area) }
-    if let weights = packed[parameter.name] { return KernelArgument(weights) }
-    guard let tensor = inputs[parameter.name] else { throw .missing(parameter: parameter.name) }
+    if let area = areas[name] { return KernelArgument(area) }
+    if let weights = packed[name] { return KernelArgument(weights) }
+    guard let tensor = inputs[name] else { throw .missing(parameter: name) }
     // The tensors live as long as this run, which every call holds.
     return tensor.withUnsafeBytes { KernelArgument($0) }
   }

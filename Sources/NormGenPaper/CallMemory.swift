@@ -32,20 +32,24 @@ final class CallMemory {
   /// memory, and a parameter that is no input reads the output of its name.
   ///
   /// The memory must outlive the bound kernel.
-  func bound(_ kernel: CompiledKernel, rows: Int) throws -> BoundKernel {
-    let arguments = try kernel.parameters.map { parameter in
-      try argument(parameter, of: kernel, rows)
+  ///
+  /// - Parameter names: What the parameters stand for, in order, if not for their own names.
+  func bound(_ kernel: CompiledKernel, names: [String]? = nil, rows: Int) throws -> BoundKernel {
+    let names = names ?? kernel.parameters.map(\.name)
+    let arguments = try zip(kernel.parameters, names).map { parameter, name in
+      try argument(parameter, name, of: kernel, rows)
     }
     return try kernel.bound(rows: rows, arguments)
   }
 
   private func argument(
-    _ parameter: Buffer, of kernel: CompiledKernel, _ rows: Int
+    _ parameter: Buffer, _ name: String, of kernel: CompiledKernel, _ rows: Int
   ) throws -> KernelArgument {
-    if parameter.isOutput { return KernelArgument(area(parameter, rows)) }
-    guard let tensor = inputs[parameter.name] else {
-      guard let area = outputs[size(parameter, rows)] else {
-        throw CallError.missing(parameter: parameter.name)
+    let key = Area(name: name, size: size(parameter, rows))
+    if parameter.isOutput { return KernelArgument(area(key)) }
+    guard let tensor = inputs[name] else {
+      guard let area = outputs[key] else {
+        throw CallError.missing(parameter: name)
       }
       return KernelArgument(area)
     }
@@ -54,7 +58,7 @@ final class CallMemory {
     }
     guard let product else { return tensor.withUnsafeBytes { KernelArgument($0) } }
     let packing = Packing(
-      weights: product.weights, matmul: product.matmul, depth: product.depth,
+      weights: name, matmul: product.matmul, depth: product.depth,
       columns: product.columns)
     if let known = packed[packing] { return KernelArgument(known) }
     let weights = try tensor.withUnsafeBytes { bytes in
@@ -64,13 +68,12 @@ final class CallMemory {
     return KernelArgument(weights)
   }
 
-  private func size(_ parameter: Buffer, _ rows: Int) -> Area {
+  private func size(_ parameter: Buffer, _ rows: Int) -> Int {
     let count = parameter.shape.elementsPerRow * (parameter.shape.hasRows ? rows : 1)
-    return Area(name: parameter.name, size: count * parameter.storage.byteCount)
+    return count * parameter.storage.byteCount
   }
 
-  private func area(_ parameter: Buffer, _ rows: Int) -> UnsafeMutableRawBufferPointer {
-    let key = size(parameter, rows)
+  private func area(_ key: Area) -> UnsafeMutableRawBufferPointer {
     if let known = outputs[key] { return known }
     let area = UnsafeMutableRawBufferPointer.allocate(byteCount: key.size, alignment: 4096)
     area.initializeMemory(as: UInt8.self, repeating: 0)

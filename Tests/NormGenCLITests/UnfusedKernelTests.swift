@@ -61,6 +61,35 @@ import Testing
     #expect(read.isSuperset(of: unfused.passed.map(\.name) + ["hidden"]))
   }
 
+  @Test func gradientsAreCutAtProductsAndAtSumsOfProducts() throws {
+    let x = Tensor.input("x", [.rows, 24], .bf16)
+    let product = x.matmul(.input("w", [24, 40], .bf16)).named("product")
+    let sum = Tensor.input("residual", [.rows, 40], .f32) + product
+    let shift = Tensor.input("shift", [40], .f32)
+    let normed = sum.layerNorm(gain: .input("gain", [40], .f32), shift: shift)
+    let graph = try Kernel("layer", outputs: ["y": normed, "sum": sum])
+      .gradient(saving: ["product"]).graph()
+    let unfused = UnfusedKernel(graph)
+    for part in unfused.parts { try GraphVerifier.verify(part) }
+    // Each output is written once.
+    let written = unfused.parts.flatMap { $0.outputs.map(\.name) }
+    for output in graph.outputs {
+      #expect(written.filter { $0 == output.name }.count == 1, "\(output.name)")
+    }
+    #expect(unfused.parts.contains { part in part.nodes.contains { $0.op == .outerSum } })
+    let compiler = try Compiler()
+    for rows in [1, 5, 300] {
+      let check = try SiteCheck(
+        SiteRun(graph, rows: rows, seed: 3, compiler: compiler), rows: rows)
+      #expect(check.passes, "\(check)")
+      #expect(check.elements == rows * (40 + 24) + 24 * 40 + 2 * 40)
+    }
+    // What is passed on as it is must be written, too.
+    let copied = Kernel("sum", outputs: ["y": x + .input("residual", [.rows, 24], .bf16)])
+    let upstream = UnfusedKernel(try copied.gradient().graph())
+    #expect(Set(upstream.parts.flatMap { $0.outputs.map(\.name) }) == ["d_x", "d_residual"])
+  }
+
   @Test func aKernelWithoutMatmulIsOnePart() throws {
     let x = Tensor.input("x", [.rows, 24], .f32)
     let graph = try Kernel("norm", x.rmsNorm()).graph()

@@ -14,13 +14,16 @@ struct WorkloadCheck {
   let worstRatio: Double
   let unfusedAgrees: Bool
 
-  init(_ kernels: WorkloadKernels, _ pass: WorkloadPass, rows: Int, _ run: PaperRun) throws {
+  init(
+    _ kernels: WorkloadKernels, _ pass: WorkloadPass, rows: Int, _ run: PaperRun,
+    _ partCompiler: PartCompiler
+  ) throws {
     let checks = try RecurrentNorm.allCases.flatMap { variant in
       try kernels.graphs(pass, variant).map { graph in
         try SiteCheck(
           SiteRun(
             graph, rows: rows, seed: run.seed, separates: kernels.workload.separates,
-            compiler: run.compiler), rows: rows)
+            compiler: run.compiler, partCompiler: partCompiler), rows: rows)
       }
     }
     self.init(

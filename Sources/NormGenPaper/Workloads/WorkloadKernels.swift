@@ -57,21 +57,24 @@ struct WorkloadKernels {
   /// A step: the kernels of every piece, in order; nil where nothing can be unfused.
   func step(
     _ pass: WorkloadPass, _ variant: RecurrentNorm, _ form: WorkloadForm, _ memories: [CallMemory],
-    _ compiler: Compiler
+    _ compiler: Compiler, _ partCompiler: PartCompiler
   ) throws -> (() -> Void)? {
     guard workload.separates || form == .fused else { return nil }
     var calls: [(kernels: [BoundKernel], repeats: Int)] = []
     var isCut = false
     for (index, graph) in graphs(pass, variant).enumerated() {
-      let parts: [Graph]
+      let kernels: [BoundKernel]
       switch form {
-      case .fused: parts = [graph]
-      case .unfused: parts = UnfusedKernel(graph).parts
+      case .fused:
+        let kernel = try compiler.compile(graph)
+        kernels = [try memories[index].bound(kernel, rows: workload.rows)]
+      case .unfused:
+        kernels = try UnfusedKernel(graph).parts.map { graph in
+          let part = try partCompiler.part(graph)
+          return try memories[index].bound(part.kernel, names: part.names, rows: workload.rows)
+        }
       }
-      isCut = isCut || parts.count > 1
-      let kernels = try parts.map { part in
-        try memories[index].bound(try compiler.compile(part), rows: workload.rows)
-      }
+      isCut = isCut || kernels.count > 1
       calls.append((kernels, workload.pieces[index].repeats))
     }
     guard isCut || form == .fused else { return nil }

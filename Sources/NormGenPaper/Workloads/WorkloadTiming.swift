@@ -39,16 +39,16 @@ struct WorkloadTiming {
 
   init(
     _ kernels: WorkloadKernels, _ pass: WorkloadPass, _ memories: [CallMemory], rounds: Int,
-    roundSeconds: Double, _ compiler: Compiler
+    roundSeconds: Double, _ compiler: Compiler, _ partCompiler: PartCompiler
   ) throws {
     func steps(_ form: WorkloadForm) throws -> [() -> Void] {
       try RecurrentNorm.allCases.compactMap { variant in
-        try kernels.step(pass, variant, form, memories, compiler)
+        try kernels.step(pass, variant, form, memories, compiler, partCompiler)
       }
     }
     let fusedSteps = try steps(.fused)
     let unfusedSteps = try steps(.unfused)
-    let again = try kernels.step(pass, .rmsNorm, .fused, memories, compiler)
+    let again = try kernels.step(pass, .rmsNorm, .fused, memories, compiler, partCompiler)
     let actions = fusedSteps + unfusedSteps + (again.map { [$0] } ?? [])
     let timing = withExtendedLifetime(memories) {
       InterleavedTiming(rounds: rounds, roundSeconds: roundSeconds, actions)

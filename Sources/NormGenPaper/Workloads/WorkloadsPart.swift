@@ -13,19 +13,21 @@ public struct WorkloadsPart: PaperPart {
   public func report(_ run: PaperRun) throws -> PaperReport {
     var timings: [WorkloadTiming] = []
     var checks: [WorkloadCheck] = []
+    let partCompiler = PartCompiler(run.compiler)
     for workload in Workload.all(isQuick: run.isQuick) {
       for storage in run.isQuick ? [DType.f32] : [.f32, .bf16] {
         run.begins("\(name): \(workload.title), \(storage.rawValue)")
         let kernels = try WorkloadKernels(workload, storage: storage)
         for pass in WorkloadPass.allCases {
-          checks.append(try WorkloadCheck(kernels, pass, rows: 2, run))
+          checks.append(try WorkloadCheck(kernels, pass, rows: 2, run, partCompiler))
         }
         let memories = try kernels.memories(seed: run.seed)
         for pass in WorkloadPass.allCases {
           timings.append(
             try WorkloadTiming(
               kernels, pass, memories, rounds: run.isQuick ? 3 : 9,
-              roundSeconds: run.isQuick ? 0.0002 : 0.01, run.compiler))
+              roundSeconds: run.isQuick ? 0.0002 : 0.01, run.compiler,
+              partCompiler))
         }
       }
     }
