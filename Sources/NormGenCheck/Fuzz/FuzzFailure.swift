@@ -70,7 +70,9 @@ package enum FuzzRefusal {
 
   /// A message without its names, shapes and numbers.
   package static func reason(of message: String) -> String {
-    var text = message.replacing(/'[^']*'/, with: "'…'")
+    // A compiler quotes the kernel's own text in further lines.
+    let first = message.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+    var text = first.replacing(/'[^']*'/, with: "'…'")
     text = text.replacing(/\[[^\]]*\]/, with: "[…]")
     return text.replacing(/needs .*, which is known/, with: "needs …, which is known")
       .replacing(/\d+/, with: "n")

@@ -180,7 +180,8 @@ struct RandomProducts {
       let semantics = random.choice(RMSNormSemantics.named.map(\.value))
       let parts = x.rmsNormalization(
         gain: gain, shift: shift, epsilon: epsilon, statistics: window, semantics: semantics)
-      scalars.append(parts.inverseDeviation)
+      // One number a head is none a row.
+      if x.shape.extents.count == 1 { scalars.append(parts.inverseDeviation) }
       return parts.output
     case 3:
       let semantics = random.choice(LayerNormSemantics.named.map(\.value))
