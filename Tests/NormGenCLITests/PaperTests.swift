@@ -2,6 +2,7 @@ import Foundation
 import NormGen
 @testable import NormGenCLI
 import NormGenFiles
+import NormGenMeasure
 @testable import NormGenPaper
 import Testing
 
