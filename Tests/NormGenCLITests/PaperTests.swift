@@ -263,7 +263,7 @@ import Testing
   @Test func slowerMeansBeyondTheNoise() {
     let noise = Spread([0.97, 1, 1.03])
     #expect(WindowTiming.isSlower(Spread([1.1, 1.2, 1.3]), noise: noise))
-    #expect(!WindowTiming.isSlower(Spread([0.9, 1.2, 1.3]), noise: noise))
+    #expect(!WindowTiming.isSlower(Spread([0.9, 1, 1.3]), noise: noise))
     #expect(!WindowTiming.isSlower(Spread([0.98, 0.985, 0.99]), noise: Spread([0.9, 0.9, 0.9])))
   }
 

@@ -69,7 +69,13 @@ import Testing
         ]
       ),
       ("a vector is stored as one element", [.storeScalar(output, at: .constant(0), load)]),
-      ("the variable 'v' must be a scalar", [.variable("v", load), copy]),
+      (
+        "'v' is no scalar variable",
+        [.variable("v", load), .assign("v", .constant(2)), copy]
+      ),
+      (
+        "'s' is no vector variable", [.variable("s", .constant(1)), .assign("s", load), copy]
+      ),
       (
         "'s' is no scalar variable", [.define("s", .constant(1)), .assign("s", .constant(2)), copy]
       ),
