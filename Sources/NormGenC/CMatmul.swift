@@ -79,12 +79,12 @@ struct CMatmul {
   var names: [String] { [name, tileName, gatherName] }
 
   func comment(_ text: String) -> String {
-    CLayout.comment(text, depth: 0).joined(separator: "\n")
+    CLayout.commentText(text)
   }
 
   /// A line, broken where it is too long.
   func wrapped(_ text: String, depth: Int = 0) -> String {
-    CLayout.wrapped(text, depth: depth).joined(separator: "\n")
+    CLayout.wrappedText(text, depth: depth)
   }
 
   /// - Parameter packs: Whether the function that packs is among them.

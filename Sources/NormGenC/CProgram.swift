@@ -79,7 +79,7 @@ struct CProgram {
     return texts
   }
 
-  /// Whether weights are gathered while the kernel runs.
+  /// Whether weights or factors are gathered while the kernel runs.
   var gathers: Bool { gatheredBytes > 0 }
 
   /// Bytes of what one part gathers, weights or factors.
@@ -192,15 +192,15 @@ struct CProgram {
   mutating func call(_ kernel: LoopKernel) -> String {
     var arguments = ["count"]
     for buffer in kernel.buffers {
-      let view = program.views.first { $0.name == buffer.name }
-      let base = view?.base ?? buffer.name
-      var name = names(base)
-      if let view, view.offset > 0 { name += " + \(view.offset)" }
       if buffer.isAccumulated {
         let offset = totals.offset(of: buffer.name)
         arguments.append(offset > 0 ? "block_sums + \(offset)" : "block_sums")
         continue
       }
+      let view = program.views.first { $0.name == buffer.name }
+      let base = view?.base ?? buffer.name
+      var name = names(base)
+      if let view, view.offset > 0 { name += " + \(view.offset)" }
       guard buffer.shape.hasRows else {
         arguments.append(name)
         continue

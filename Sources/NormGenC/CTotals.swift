@@ -88,33 +88,25 @@ struct CTotals {
     return texts.map { $0.hasSuffix("\n") ? String($0.dropLast()) : $0 }
   }
 
-  private func comment(_ text: String) -> String {
-    CLayout.comment(text, depth: 0).joined(separator: "\n")
-  }
-
-  private func head(_ text: String) -> String {
-    CLayout.wrapped(text, depth: 0).joined(separator: "\n")
-  }
-
   private func columnSum(
     _ accumulation: Accumulation, x: String, y: String?, repeats: Int
   ) throws(TemplateError) -> String {
     let count = totals[accumulation.total]?.count ?? 0
     let lanes = target.lanes
     let whole = count / lanes
-    func loop(_ kind: String, _ isWhole: Bool, depth: Int) -> [String] {
+    func loop(isWhole: Bool, depth: Int) -> [String] {
       let end = isWhole ? "" : "_first"
       let last = isWhole ? "" : ", \(count % lanes)"
-      func load(_ name: String, _ place: String) -> String { "load_f32\(end)(\(place)\(last))" }
+      func load(_ place: String) -> String { "load_f32\(end)(\(place)\(last))" }
       let stride = panels[x]?.stride ?? 0
       let otherStride = y.flatMap { panels[$0]?.stride } ?? 0
       let term = repeats > 1 ? " + \(count) * repeat + \(lanes) * unit" : " + \(lanes) * unit"
       let xPlace = "x + \(stride) * row\(term)"
       let added =
         y == nil
-        ? "chain = chain + \(load("x", xPlace));"
-        : "chain = multiply_add(\(load("x", xPlace)), "
-          + "\(load("y", "y + \(otherStride) * row\(term)")), chain);"
+        ? "chain = chain + \(load(xPlace));"
+        : "chain = multiply_add(\(load(xPlace)), "
+          + "\(load("y + \(otherStride) * row\(term)")), chain);"
       var body = ["vec chain = broadcast(0);", "for (int64_t row = 0; row < rows; ++row) {"]
       if repeats > 1 {
         body += ["  for (int64_t repeat = 0; repeat < \(repeats); ++repeat) {"]
@@ -124,7 +116,7 @@ struct CTotals {
       }
       body += [
         "float *sum = total + \(lanes) * unit;",
-        "if (!is_first) chain = \(load("total", "sum")) + chain;",
+        "if (!is_first) chain = \(load("sum")) + chain;",
         "store_f32\(end)(sum, chain\(last));",
       ]
       return body.map { String(repeating: "  ", count: depth) + $0 }
@@ -133,22 +125,22 @@ struct CTotals {
     if whole > 0 {
       let bound = count % lanes == 0 ? "end" : "end && unit < \(whole)"
       lines += ["  for (int64_t unit = first; unit < \(bound); ++unit) {"]
-      lines += loop("", true, depth: 2) + ["  }"]
+      lines += loop(isWhole: true, depth: 2) + ["  }"]
     }
     if count % lanes != 0 {
       lines += [
         "  if (first <= \(whole) && end > \(whole)) {", "    const int64_t unit = \(whole);",
       ]
-      lines += loop("", false, depth: 2) + ["  }"]
+      lines += loop(isWhole: false, depth: 2) + ["  }"]
     }
     let parameters = y == nil ? "const float *x, " : "const float *x, const float *y, "
     return try TemplateRenderer.rendered(
       .sumRows,
       [
-        "comment": comment(
+        "comment": CLayout.commentText(
           "Adds the sums over a block's rows to \(accumulation.total): for each element one chain "
             + "from +0. The elements in vectors from `first` up to `end`."),
-        "head": head(
+        "head": CLayout.wrappedText(
           "static void \(name(of: accumulation))(int64_t rows, \(parameters)float *total, "
             + "int is_first, int64_t first, int64_t end) {"),
         "loops": lines.joined(separator: "\n"),
@@ -166,10 +158,10 @@ struct CTotals {
       .outerSumTile,
       extents.merging([
         "columns": panelColumns,
-        "comment": comment(
+        "comment": CLayout.commentText(
           "The products of \(tile.rows) elements of x and \(panelColumns) of y, summed over `depth` "
             + "rows by one chain each from +0, and added to what earlier blocks have summed."),
-        "head": head(
+        "head": CLayout.wrappedText(
           "static void \(tileName)(int64_t depth, const float *x, "
             + "const float *y, float *sums, int64_t stride, int is_first) {"),
       ]) { $1 })
@@ -177,11 +169,11 @@ struct CTotals {
       .outerSum,
       extents.merging([
         "columns": panelColumns, "tile_name": tileName,
-        "comment": comment(
+        "comment": CLayout.commentText(
           "Adds the products of the rows' \(rows) elements of x with the \(columns) of y to "
             + "\(accumulation.total): the panels of \(panelColumns) columns from `first` up to `end`."
         ),
-        "head": head(
+        "head": CLayout.wrappedText(
           "static void \(name(of: accumulation))(int64_t rows, const float *x, const float *y, "
             + "float *total, int is_first, void *gathered, int64_t first, int64_t end) {"),
         "panel_elements": "\(panelElements)", "x_tile_elements": "\(xTileElements)",
@@ -201,7 +193,8 @@ struct CTotals {
       // The sums lie in the output already, unless there were no rows to sum.
       return
         ([
-          comment("Without rows the sums are zero."), head("\(lead)float *sums) {"),
+          CLayout.commentText("Without rows the sums are zero."),
+          CLayout.wrappedText("\(lead)float *sums) {"),
           "  if (rows > 0) return;", "  for (int64_t i = 0; i < \(total.count); ++i) sums[i] = 0;",
           "}",
         ]).joined(separator: "\n")
@@ -219,10 +212,10 @@ struct CTotals {
       }
     }
     var lines = [
-      comment(
+      CLayout.commentText(
         "Stores \(total.outputs.joined(separator: " and ")): the blocks' sums, added in increasing "
           + "order. The elements from `first` up to `end`."),
-      head("\(lead)\(parameters)int64_t first, int64_t end) {"),
+      CLayout.wrappedText("\(lead)\(parameters)int64_t first, int64_t end) {"),
     ]
     if total.reduction == .sum { lines.append("  (void)rows;") }
     lines += [
