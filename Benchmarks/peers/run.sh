@@ -6,16 +6,5 @@
 # PYTHON chooses the interpreter of the environment, by default python3 (3.11 or later).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-folder=$here/../../.build-peers
-mkdir -p "$folder"
-folder=$(cd "$folder" && pwd)
-venv=$folder/venv
-stamp=$folder/requirements.txt
-if ! cmp -s "$here/requirements.txt" "$stamp"; then
-  rm -rf "$venv"
-  "${PYTHON:-python3}" -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-  # Last, so that an interrupted installation begins again.
-  cp "$here/requirements.txt" "$stamp"
-fi
-exec "$venv/bin/python" "$here" --folder "$folder" "$@"
+folder=$("$here/../../Support/venv.sh" "$here/requirements.txt" "$here/../../.build-peers")
+exec "$folder/venv/bin/python" "$here" --folder "$folder" "$@"
