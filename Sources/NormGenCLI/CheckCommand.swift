@@ -116,14 +116,7 @@ struct CheckCommand: ParsableCommand {
   private func targets(default chosen: Target) throws -> [Target] {
     let names = target.flatMap { $0.split(separator: ",").map(String.init) }
     guard !names.isEmpty else { return [chosen] }
-    var targets: [Target] = []
-    for name in names {
-      for target in name == "all" ? Target.all : [try Compiler.target(named: name)]
-      where !targets.contains(target) {
-        targets.append(target)
-      }
-    }
-    return targets
+    return try TargetSelection.targets(named: names)
   }
 }
 

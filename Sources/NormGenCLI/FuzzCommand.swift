@@ -130,14 +130,7 @@ struct FuzzCommand: ParsableCommand {
     guard !names.isEmpty else {
       return Target.all.filter { (try? TargetMachine.of($0)) == .native }
     }
-    var targets: [Target] = []
-    for name in names {
-      for target in name == "all" ? Target.all : [try Compiler.target(named: name)]
-      where !targets.contains(target) {
-        targets.append(target)
-      }
-    }
-    return targets
+    return try TargetSelection.targets(named: names)
   }
 
   private func totals(_ state: FuzzState?, _ trace: CompilerTrace) throws -> FuzzTotals {

@@ -21,6 +21,18 @@ struct TargetSelection: ParsableArguments {
   /// The names that may stand for a target.
   static var names: String { (Target.all.map(\.name) + ["host"]).joined(separator: ", ") }
 
+  /// The targets with these names, each once; `all` stands for all of them.
+  static func targets(named names: [String]) throws -> [Target] {
+    var targets: [Target] = []
+    for name in names {
+      for target in name == "all" ? Target.all : [try target(named: name)]
+      where !targets.contains(target) {
+        targets.append(target)
+      }
+    }
+    return targets
+  }
+
   /// The target with a name, or the host's best for `host`.
   static func target(named name: String) throws -> Target {
     try Compiler.target(named: name)

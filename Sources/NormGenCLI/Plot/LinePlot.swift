@@ -93,38 +93,11 @@ struct LinePanel {
   }
 
   private var axes: [SVGElement] {
-    var elements: [SVGElement] = []
-    for tick in x.ticks {
-      let across = x(tick)
-      elements.append(
-        .line(PlotPoint(x: across, y: frame.y), PlotPoint(x: across, y: frame.bottom))
-          .with("stroke", PlotStyle.grid))
-      elements.append(
-        PlotStyle.label(x.text(tick), at: PlotPoint(x: across, y: frame.bottom + 16))
-          .with("text-anchor", "middle"))
-    }
-    for tick in y.ticks {
-      let down = y(tick)
-      elements.append(
-        .line(PlotPoint(x: frame.x, y: down), PlotPoint(x: frame.right, y: down))
-          .with("stroke", PlotStyle.grid))
-      elements.append(
-        PlotStyle.label(y.text(tick), at: PlotPoint(x: frame.x - 6, y: down + 4))
-          .with("text-anchor", "end"))
-    }
-    elements.append(
-      SVGElement.rectangle(frame).with("fill", "none").with("stroke", PlotStyle.axis))
-    elements.append(
-      PlotStyle.label(
-        panel.x.label, at: PlotPoint(x: frame.x + frame.width / 2, y: frame.bottom + 34)
-      ).with("text-anchor", "middle"))
-    let (side, middle) = (frame.x - 46, frame.y + frame.height / 2)
-    elements.append(
-      PlotStyle.label(panel.y.label, at: PlotPoint(x: side, y: middle))
-        .with("text-anchor", "middle")
-        .with(
-          "transform", "rotate(-90 \(SVGElement.number(side)) \(SVGElement.number(middle)))"))
-    return elements
+    PlotAxes(
+      frame: frame, across: x.ticks.map { (x($0), x.text($0)) },
+      down: y.ticks.map { (y($0), y.text($0)) }, acrossLabel: panel.x.label,
+      downLabel: panel.y.label, gaps: (numbers: 6, label: 46)
+    ).elements
   }
 }
 

@@ -32,40 +32,12 @@ struct RooflinePanel {
   }
 
   private var axes: [SVGElement] {
-    var elements: [SVGElement] = []
-    for tick in x.ticks {
-      let across = x(tick)
-      elements.append(
-        .line(PlotPoint(x: across, y: frame.y), PlotPoint(x: across, y: frame.bottom))
-          .with("stroke", PlotStyle.grid))
-      elements.append(
-        PlotStyle.label(LogScale.text(tick), at: PlotPoint(x: across, y: frame.bottom + 16))
-          .with("text-anchor", "middle"))
-    }
-    for tick in y.ticks {
-      let down = y(tick)
-      elements.append(
-        .line(PlotPoint(x: frame.x, y: down), PlotPoint(x: frame.right, y: down))
-          .with("stroke", PlotStyle.grid))
-      elements.append(
-        PlotStyle.label(LogScale.text(tick / 1e9), at: PlotPoint(x: frame.x - 7, y: down + 4))
-          .with("text-anchor", "end"))
-    }
-    elements.append(
-      SVGElement.rectangle(frame).with("fill", "none").with("stroke", PlotStyle.axis))
-    elements.append(
-      PlotStyle.label(
-        "flop per byte that must move",
-        at: PlotPoint(x: frame.x + frame.width / 2, y: frame.bottom + 34)
-      ).with("text-anchor", "middle"))
-    let middle = frame.y + frame.height / 2
-    let side = frame.x - 40
-    elements.append(
-      PlotStyle.label("GFLOP/s", at: PlotPoint(x: side, y: middle))
-        .with("text-anchor", "middle")
-        .with(
-          "transform", "rotate(-90 \(SVGElement.number(side)) \(SVGElement.number(middle)))"))
-    return elements
+    PlotAxes(
+      frame: frame, across: x.ticks.map { (x($0), LogScale.text($0)) },
+      down: y.ticks.map { (y($0), LogScale.text($0 / 1e9)) },
+      acrossLabel: "flop per byte that must move", downLabel: "GFLOP/s",
+      gaps: (numbers: 7, label: 40)
+    ).elements
   }
 
   private var roofs: [SVGElement] {

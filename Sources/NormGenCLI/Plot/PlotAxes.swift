@@ -1,0 +1,47 @@
+/// The frame of a panel: a grid, its numbers and what the axes stand for.
+struct PlotAxes {
+  /// A line of the grid: where it lies on its axis, and its number.
+  typealias Tick = (place: Double, text: String)
+
+  let frame: PlotArea
+  let across: [Tick]
+  let down: [Tick]
+  let acrossLabel: String
+  let downLabel: String
+  /// From the frame to the numbers beside it, and to the label beside those.
+  let gaps: (numbers: Double, label: Double)
+
+  var elements: [SVGElement] {
+    var elements: [SVGElement] = []
+    for tick in across {
+      elements.append(
+        .line(PlotPoint(x: tick.place, y: frame.y), PlotPoint(x: tick.place, y: frame.bottom))
+          .with("stroke", PlotStyle.grid))
+      elements.append(
+        PlotStyle.label(tick.text, at: PlotPoint(x: tick.place, y: frame.bottom + 16))
+          .with("text-anchor", "middle"))
+    }
+    for tick in down {
+      elements.append(
+        .line(PlotPoint(x: frame.x, y: tick.place), PlotPoint(x: frame.right, y: tick.place))
+          .with("stroke", PlotStyle.grid))
+      elements.append(
+        PlotStyle.label(
+          tick.text, at: PlotPoint(x: frame.x - gaps.numbers, y: tick.place + 4)
+        ).with("text-anchor", "end"))
+    }
+    elements.append(
+      SVGElement.rectangle(frame).with("fill", "none").with("stroke", PlotStyle.axis))
+    elements.append(
+      PlotStyle.label(
+        acrossLabel, at: PlotPoint(x: frame.x + frame.width / 2, y: frame.bottom + 34)
+      ).with("text-anchor", "middle"))
+    let (side, middle) = (frame.x - gaps.label, frame.y + frame.height / 2)
+    elements.append(
+      PlotStyle.label(downLabel, at: PlotPoint(x: side, y: middle))
+        .with("text-anchor", "middle")
+        .with(
+          "transform", "rotate(-90 \(SVGElement.number(side)) \(SVGElement.number(middle)))"))
+    return elements
+  }
+}
