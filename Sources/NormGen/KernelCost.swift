@@ -53,7 +53,8 @@ public struct KernelCost: Hashable, Sendable {
   /// The cost of a lowered kernel.
   public init(_ lowering: Lowering) {
     // What passes through panels is neither read nor written by the caller's means.
-    let panels = Set(lowering.program.panels.map(\.name))
+    var panels = Set(lowering.program.panels.map(\.name))
+    panels.formUnion(lowering.program.views.filter { panels.contains($0.base) }.map(\.name))
     var counted = panels
     for region in lowering.plan.regions { add(region, panels: panels, counted: &counted) }
     for product in lowering.program.multiplications { add(product, counted: &counted) }
@@ -89,7 +90,7 @@ public struct KernelCost: Hashable, Sendable {
       let node = graph[id]
       let elements = outer * needed[id.index]
       switch node.op {
-      case .constant, .reshape, .columns, .leadingPart, .matmul: break
+      case .constant, .reshape, .columns, .concatenate, .leadingPart, .matmul: break
       case .rowSum:
         if node.operands.count == 2 {
           operationsPerRow.fused += elements

@@ -49,8 +49,8 @@ enum KernelWork {
       case .matmul:
         let terms = graph[node.operands[0]].shape.rowExtent
         return sum + count * terms
-      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
-        .rowSum, .outerSum:
+      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
+        .leadingPart, .rowSum, .outerSum:
         return sum + count
       }
     }

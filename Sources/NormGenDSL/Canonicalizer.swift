@@ -2,11 +2,13 @@ package import NormGenIR
 
 /// Gives a graph unique names and the one node order that its text form implies.
 ///
+/// Columns and concatenations are written the shortest way, see ``ColumnSimplifier``.
+///
 /// Inputs come first, in parameter order; then, statement by statement, the values that a
 /// statement writes in place precede it. Parsing a printed graph therefore gives it back.
 package enum Canonicalizer {
   package static func canonical(_ draft: Graph) throws(GraphError) -> Graph {
-    reordered(named(draft))
+    reordered(named(ColumnSimplifier.simplified(draft)))
   }
 
   /// Outputs lend their names to their values; other names are made unique.
@@ -25,8 +27,8 @@ package enum Canonicalizer {
       let node = graph[id]
       switch node.op {
       case .input, .constant: return node.renamed(nil)
-      case .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart, .matmul, .rowSum,
-        .outerSum:
+      case .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
+        .matmul, .rowSum, .outerSum:
         break
       }
       if let name = outputNames[id] { return node.renamed(name) }

@@ -55,8 +55,8 @@ struct Freezer {
     let scope: ScopeID?
     switch node.op {
     case .input, .constant: scope = nil
-    case .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart, .matmul, .rowSum,
-      .outerSum:
+    case .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
+      .matmul, .rowSum, .outerSum:
       scope = scopeID(of: node.scope)
     }
     let id = ValueID(nodes.count)

@@ -11,10 +11,26 @@ extension Tensor {
       location: SourceLocation(fileID: fileID, line: line))
   }
 
+  /// The rows of tensors one behind the other along the last axis, such as the queries, keys and
+  /// values of a joint projection: NumPy's `concatenate` along the last axis.
+  ///
+  /// All axes but the last must be the same. What has no rows stands in each row: a run of zeros is
+  /// `Tensor.constant(0).leadingPart(n, of: n)`. Elements keep their bits.
+  ///
+  /// - Parameter parts: At least one, and one that begins with `.rows`. A number needs an axis: see
+  ///   ``leadingPart(_:of:fileID:line:)``.
+  public static func concatenate(
+    _ parts: [Tensor], fileID: String = #fileID, line: UInt = #line
+  ) -> Tensor {
+    make(
+      .concatenate, parts, storage: DType.promoted(parts.map(\.storage)),
+      location: SourceLocation(fileID: fileID, line: line))
+  }
+
   /// The first `count` elements of a row of `extent`, +0 behind them.
   ///
-  /// A tensor whose last axis has one element is repeated, so that all of `extent` spreads one
-  /// number over a row. It is what a statistic over a window gives back to its terms.
+  /// A number, or a tensor whose last axis has one element, is repeated, so that all of `extent`
+  /// spreads one number over a row. It is what a statistic over a window gives back to its terms.
   public func leadingPart(
     _ count: Int, of extent: Int, fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {

@@ -14,6 +14,9 @@ public enum Op: Hashable, Sendable {
   case reshape
   /// `count` consecutive elements of the last axis, from `start` on.
   case columns(start: Int, count: Int)
+  /// The rows of the operands one behind the other along the last axis, bit for bit; an operand
+  /// without rows stands in each row.
+  case concatenate
   /// The first `count` elements of a row of `extent`, +0 behind them; an operand whose last axis
   /// has one element is repeated.
   case leadingPart(count: Int, extent: Int)
@@ -164,8 +167,8 @@ public struct Graph: Hashable, Sendable {
   public func isOverRows(_ id: ValueID) -> Bool {
     switch self[id].op {
     case .rowSum, .outerSum: true
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
-      .matmul:
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
+      .leadingPart, .matmul:
       false
     }
   }

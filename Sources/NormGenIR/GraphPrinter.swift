@@ -32,8 +32,8 @@ public struct GraphPrinter {
       let node = graph[id]
       switch node.op {
       case .input, .constant: return false
-      case .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart, .matmul, .rowSum,
-        .outerSum:
+      case .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
+        .matmul, .rowSum, .outerSum:
         break
       }
       guard node.name == nil, useCounts[id.index] == 1, !stored.contains(id),
@@ -130,8 +130,8 @@ public struct GraphPrinter {
     case .elementwise(.negate): return .prefix
     case .constant(let bits):
       return Float(bitPattern: bits).sign == .minus ? .prefix : .atom
-    case .input, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart, .matmul,
-      .rowSum, .outerSum:
+    case .input, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
+      .matmul, .rowSum, .outerSum:
       return .atom
     }
   }
@@ -162,6 +162,8 @@ public struct GraphPrinter {
       return "reshape(\(operand(operands[0], atLeast: .sum)), \(node.shape))"
     case .columns(let start, let count):
       return "columns(\(operand(operands[0], atLeast: .sum)), from: \(start), count: \(count))"
+    case .concatenate:
+      return "concatenate(\(operands.map { operand($0, atLeast: .sum) }.joined(separator: ", ")))"
     case .leadingPart(let count, let extent):
       let operand = operand(operands[0], atLeast: .sum)
       return "leading_part(\(operand), count: \(count), of: \(extent))"

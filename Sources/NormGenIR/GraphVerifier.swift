@@ -71,6 +71,7 @@ public enum GraphVerifier {
       case .max, .min: allowed = 1...1
       }
     case .convert, .reshape, .columns, .leadingPart: allowed = 1...1
+    case .concatenate: allowed = 1...Int.max
     case .rowSum: allowed = 1...2
     case .matmul, .outerSum: allowed = 2...2
     }

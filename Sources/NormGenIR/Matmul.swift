@@ -120,6 +120,7 @@ public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
     case .convert(let type): "a value rounded to \(type.rawValue)"
     case .reshape: "a reshaped value"
     case .columns: "columns of a value"
+    case .concatenate: "a concatenation"
     case .leadingPart: "the leading part of a value"
     case .matmul: "the result of a matmul"
     case .rowSum, .outerSum: "a sum over rows"
@@ -147,8 +148,8 @@ extension Matmul {
     guard storage == .bf16 else { throw .weightsNotBF16(storage) }
     switch value {
     case .input(_, .bf16), .convert(.bf16): return
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
-      .matmul, .rowSum, .outerSum:
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
+      .leadingPart, .matmul, .rowSum, .outerSum:
       throw .valueNotBF16(found: value)
     }
   }

@@ -14,7 +14,8 @@ extension Op {
     case .input: try result.verifyCount(atMost: result.largestCount)
     case .outerSum: try result.verifyCount(atMost: Shape.largestWeightCount)
     case .reshape: try result.verifyCount(atMost: result.largestCount)
-    case .constant, .elementwise, .statistic, .convert, .columns, .leadingPart, .matmul, .rowSum:
+    case .constant, .elementwise, .statistic, .convert, .columns, .concatenate, .leadingPart,
+      .matmul, .rowSum:
       try result.verifyCount(atMost: Shape.largestElementCount)
     }
     return result
@@ -25,8 +26,8 @@ extension Op {
     switch self {
     case .matmul: position == 1
     case .reshape: true
-    case .input, .constant, .elementwise, .statistic, .convert, .columns, .leadingPart, .rowSum,
-      .outerSum:
+    case .input, .constant, .elementwise, .statistic, .convert, .columns, .concatenate,
+      .leadingPart, .rowSum, .outerSum:
       false
     }
   }
@@ -58,9 +59,15 @@ extension Op {
         count <= operand.rowExtent - start
       else { throw .columnsOutsideRow(start: start, count: count, operand) }
       return Shape(hasRows: operand.hasRows, extents: operand.outerExtents + [count])
+    case .concatenate:
+      guard let first = operands.first, operands.contains(where: \.hasRows),
+        operands.allSatisfy({ !$0.extents.isEmpty && $0.outerExtents == first.outerExtents })
+      else { throw .notConcatenable(operands) }
+      let extent = operands.reduce(0) { $0 + $1.rowExtent }
+      return Shape(hasRows: true, extents: first.outerExtents + [extent])
     case .leadingPart(let count, let extent):
       let operand = try Op.broadcast(operands)
-      guard !operand.extents.isEmpty, (1...max(extent, 1)).contains(count),
+      guard !operand.extents.isEmpty || operand == .scalar, (1...max(extent, 1)).contains(count),
         operand.rowExtent == extent || operand.rowExtent == 1
       else { throw .noLeadingPart(count: count, extent: extent, operand) }
       return Shape(hasRows: operand.hasRows, extents: operand.outerExtents + [extent])

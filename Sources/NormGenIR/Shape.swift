@@ -137,6 +137,8 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
   case windowOutsideRow(StatisticWindow, rowExtent: Int)
   /// Columns were asked for that the last axis does not have.
   case columnsOutsideRow(start: Int, count: Int, Shape)
+  /// Values that do not agree in all axes but the last, or none with rows, were to be concatenated.
+  case notConcatenable([Shape])
   /// A leading part was asked for that a row of this extent or this value cannot have.
   case noLeadingPart(count: Int, extent: Int, Shape)
   /// A statistic was asked of a value that has no row axis.
@@ -171,6 +173,10 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
       "the window '\(window)' selects no element or more than the row's \(rowExtent)"
     case .columnsOutsideRow(let start, let count, let shape):
       "the columns from \(start) on, \(count) of them, do not lie in the last axis of shape \(shape)"
+    case .notConcatenable(let shapes):
+      "values to concatenate must have the same fixed axes but the last, of which each has one, and "
+        + "at least one must begin with 'rows'; found "
+        + (shapes.isEmpty ? "none" : shapes.map(\.description).joined(separator: " and "))
     case .noLeadingPart(let count, let extent, let shape):
       "the first \(count) of \(extent) elements need 1 to \(extent) of a value whose last axis has "
         + "\(extent) elements or 1, found shape \(shape)"

@@ -15,7 +15,7 @@ public struct LoopProgram: Hashable, Sendable {
   public let blockRows: Int
   /// What one step leaves for another.
   public let panels: [Panel]
-  /// Columns of parameters and panels that row programs read under names of their own.
+  /// Columns of parameters and panels that row programs read or write under names of their own.
   public let views: [View]
   /// What is done with a block, in order.
   public let steps: [Step]

@@ -1,7 +1,7 @@
 import NormGenIR
 
 /// Checks a program's steps: each row program by ``LoopVerifier``, the extents of every
-/// multiplication, and that panels are written once, before they are read.
+/// multiplication, and that panels are written once, whole or in parts, before they are read.
 public enum LoopProgramVerifier {
   /// Verifies `program`.
   public static func verify(_ program: LoopProgram) throws(LoopError) {
@@ -17,8 +17,19 @@ public enum LoopProgramVerifier {
     guard Set(names).count == names.count else { throw error("a parameter or panel name repeats") }
     guard program.blockRows >= 1 else { throw error("blocks of \(program.blockRows) rows") }
     var written: Set<String> = []
+    /// The columns that views have written of panels and parameters.
+    var parts: [String: [Range<Int>]] = [:]
     func write(_ name: String) throws(LoopError) {
-      guard written.insert(name).inserted else { throw error("'\(name)' is written twice") }
+      guard parts[name] == nil, written.insert(name).inserted else {
+        throw error("'\(name)' is written twice")
+      }
+    }
+    func write(_ part: Range<Int>, of name: String, _ columns: Int) throws(LoopError) {
+      let others = parts[name] ?? []
+      guard others.allSatisfy({ !$0.overlaps(part) }), !others.isEmpty || !written.contains(name)
+      else { throw error("the columns \(part) of '\(name)' are written twice") }
+      parts[name] = others + [part]
+      if (others + [part]).map(\.count).reduce(0, +) == columns { written.insert(name) }
     }
     for step in program.steps {
       switch step {
@@ -28,8 +39,16 @@ public enum LoopProgramVerifier {
           try LoopVerifier.verify(kernel)
           for buffer in kernel.buffers {
             if let view = program.views.first(where: { $0.name == buffer.name }) {
-              guard !buffer.isOutput, ready.contains(view.base) || buffers[view.base] != nil else {
-                throw error("the view '\(view.name)' is read before '\(view.base)' is written")
+              let isOpen =
+                buffer.isOutput
+                ? panels[view.base] != nil || buffers[view.base]?.isOutput == true
+                : ready.contains(view.base) || buffers[view.base]?.isOutput == false
+              guard isOpen else {
+                let reason =
+                  buffer.isOutput
+                  ? "writes '\(view.base)', which is no panel or output"
+                  : "is read before '\(view.base)' is written"
+                throw error("the view '\(view.name)' \(reason)")
               }
               let columns =
                 panels[view.base]?.columns ?? buffers[view.base]?.shape.elementsPerRow ?? 0
@@ -41,6 +60,10 @@ public enum LoopProgramVerifier {
                 throw error(
                   "the view '\(view.name)' of \(buffer.shape) from \(view.offset) on does not lie in "
                     + "'\(view.base)'")
+              }
+              if buffer.isOutput {
+                let part = view.offset..<view.offset + buffer.shape.elementsPerRow
+                try write(part, of: view.base, columns)
               }
             } else if let panel = panels[buffer.name] {
               guard panel.storage == buffer.storage, buffer.shape.hasRows,

@@ -42,7 +42,7 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
         hasHeads = hasHeads || !node.shape.outerExtents.isEmpty
       case .matmul, .outerSum: return .matmuls
       case .rowSum: hasSums = true
-      case .constant, .elementwise, .convert, .reshape, .columns, .leadingPart: break
+      case .constant, .elementwise, .convert, .reshape, .columns, .concatenate, .leadingPart: break
       }
     }
     if hasSums { return .gradients }

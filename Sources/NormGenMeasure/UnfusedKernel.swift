@@ -119,7 +119,9 @@ public struct UnfusedKernel: Sendable {
     case .rowSum, .outerSum:
       // Nothing else reads what is taken over all rows.
       return graph.outputs.first { $0.value == id }?.storage ?? .f32
-    case .constant, .elementwise, .statistic, .reshape, .columns, .leadingPart, .matmul: break
+    case .constant, .elementwise, .statistic, .reshape, .columns, .concatenate, .leadingPart,
+      .matmul:
+      break
     }
     guard graph[id].isProduct else { return .f32 }
     var types: Set<DType> = []
@@ -200,8 +202,8 @@ extension Node {
   fileprivate var isProduct: Bool {
     switch op {
     case .matmul: true
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
-      .rowSum, .outerSum:
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
+      .leadingPart, .rowSum, .outerSum:
       false
     }
   }

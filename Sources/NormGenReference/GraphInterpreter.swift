@@ -121,6 +121,8 @@ public struct GraphInterpreter {
       return stride(from: start, to: operand.count, by: extent).flatMap {
         operand[$0..<$0 + count]
       }
+    case .concatenate:
+      return concatenated(node)
     case .leadingPart(let count, let extent):
       let positions = values[node.operands[0].index]
       let isRepeated = graph[node.operands[0]].shape.rowExtent == 1
@@ -146,6 +148,23 @@ public struct GraphInterpreter {
         values[node.operands[0].index], values[node.operands[1].index],
         extents: node.shape.extents, rows: rows)
     }
+  }
+
+  /// The operands' last axes one behind the other; those without rows stand in every row.
+  private func concatenated(_ node: Node) -> [Bounded] {
+    let outer = node.shape.outerExtents.reduce(1, *)
+    var result: [Bounded] = []
+    result.reserveCapacity(rows * node.shape.elementsPerRow)
+    for row in 0..<rows {
+      for index in 0..<outer {
+        for operand in node.operands {
+          let shape = graph[operand].shape
+          let start = ((shape.hasRows ? row * outer : 0) + index) * shape.rowExtent
+          result += values[operand.index][start..<start + shape.rowExtent]
+        }
+      }
+    }
+    return result
   }
 
   /// The tensor given for an input node.

@@ -14,7 +14,7 @@ public enum FusionPlanner {
     try TotalsPlanner.verifyUses(in: graph)
     let needsStages = graph.nodes.contains { node in
       switch node.op {
-      case .matmul, .columns, .outerSum: true
+      case .matmul, .columns, .concatenate, .outerSum: true
       case .input, .constant, .elementwise, .statistic, .convert, .reshape, .leadingPart, .rowSum:
         false
       }
@@ -46,8 +46,8 @@ public enum FusionPlanner {
       let level = node.operands.map { levels[$0.index] }.max() ?? 0
       switch node.op {
       case .statistic: levels[id.index] = level + 1
-      case .input, .constant, .elementwise, .convert, .reshape, .columns, .leadingPart, .matmul,
-        .rowSum, .outerSum:
+      case .input, .constant, .elementwise, .convert, .reshape, .columns, .concatenate,
+        .leadingPart, .matmul, .rowSum, .outerSum:
         levels[id.index] = level
       }
     }
@@ -125,7 +125,7 @@ public enum FusionPlanner {
       case .input:
         let varies = !node.shape.extents.isEmpty && node.shape.rowExtent == rowExtent
         roles.append(varies ? .row : .scalar)
-      case .matmul, .columns, .leadingPart, .outerSum: roles.append(.row)
+      case .matmul, .columns, .concatenate, .leadingPart, .outerSum: roles.append(.row)
       case .elementwise, .convert, .reshape, .rowSum:
         roles.append(node.operands.contains { roles[$0.index] == .row } ? .row : .scalar)
       }

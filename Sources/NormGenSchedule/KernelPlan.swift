@@ -11,7 +11,7 @@ public struct KernelPlan: Hashable, Sendable {
   public let stages: [Stage]
   /// Values that pass from stage to stage.
   public let panels: [PlannedPanel]
-  /// Columns of parameters and panels that regions read under names of their own.
+  /// Columns of parameters and panels that regions read or write under names of their own.
   public let views: [PlannedView]
 
   /// Values over all rows.
@@ -70,10 +70,13 @@ public struct KernelPlan: Hashable, Sendable {
   public struct PlannedView: Hashable, Sendable {
     /// The name, unique among views, panels and parameters.
     public let name: String
-    /// The value of the graph: an operation `columns`.
-    public let value: ValueID
     /// The parameter or panel.
     public let base: String
+    /// The first column.
+    public let offset: Int
+    /// The value of the graph that is read, an operation `columns`; nil for a part of a
+    /// concatenation, which is written.
+    public let value: ValueID?
   }
 
   /// The region that is the whole kernel; nil for a kernel with matmuls or sums over

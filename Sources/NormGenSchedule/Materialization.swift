@@ -86,7 +86,7 @@ public struct Materialization: Hashable, Sendable {
       switch node.op {
       case .input: cost += 1
       case .constant, .statistic: break
-      case .matmul, .columns, .outerSum: cost += 1
+      case .matmul, .columns, .concatenate, .outerSum: cost += 1
       // Never needed again: it is known only when the last row is done.
       case .rowSum: cost += 1
       case .convert: cost += 1

@@ -6,6 +6,11 @@ public enum PlanPrinter {
   public static func text(of plan: KernelPlan) -> String {
     if let region = plan.onlyRegion { return RegionPrinter.text(of: region) }
     var parts: [String] = []
+    let views = plan.views.map { view -> String in
+      let use = view.value == nil ? "written" : "read"
+      return "view \(view.name): \(view.base) from column \(view.offset) on, \(use)\n"
+    }
+    if !views.isEmpty { parts.append(views.joined()) }
     for stage in plan.stages {
       parts += stage.regions.map { RegionPrinter.text(of: $0) }
       let products = stage.products.map { id -> String in

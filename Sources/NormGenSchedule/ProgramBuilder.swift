@@ -36,13 +36,10 @@ public enum ProgramBuilder {
       name: graph.name, buffers: buffers(of: graph), lanes: target.lanes,
       blockRows: plan.totals.isEmpty
         ? blockRows(schedule.blockRows, panels, target: target) : RowSumOrder.block,
-      panels: panels, views: plan.views.compactMap { view($0, graph) }, steps: steps,
+      panels: panels,
+      views: plan.views.map { LoopProgram.View(name: $0.name, base: $0.base, offset: $0.offset) },
+      steps: steps,
       totals: plan.totals.map { total($0, plan) })
-  }
-
-  private static func view(_ view: KernelPlan.PlannedView, _ graph: Graph) -> LoopProgram.View? {
-    guard case .columns(let start, _) = graph[view.value].op else { return nil }
-    return LoopProgram.View(name: view.name, base: view.base, offset: start)
   }
 
   /// The columns that a step writes or reads at once.
@@ -68,8 +65,8 @@ public enum ProgramBuilder {
       let elements = graph[planned.value].operands.map { graph[$0].shape.elementsPerRow }
       termsPerRow = (elements.max() ?? count) / count
     case .outerSum: isDirect = outputs.count == 1 && outputs[0].storage == .f32
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
-      .matmul:
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
+      .leadingPart, .matmul:
       break
     }
     return Total(
@@ -96,8 +93,8 @@ public enum ProgramBuilder {
         .outer(
           x: names[0], y: names[1], rows: graph[operands[0]].shape.rowExtent,
           columns: graph[operands[1]].shape.rowExtent), total: total.name)
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
-      .matmul:
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
+      .leadingPart, .matmul:
       return nil
     }
   }

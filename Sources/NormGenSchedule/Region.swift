@@ -36,6 +36,18 @@ public struct Region: Hashable, Sendable {
   /// The values of a graph's reshaped parameters keep their parameter's own shape.
   public let parameterShapes: [String: Shape]
 
+  /// The region with a row of each output for each row, also where all rows share the value.
+  var storingRows: Region {
+    var shapes = parameterShapes
+    for output in graph.outputs where !graph[output.value].shape.hasRows {
+      let shape = shapes[output.name] ?? graph[output.value].shape
+      shapes[output.name] = Shape(hasRows: true, extents: shape.extents)
+    }
+    return Region(
+      graph: graph, rowExtent: rowExtent, outerExtents: outerExtents, roles: roles, levels: levels,
+      passes: passes, parameterShapes: shapes)
+  }
+
   /// The number of elements that a statistic reads.
   public func window(of statistic: ValueID) -> Int {
     guard case .statistic(let definition) = graph[statistic].op,

@@ -32,7 +32,8 @@ public enum RegionPrinter {
         switch graph[id].op {
         case .constant, .statistic: continue
         case .rowSum: continue
-        case .input, .elementwise, .convert, .reshape, .columns, .leadingPart, .matmul, .outerSum:
+        case .input, .elementwise, .convert, .reshape, .columns, .concatenate, .leadingPart,
+          .matmul, .outerSum:
           lines.append(entry(word(role), "\(name(id, graph)) = \(definition(id, graph))"))
         }
       }
@@ -71,8 +72,8 @@ public enum RegionPrinter {
     switch node.op {
     case .constant(let bits): return Float(bitPattern: bits).description
     case .input(let name, _): return name
-    case .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart, .matmul, .rowSum,
-      .outerSum:
+    case .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
+      .matmul, .rowSum, .outerSum:
       return node.name ?? "%\(id.index)"
     }
   }
@@ -90,6 +91,7 @@ public enum RegionPrinter {
     case .reshape: return "reshape(\(operands.joined()), \(node.shape))"
     case .columns(let start, let count):
       return "columns \(start)..<\(start + count) of \(operands.joined())"
+    case .concatenate: return "concatenate(\(operands.joined(separator: ", ")))"
     case .leadingPart(let count, let extent):
       return "the first \(count) of \(extent) of \(operands.joined())"
     case .rowSum(let sum):

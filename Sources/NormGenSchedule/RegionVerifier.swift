@@ -50,7 +50,11 @@ public enum RegionVerifier {
       guard let seen = parameterShape(name, in: graph) else {
         throw error("it gives a shape to '\(name)', which is no parameter")
       }
-      guard seen.hasRows == shape.hasRows, seen.elementsPerRow == shape.elementsPerRow else {
+      // An output may hold for each row what all rows share.
+      let isStored = shape.hasRows && graph.outputs.contains { $0.name == name }
+      guard seen.hasRows == shape.hasRows || isStored,
+        seen.elementsPerRow == shape.elementsPerRow
+      else {
         throw error("'\(name)' of shape \(shape) is seen as \(seen)")
       }
     }
@@ -63,7 +67,7 @@ public enum RegionVerifier {
     case .input:
       let varies = !node.shape.extents.isEmpty && node.shape.rowExtent == region.rowExtent
       return varies ? .row : .scalar
-    case .matmul, .columns, .leadingPart, .outerSum: return .row
+    case .matmul, .columns, .concatenate, .leadingPart, .outerSum: return .row
     case .elementwise, .convert, .reshape, .rowSum:
       return node.operands.contains { region.roles[$0.index] == .row } ? .row : .scalar
     }
@@ -74,8 +78,8 @@ public enum RegionVerifier {
     let known = node.operands.map { region.levels[$0.index] }.max() ?? 0
     switch node.op {
     case .statistic: return known + 1
-    case .input, .constant, .elementwise, .convert, .reshape, .columns, .leadingPart, .matmul,
-      .rowSum, .outerSum:
+    case .input, .constant, .elementwise, .convert, .reshape, .columns, .concatenate, .leadingPart,
+      .matmul, .rowSum, .outerSum:
       return known
     }
   }

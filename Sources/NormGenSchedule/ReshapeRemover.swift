@@ -132,7 +132,7 @@ enum ReshapeRemover {
         guard stale != nil else { return }
         hasOtherShape.insert(id)
         guard broadcasts else { return }
-      case .statistic, .columns, .leadingPart, .matmul, .rowSum, .outerSum:
+      case .statistic, .columns, .concatenate, .leadingPart, .matmul, .rowSum, .outerSum:
         guard stale != nil else { return }
       }
       let shape = stale.map { graph[$0].shape.description } ?? ""

@@ -160,7 +160,8 @@ struct RowLowering {
       guard region.levels[id.index] == pass, scalarNames[id] == nil else { continue }
       let node = graph[id]
       switch node.op {
-      case .constant, .statistic, .columns, .leadingPart, .matmul, .rowSum, .outerSum: continue
+      case .constant, .statistic, .columns, .concatenate, .leadingPart, .matmul, .rowSum, .outerSum:
+        continue
       case .input: break
       case .elementwise, .convert, .reshape:
         let isInline =
@@ -204,7 +205,7 @@ struct RowLowering {
       let pointer = outputPointer(of: id)
       return accumulated(
         node.operands.map { scalar($0) }, .loadScalar(pointer, at: .constant(0)))
-    case .statistic, .reshape, .columns, .leadingPart, .matmul, .outerSum:
+    case .statistic, .reshape, .columns, .concatenate, .leadingPart, .matmul, .outerSum:
       // Statistics are named when their pass ends; reshapes are gone, and a matmul is a row.
       return .scalar(scalarNames[id] ?? "")
     }
@@ -233,6 +234,7 @@ struct RowLowering {
     case .convert: return "rounded"
     case .reshape: return "reshaped"
     case .columns: return "columns"
+    case .concatenate: return "concatenated"
     case .leadingPart: return "leading"
     case .matmul: return "product"
     case .rowSum, .outerSum: return "total"

@@ -1,26 +1,30 @@
 import NormGenIR
 
-/// Cuts a graph at its matmuls, and where columns are taken of a computed row.
+/// Cuts a graph at its matmuls, where columns are taken of a computed row, and where rows are
+/// concatenated.
+///
+/// A concatenation is no step of its own: the stages of its parts write them to columns of one
+/// panel, or of an output.
 ///
 /// A value that a later stage needs is computed again there if that takes only plain arithmetic on
 /// what the stage reads anyway; otherwise it is kept in a panel.
 struct StagePlanner {
-  private let graph: Graph
-  /// The products that stand one behind the other before each value.
-  private let depths: [Int]
+  let graph: Graph
+  /// The first stage whose regions can compute or read each value.
+  let depths: [Int]
   private var names: NameAllocator
-  private var panels: [KernelPlan.PlannedPanel] = []
-  private var views: [KernelPlan.PlannedView] = []
+  private(set) var panels: [KernelPlan.PlannedPanel] = []
+  private(set) var views: [KernelPlan.PlannedView] = []
   private var totals: [KernelPlan.PlannedTotal] = []
   /// The values that each stage must leave, in panels or outputs.
-  private var roots: [[Root]]
+  private(set) var roots: [[Root]]
 
-  private struct Root {
+  struct Root {
     let value: ValueID
     let output: Output
   }
 
-  /// The plan of `graph`, which has matmuls or columns.
+  /// The plan of `graph`, which has matmuls, columns or concatenations.
   static func plan(of graph: Graph) throws(PlanError) -> KernelPlan {
     var planner = StagePlanner(try RowSumFactors.broadcast(in: graph))
     let graph = planner.graph
@@ -47,18 +51,19 @@ struct StagePlanner {
     var depths: [Int] = []
     for node in graph.nodes {
       let depth = node.operands.map { depths[$0.index] }.max() ?? 0
+      let written = node.operands.map { StagePlanner.written($0, in: graph, depths) }.max() ?? 0
       switch node.op {
-      case .matmul: depths.append(depth + 1)
+      case .matmul, .concatenate: depths.append(written + 1)
+      case .rowSum, .outerSum: depths.append(written)
       case .columns:
-        // Sums and parameters lie in memory already.
+        // Sums, parameters and concatenations lie in memory already.
         switch graph[node.operands[0]].op {
-        case .input, .matmul: depths.append(depth)
+        case .input, .matmul, .concatenate: depths.append(depth)
         case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
           .rowSum, .outerSum:
           depths.append(depth + 1)
         }
-      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .leadingPart, .rowSum,
-        .outerSum:
+      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .leadingPart:
         depths.append(depth)
       }
     }
@@ -66,7 +71,13 @@ struct StagePlanner {
     self.names = NameAllocator()
     for id in graph.inputs { if let name = graph[id].inputName { names.reserve(name) } }
     for output in graph.outputs { names.reserve(output.name) }
-    self.roots = [[Root]](repeating: [], count: (depths.max() ?? 0) + 1)
+    let last = graph.values.map { StagePlanner.written($0, in: graph, depths) }.max()
+    self.roots = [[Root]](repeating: [], count: (last ?? 0) + 1)
+  }
+
+  /// The last stage whose regions write a value: a concatenation is whole when the next one begins.
+  private static func written(_ id: ValueID, in graph: Graph, _ depths: [Int]) -> Int {
+    graph[id].op == .concatenate ? depths[id.index] - 1 : depths[id.index]
   }
 
   // MARK: Roots
@@ -77,7 +88,7 @@ struct StagePlanner {
       for factor in graph[total.value].operands { keep(factor, in: .f32, suffix: "rows") }
     }
     for output in graph.outputs where !graph.isOverRows(graph.beneathReshapes(output.value)) {
-      roots[depths[output.value.index]].append(Root(value: output.value, output: output))
+      write(output)
     }
     for id in graph.values {
       guard case .matmul(let matmul) = graph[id].op else { continue }
@@ -92,13 +103,16 @@ struct StagePlanner {
       addPanel(id, .f32, name: names.fresh("\(label(of: id))_sums"))
     }
     for id in graph.values {
-      guard case .columns = graph[id].op else { continue }
-      guard graph[id].shape.extents.count == 1 else {
-        throw PlanError(
-          kernel: graph.name,
-          message: "columns of rows of shape \(graph[id].shape); take them before the row is "
-            + "reshaped")
+      if graph[id].op == .concatenate {
+        try checkAxes(
+          of: id,
+          "values are concatenated to rows of shape \(graph[id].shape); reshape each to one axis "
+            + "before")
       }
+      guard case .columns(let start, _) = graph[id].op else { continue }
+      try checkAxes(
+        of: id,
+        "columns of rows of shape \(graph[id].shape); take them before the row is reshaped")
       let base = graph[id].operands[0]
       guard graph[base].shape.hasRows || graph[base].inputName != nil else {
         throw PlanError(
@@ -110,7 +124,8 @@ struct StagePlanner {
         graph[base].inputName ?? panels.first { $0.value == base && $0.storage == .f32 }?.name ?? ""
       views.append(
         KernelPlan.PlannedView(
-          name: names.fresh(graph[id].name ?? "\(name)_part"), value: id, base: name))
+          name: names.fresh(graph[id].name ?? "\(name)_part"), base: name, offset: start, value: id)
+      )
     }
     for stage in roots.indices.reversed() {
       var visited: Set<ValueID> = []
@@ -125,6 +140,9 @@ struct StagePlanner {
     let node = graph[id]
     switch node.op {
     case .input, .constant, .columns, .matmul: return
+    case .concatenate:
+      if !panels.contains(where: { $0.value == id }) { keep(id, in: .f32, suffix: "kept") }
+      return
     case .elementwise, .statistic, .convert, .reshape, .leadingPart, .rowSum, .outerSum: break
     }
     // A panel holds rows; what all rows share is computed again.
@@ -142,7 +160,7 @@ struct StagePlanner {
     while let id = stack.popLast() {
       guard seen.insert(id).inserted, graph[id].shape.hasRows else { continue }
       switch graph[id].op {
-      case .input, .constant, .columns, .matmul: continue
+      case .input, .constant, .columns, .concatenate, .matmul: continue
       case .statistic, .rowSum, .outerSum: return false
       case .elementwise(let op):
         if op.elementaryFunction != nil || op == .divide || op == .squareRoot { return false }
@@ -160,19 +178,48 @@ struct StagePlanner {
     case .matmul: if storage == .f32 { return }
     // A row of a parameter is copied only for a product.
     case .input: if suffix == "kept" { return }
-    case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart, .rowSum,
-      .outerSum:
+    case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
+      .leadingPart, .rowSum, .outerSum:
       break
     }
     let name = names.fresh("\(label(of: id))_\(suffix)")
     addPanel(id, storage, name: name)
-    roots[depths[id.index]].append(
-      Root(value: id, output: Output(name: name, value: id, storage: storage)))
+    write(Output(name: name, value: id, storage: storage))
+  }
+
+  /// Has a stage leave a value in a panel or output; each part of a concatenation is left by its own.
+  private mutating func write(_ output: Output) {
+    guard graph[output.value].op == .concatenate else {
+      roots[depths[output.value.index]].append(Root(value: output.value, output: output))
+      return
+    }
+    var offset = 0
+    for part in parts(of: output.value) {
+      let name = names.fresh("\(output.name)_part")
+      views.append(
+        KernelPlan.PlannedView(name: name, base: output.name, offset: offset, value: nil))
+      roots[depths[part.index]].append(
+        Root(value: part, output: Output(name: name, value: part, storage: output.storage)))
+      offset += graph[part].shape.rowExtent
+    }
+  }
+
+  /// What a concatenation puts side by side, those of its operands that are concatenations taken
+  /// apart.
+  private func parts(of id: ValueID) -> [ValueID] {
+    graph[id].op == .concatenate ? graph[id].operands.flatMap(parts) : [id]
   }
 
   private mutating func addPanel(_ id: ValueID, _ storage: DType, name: String) {
     guard !panels.contains(where: { $0.value == id && $0.storage == storage }) else { return }
     panels.append(KernelPlan.PlannedPanel(name: name, value: id, storage: storage))
+  }
+
+  /// Rows with several axes are not one stretch of a panel's columns.
+  private func checkAxes(of id: ValueID, _ message: String) throws(PlanError) {
+    guard graph[id].shape.extents.count == 1 else {
+      throw PlanError(kernel: graph.name, message: message)
+    }
   }
 
   private func checkRows(of id: ValueID) throws(PlanError) {
@@ -189,125 +236,11 @@ struct StagePlanner {
     switch graph[id].op {
     case .input(let name, _): return name
     case .matmul: return graph[graph[id].operands[1]].inputName ?? "product"
-    case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart, .rowSum,
-      .outerSum:
+    case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
+      .leadingPart, .rowSum, .outerSum:
       break
     }
     if let scope = graph[id].scope { return graph.scopes[scope.index].name }
     return "value"
-  }
-
-  // MARK: Regions
-
-  private func regions(of stage: Int) throws(PlanError) -> [Region] {
-    let groups = grouped(stage)
-    var regions: [Region] = []
-    for (number, group) in groups.enumerated() {
-      let suffix = groups.count > 1 ? "\(stage + 1)_\(number + 1)" : "\(stage + 1)"
-      let part = subgraph(of: group, stage: stage, name: "\(graph.name)_rows\(suffix)")
-      regions.append(try FusionPlanner.region(of: part))
-    }
-    return regions
-  }
-
-  /// The roots of a stage by what they compute together.
-  private func grouped(_ stage: Int) -> [[Root]] {
-    var groups: [(values: Set<ValueID>, roots: [Root])] = []
-    for root in roots[stage] {
-      let values = computed(for: root.value, stage: stage)
-      var merged = (values: values, roots: [root])
-      var kept: [(values: Set<ValueID>, roots: [Root])] = []
-      for group in groups {
-        if group.values.isDisjoint(with: merged.values) {
-          kept.append(group)
-        } else {
-          merged = (group.values.union(merged.values), group.roots + merged.roots)
-        }
-      }
-      groups = kept + [merged]
-    }
-    return groups.map(\.roots)
-  }
-
-  /// What a stage computes for a value; a value that is only read counts as itself.
-  private func computed(for root: ValueID, stage: Int) -> Set<ValueID> {
-    var result: Set<ValueID> = [root]
-    var stack = [root]
-    while let id = stack.popLast() {
-      guard panelToRead(id, stage: stage) == nil else { continue }
-      switch graph[id].op {
-      case .input, .constant, .columns, .matmul: continue
-      case .elementwise, .statistic, .convert, .reshape, .leadingPart, .rowSum, .outerSum: break
-      }
-      result.insert(id)
-      stack += graph[id].operands.filter { !result.contains($0) }
-    }
-    return result
-  }
-
-  /// The panel in which a stage finds a value that is known before.
-  private func panelToRead(_ id: ValueID, stage: Int) -> KernelPlan.PlannedPanel? {
-    let candidates = panels.filter { $0.value == id }
-    guard let panel = candidates.first(where: { $0.storage == .f32 }) ?? candidates.first else {
-      return nil
-    }
-    if case .matmul = graph[id].op { return panel }
-    return depths[id.index] < stage ? panel : nil
-  }
-
-  private func view(of id: ValueID) -> KernelPlan.PlannedView? {
-    views.first { $0.value == id }
-  }
-
-  private func storage(of view: KernelPlan.PlannedView) -> DType {
-    guard case .input(_, let storage) = graph[graph[view.value].operands[0]].op else {
-      return panels.first { $0.name == view.base }?.storage ?? .f32
-    }
-    return storage
-  }
-
-  private func subgraph(of roots: [Root], stage: Int, name: String) -> Graph {
-    var nodes: [Node] = []
-    var new: [ValueID: ValueID] = [:]
-    var panelInputs: [ValueID] = []
-    var needed: Set<ValueID> = []
-    var stack = roots.map(\.value)
-    while let id = stack.popLast() {
-      guard needed.insert(id).inserted, panelToRead(id, stage: stage) == nil,
-        view(of: id) == nil
-      else { continue }
-      stack += graph[id].operands
-    }
-    for id in graph.values where needed.contains(id) {
-      let node = graph[id]
-      new[id] = ValueID(nodes.count)
-      if let panel = panelToRead(id, stage: stage) {
-        panelInputs.append(ValueID(nodes.count))
-        nodes.append(
-          Node(
-            op: .input(name: panel.name, storage: panel.storage), operands: [], shape: node.shape,
-            name: nil, scope: nil))
-      } else if let view = view(of: id) {
-        panelInputs.append(ValueID(nodes.count))
-        nodes.append(
-          Node(
-            op: .input(name: view.name, storage: storage(of: view)), operands: [],
-            shape: node.shape, name: nil, scope: nil))
-      } else {
-        nodes.append(
-          Node(
-            op: node.op, operands: node.operands.map { new[$0] ?? $0 }, shape: node.shape,
-            name: node.name, scope: node.scope))
-      }
-    }
-    let outputs = roots.map { root in
-      Output(
-        name: root.output.name, value: new[root.value] ?? root.value, storage: root.output.storage)
-    }
-    let parameters = graph.inputs.filter { panelToRead($0, stage: stage) == nil }
-      .compactMap { new[$0] }
-    return Graph(
-      name: name, nodes: nodes, inputs: parameters + panelInputs,
-      outputs: outputs, scopes: graph.scopes)
   }
 }

@@ -80,7 +80,7 @@ struct VectorBody {
         let place = lowering.outputPlace(output, at: index)
         definition = lowering.accumulated(
           node.operands.map { expression($0) }, .load(place.pointer, at: place.index, loadLanes))
-      case .constant, .statistic, .columns, .matmul, .outerSum:
+      case .constant, .statistic, .columns, .concatenate, .matmul, .outerSum:
         definition = lowering.scalar(id)
       }
     }

@@ -66,7 +66,7 @@ import Testing
       switch node.op {
       case .elementwise(.add), .elementwise(.subtract): kept = node.operands[0]
       case .elementwise(.multiplyAdd): kept = node.operands[2]
-      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns,
+      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
         .leadingPart, .matmul, .rowSum, .outerSum:
         continue
       }

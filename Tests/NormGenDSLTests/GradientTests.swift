@@ -141,7 +141,7 @@ import Testing
     ]
   }()
 
-  static let all = norms + steps + compositions + products
+  static let all = norms + steps + compositions + products + columns
 
   @Test(arguments: all)
   func gradientIsThatOfCentralDifferences(_ specimen: Specimen) throws {

@@ -67,6 +67,7 @@ import Testing
     case .convert: "convert"
     case .reshape: "reshape"
     case .columns: "columns"
+    case .concatenate: "concatenate"
     case .leadingPart: "leading part"
     case .matmul(let matmul):
       matmul.accumulation == .bf16Dot ? "bf16_dot" : matmul.layout.rawValue

@@ -58,7 +58,8 @@ public struct FuzzCase: Hashable, Sendable {
       case .matmul: return sum + count * graph[node.operands[0]].shape.rowExtent
       case .outerSum: return sum + count * rows
       case .input, .constant: return sum
-      case .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart, .rowSum:
+      case .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
+        .rowSum:
         return sum + count
       }
     }

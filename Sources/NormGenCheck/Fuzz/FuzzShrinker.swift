@@ -91,8 +91,8 @@ struct FuzzShrinker {
     let steps = graph.values.filter { id in
       switch graph[id].op {
       case .input, .constant: false
-      case .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart, .matmul, .rowSum,
-        .outerSum:
+      case .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
+        .matmul, .rowSum, .outerSum:
         true
       }
     }

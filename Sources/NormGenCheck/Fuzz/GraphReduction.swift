@@ -146,7 +146,8 @@ private struct Rebuilt {
     case .leadingPart(let count, let whole):
       // A part of the whole row would be the row itself, which the text form leaves out.
       return .leadingPart(count: max(1, count * mapped(whole) / whole), extent: mapped(whole))
-    case .constant, .elementwise, .convert, .reshape, .matmul, .rowSum, .outerSum: return op
+    case .constant, .elementwise, .convert, .reshape, .concatenate, .matmul, .rowSum, .outerSum:
+      return op
     }
   }
 }

@@ -125,7 +125,7 @@ struct RandomProducts {
 
   private mutating func stepToOtherRows() {
     let x = value()
-    switch random.below(6) {
+    switch random.below(7) {
     case 0, 1: keep(product(x, extent()))
     case 2:
       let extent = extent()
@@ -139,6 +139,7 @@ struct RandomProducts {
       let extent = x.shape.rowExtent
       let start = random.below(extent)
       keep(x.columns(start..<start + 1 + random.below(extent - start)))
+    case 5: keep(concatenation(x))
     default: keep(headed(product(x, random.choice([8, 12, 32, 48, 64, 96, 128, 192]))))
     }
   }
@@ -155,6 +156,22 @@ struct RandomProducts {
       ? x.rounded(to: .bf16).matmul(weights, layout: layout, accumulate: .bf16Dot)
       : x.matmul(weights, layout: layout)
     return random.happens(0.4) ? product + parameter(extent) : product
+  }
+
+  /// Rows, a parameter or zeros beside a row.
+  private mutating func concatenation(_ x: Tensor) -> Tensor {
+    var parts = [x]
+    for _ in 0...random.below(2) {
+      switch random.below(4) {
+      case 0: parts.append(parameter(random.choice(Self.extents)))
+      case 1:
+        let count = random.choice(Self.extents)
+        parts.append(Tensor.constant(0).leadingPart(count, of: count))
+      default: parts.append(value())
+      }
+    }
+    if random.happens(0.3) { parts.reverse() }
+    return .concatenate(parts)
   }
 
   private mutating func statistic(_ x: Tensor) -> Tensor {

@@ -52,8 +52,8 @@ struct ForwardValues {
     switch node.op {
     case .convert(let type): type
     case .input(_, let storage): storage
-    case .constant, .elementwise, .statistic, .reshape, .columns, .leadingPart, .matmul, .rowSum,
-      .outerSum:
+    case .constant, .elementwise, .statistic, .reshape, .columns, .concatenate, .leadingPart,
+      .matmul, .rowSum, .outerSum:
       .f32
     }
   }

@@ -13,7 +13,8 @@ extension GradientBuilder {
     // Straight through: the rounding's derivative, which is 0 almost everywhere, is of no use.
     case .convert: try add(sum, to: operands[0])
     case .reshape: try propagateReshape(sum, at: id, operands[0])
-    case .columns: throw .columns(of: forward.label(of: operands[0]))
+    case .columns(let start, _): try add(sum, toColumnsFrom: start, of: operands[0])
+    case .concatenate: try propagateConcatenation(sum, at: id, operands)
     case .leadingPart(let count, let extent):
       let window = count == extent ? nil : count
       try add(
@@ -183,6 +184,20 @@ extension GradientBuilder {
     guard let whole = try sum.spread(of: label) else { return }
     try add(
       GradientSum(shape: target, terms: [GradientTerm(whole.reshaped(to: target))]), to: operand)
+  }
+
+  /// Each part has the gradient of its columns.
+  private mutating func propagateConcatenation(
+    _ sum: GradientSum, at id: ValueID, _ operands: [ValueID]
+  ) throws(GradientError) {
+    guard let whole = try sum.spread(of: forward.label(of: id)) else { return }
+    var start = 0
+    for operand in operands {
+      let count = graph[operand].shape.rowExtent
+      let part = whole.columns(start..<start + count)
+      try add(GradientSum(shape: part.shape, terms: [GradientTerm(part)]), to: operand)
+      start += count
+    }
   }
 
   /// ∂x = ∂y · Wᵀ and ∂W = xᵀ · ∂y (equation 9 of the paper), accumulated by fused multiply-adds

@@ -8,6 +8,8 @@ struct GradientBuilder {
   private let isNeeded: [Bool]
   /// What has been found of each value's gradient.
   private var sums: [GradientSum?]
+  /// The gradients of columns taken of each value.
+  private var parts: [ValueID: [ColumnGradients.Part]] = [:]
   /// Gradients of weights, which are sums over all rows already.
   private var outerSums: [ValueID: [Tensor]] = [:]
 
@@ -22,8 +24,8 @@ struct GradientBuilder {
       switch node.op {
       // Which of two values is taken does not vary with the comparison.
       case .elementwise(.selectGreater): operands = node.operands.suffix(2)
-      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
-        .matmul, .rowSum, .outerSum:
+      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
+        .leadingPart, .matmul, .rowSum, .outerSum:
         operands = node.operands[...]
       }
       isNeeded.append(inputs.contains(id) || operands.contains { isNeeded[$0.index] })
@@ -43,6 +45,8 @@ struct GradientBuilder {
       try add(GradientSum(shape: shape, terms: [GradientTerm(tensor)]), to: output.value)
     }
     for id in graph.values.reversed() {
+      // Whatever takes columns of a value follows it, so all of them are known.
+      if let parts = parts[id] { try add(joined(parts, of: id), to: id) }
       guard let sum = sums[id.index], !sum.terms.isEmpty else { continue }
       try propagate(sum, from: id)
     }
@@ -71,6 +75,29 @@ struct GradientBuilder {
     guard known.shape == part.shape else { throw .severalSums(input: forward.label(of: id)) }
     known.add(part.terms)
     sums[id.index] = known
+  }
+
+  /// Adds the gradient of columns of a value, from `start` on.
+  mutating func add(
+    _ part: GradientSum, toColumnsFrom start: Int, of id: ValueID
+  ) throws(GradientError) {
+    let label = forward.label(of: id)
+    guard needs(id), let whole = try part.spread(of: "columns of \(label)") else { return }
+    parts[id, default: []].append(ColumnGradients.Part(start: start, gradient: whole))
+  }
+
+  /// The gradients of all columns taken of a value as one row.
+  private func joined(
+    _ parts: [ColumnGradients.Part], of id: ValueID
+  ) throws(GradientError) -> GradientSum {
+    let outer = parts[0].gradient.shape.outerExtents
+    guard parts.allSatisfy({ $0.gradient.shape.outerExtents == outer }) else {
+      throw .severalSums(input: forward.label(of: id))
+    }
+    let extent = graph[id].shape.rowExtent
+    let row = ColumnGradients.joined(parts, extent: extent)
+    return GradientSum(
+      shape: Shape(hasRows: true, extents: outer + [extent]), terms: [GradientTerm(row)])
   }
 
   mutating func addWeights(_ sum: Tensor, to id: ValueID) {

@@ -16,8 +16,6 @@ public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
   case repeatedAxes(value: String, shape: Shape, within: Shape)
   /// An input without rows is used in ways whose gradients are sums over rows of their own.
   case severalSums(input: String)
-  /// Columns are taken of a computed value.
-  case columns(of: String)
   /// The weights of a matmul whose rows have several axes.
   case matmulOfSeveralAxes(weights: String, shape: Shape)
   /// A value is taken over all rows.
@@ -41,8 +39,6 @@ public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
     case .severalSums(let input):
       "the input '\(input)' has no rows and is used in several ways whose gradients are sums of "
         + "their own; give each use an input of its own and add their gradients"
-    case .columns(let value):
-      "columns are taken of \(value), which has no derivative yet; compute the parts on their own"
     case .matmulOfSeveralAxes(let weights, let shape):
       "the gradient of the weights '\(weights)' needs rows of one axis, found \(shape); reshape "
         + "them before the matmul"

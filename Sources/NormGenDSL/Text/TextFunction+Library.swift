@@ -63,6 +63,9 @@ extension TextFunction {
         }
         return operand.columns(start..<end)
       },
+      TextFunction("concatenate") { arguments throws(TextArgumentError) in
+        .concatenate(try arguments.tensors())
+      },
       TextFunction("leading_part") { arguments throws(TextArgumentError) in
         let operand = try arguments.tensor()
         let count = try arguments.wholeNumber("count")

@@ -65,6 +65,13 @@ public struct TextArguments: Sendable {
     }
   }
 
+  /// All arguments without a label, which must be tensors.
+  public mutating func tensors() throws(TextArgumentError) -> [Tensor] {
+    var tensors: [Tensor] = []
+    while !positional.isEmpty { tensors.append(try tensor()) }
+    return tensors
+  }
+
   /// The tensor labelled `label`, if given.
   public mutating func tensor(_ label: String) throws(TextArgumentError) -> Tensor? {
     switch take(label) {
