@@ -70,74 +70,26 @@ public struct CEmitter {
     let source = try TemplateRenderer.rendered(
       .kernelSource,
       [
-        "title": title.joined(separator: "\n"), "name": symbol, "machine": machine,
+        "title": title.joined(separator: "\n"), "name": symbol, "machine": target.machineCondition,
         "command": command,
         "text": text.joined(separator: "\n"), "schedule": schedule.joined(separator: "\n"),
         "support": library.definitions(reachedFrom: functions.definitions),
-        "function": functions.definitions, "loops": functions.keepsLoops ? keepLoops : "",
-        "enable": enable,
-        "disable": disable + (functions.keepsLoops ? endOfKeptLoops : ""),
+        "function": functions.definitions, "loops": functions.keepsLoops ? CRegion.keepLoops.begin : "",
+        "enable": target.featureRegion.begin,
+        "disable": target.featureRegion.end
+          + (functions.keepsLoops ? CRegion.keepLoops.end : ""),
       ])
     let header = try TemplateRenderer.rendered(
       .kernelHeader,
       [
-        "name": symbol, "machine": machine, "command": command,
+        "name": symbol, "machine": target.machineCondition, "command": command,
         "guard": "NORMGEN_\(symbol)_H",
         "contract": functions.contract, "prototype": functions.prototypes,
         "entry": functions.entry,
       ])
-    return CSource(name: symbol, target: target.name, source: source, header: header)
-  }
-
-  /// What must hold for the file to be more than empty.
-  private var machine: String { target.guardMacro.map { "defined(\($0))" } ?? "1" }
-
-  /// Lines that let the compiler use the target's instructions whatever its flags say.
-  private var enable: String {
-    guard let features = target.functionFeatures else { return "" }
-    return """
-
-      #if defined(__clang__)
-      #pragma clang attribute push(__attribute__((target("\(features)"))), apply_to = function)
-      #elif defined(__GNUC__)
-      #pragma GCC target("\(features)")
-      #endif
-
-      """
-  }
-
-  private var disable: String {
-    guard target.functionFeatures != nil else { return "" }
-    return """
-
-      #if defined(__clang__)
-      #pragma clang attribute pop
-      #endif
-
-      """
-  }
-
-  /// Loops that copy or clear stay loops, so that the file needs no library.
-  private var keepLoops: String {
-    """
-
-    #if defined(__clang__)
-    #pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
-    #elif defined(__GNUC__)
-    #pragma GCC optimize("no-tree-loop-distribute-patterns")
-    #endif
-
-    """
-  }
-
-  private var endOfKeptLoops: String {
-    """
-
-    #if defined(__clang__)
-    #pragma clang attribute pop
-    #endif
-
-    """
+    return CSource(
+      name: symbol, target: target.name, source: source, header: header,
+      definitions: functions.definitions, keepsLoops: functions.keepsLoops)
   }
 
   // MARK: Kernels

@@ -8,6 +8,10 @@ public struct CSource: Hashable, Sendable {
   public let source: String
   /// The text of the `.h` file.
   public let header: String
+  /// The part of `source` that is the kernel's own.
+  package let definitions: String
+  /// Whether compilers would call the C library's memcpy or memset for some of its loops.
+  package let keepsLoops: Bool
 
   /// The name of the entry that takes its parameters in arrays.
   public var entryName: String { "\(name)_entry" }

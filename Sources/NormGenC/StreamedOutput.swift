@@ -23,12 +23,11 @@ struct StreamedOutput {
       else { return nil }
       let output = StreamedOutput(buffer: buffer, pointer: pointer)
       // Parts of a row must begin where a row may.
-      let partBytes = buffer.shape.rowExtent * buffer.storage.byteCount
-      guard
-        buffer.shape.outerExtents.isEmpty
-          || partBytes % output.alignment(lanes: kernel.lanes) == 0
-      else { return nil }
-      return output
+      let alignment = output.alignment(lanes: kernel.lanes)
+      let isAligned = survey.steps[pointer.name, default: []].allSatisfy {
+        $0 * buffer.storage.byteCount % alignment == 0
+      }
+      return isAligned ? output : nil
     }
   }
 
@@ -37,6 +36,8 @@ struct StreamedOutput {
     var buffers: [String: String] = [:]
     var vectorStores: [String: Pointer] = [:]
     var loaded: Set<String> = []
+    /// The elements from one part of a row to the next, by the pointer to a part.
+    var steps: [String: [Int]] = [:]
 
     init(_ kernel: LoopKernel) {
       for buffer in kernel.buffers { buffers[buffer.name] = buffer.name }
@@ -55,7 +56,9 @@ struct StreamedOutput {
     private mutating func visit(_ statements: [Stmt]) {
       for statement in statements {
         switch statement {
-        case .pointer(let pointer, let buffer, _): buffers[pointer.name] = buffer
+        case .pointer(let pointer, let buffer, let offset):
+          buffers[pointer.name] = buffer
+          steps[pointer.name] = offset.steps
         case .loop(_, _, _, _, let body), .block(_, let body), .rows(let body): visit(body)
         case .store(let pointer, _, _, .all), .storeGroup(let pointer, _, _):
           if let buffer = buffers[pointer.name] { vectorStores[buffer] = pointer }
@@ -64,6 +67,22 @@ struct StreamedOutput {
           break
         }
       }
+    }
+  }
+}
+
+extension Index {
+  /// What its loop indices are multiplied by; rows are as far apart as the caller says.
+  fileprivate var steps: [Int] {
+    switch self {
+    case .constant(let value): [value]
+    case .variable: [1]
+    case .stride: []
+    case .sum(let left, let right): left.steps + right.steps
+    case .product(_, .stride), .product(.stride, _): []
+    case .product(let index, .constant(let factor)), .product(.constant(let factor), let index):
+      index.steps.map { $0 * factor }
+    case .product: [1]
     }
   }
 }

@@ -69,11 +69,30 @@ package enum CText {
         if let end, let name = tokens[..<end].last(where: { isIdentifier($0) }) {
           names.append(name)
         }
-      } else if tokens.first == "static", let open = tokens.firstIndex(of: "("), open > 0 {
-        names.append(tokens[open - 1])
+      } else if tokens.first == "static", let name = functionName(tokens) {
+        names.append(name)
       }
     }
     return names
+  }
+
+  /// The name before the parameters; attributes have parentheses, too.
+  private static func functionName(_ tokens: [String]) -> String? {
+    var depth = 0
+    var isAttribute = false
+    for (position, token) in tokens.enumerated() {
+      switch token {
+      case "(":
+        if depth == 0, !isAttribute { return position > 0 ? tokens[position - 1] : nil }
+        depth += 1
+      case ")":
+        depth -= 1
+        if depth == 0 { isAttribute = false }
+      case "__attribute__": isAttribute = true
+      default: break
+      }
+    }
+    return nil
   }
 
   private static func isIdentifier(_ token: String) -> Bool {

@@ -110,8 +110,11 @@ extension FuzzReport.Finding {
 
   /// The options of `check` that repeat a failure.
   private static func options(_ smallest: FuzzCase, _ failure: FuzzFailure) -> String {
-    var options = "--seed \(smallest.seed) --rows "
-    options += (failure.rows.map { [$0] } ?? smallest.rows).map(String.init).joined(separator: " ")
+    let calls = failure.call.map { [$0] } ?? smallest.calls
+    var options = "--seed \(smallest.seed)"
+    let rows = calls.filter { $0.firstSpecial == nil }.map { String($0.rows) }
+    if !rows.isEmpty { options += " --rows " + rows.joined(separator: " ") }
+    if rows.count < calls.count { options += " --adversarial" }
     if !failure.targets.isEmpty {
       options += " --target " + failure.targets.map(\.name).joined(separator: " ")
     }

@@ -6,6 +6,8 @@ public struct SpecialRows: Sendable {
   public let names: [String]
   /// A tensor for each input of the kernel, by name.
   public let inputs: [String: HostTensor]
+  /// The inputs that have rows.
+  private let rowInputs: Set<String>
 
   /// The number of rows.
   public var count: Int { names.count }
@@ -27,6 +29,7 @@ public struct SpecialRows: Sendable {
     let rowInputs = graph.inputs.filter { graph[$0].shape.hasRows }
     let families = SpecialRows.families.map(\.name)
     let isShared = rowInputs.count > 1
+    self.rowInputs = Set(rowInputs.compactMap { graph[$0].inputName })
     names = isShared ? families + families.map { "\($0), in all inputs" } : families
     var inputs = try RandomInputs.tensors(for: graph, rows: names.count, seed: seed)
     for (position, id) in rowInputs.enumerated() {
@@ -41,6 +44,27 @@ public struct SpecialRows: Sendable {
       inputs[name] = try HostTensor(values, shape: ordinary.shape, storage)
     }
     self.inputs = inputs
+  }
+
+  /// The number of special rows for the inputs of `graph`.
+  static func count(for graph: Graph) -> Int {
+    let rowInputs = graph.inputs.filter { graph[$0].shape.hasRows }
+    return (rowInputs.count > 1 ? 2 : 1) * families.count
+  }
+
+  /// The inputs of a call on some of the rows.
+  ///
+  /// - Throws: `TensorError` when a tensor does not fit memory.
+  public func inputs(rows: Range<Int>) throws(TensorError) -> [String: HostTensor] {
+    var chosen = inputs
+    for name in rowInputs {
+      guard let tensor = inputs[name] else { continue }
+      let extent = tensor.count / max(count, 1)
+      let values = tensor.doubles[rows.lowerBound * extent..<rows.upperBound * extent]
+      chosen[name] = try HostTensor(
+        Array(values), shape: [rows.count] + tensor.shape.dropFirst(), tensor.storage)
+    }
+    return chosen
   }
 
   /// The row that a family fills.

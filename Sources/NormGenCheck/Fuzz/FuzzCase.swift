@@ -6,8 +6,8 @@ public struct FuzzCase: Hashable, Sendable {
   public let seed: UInt64
   /// The kernel.
   public package(set) var graph: Graph
-  /// The numbers of rows of its calls.
-  public package(set) var rows: [Int]
+  /// Its calls: ordinary ones by rows, then perhaps one on special rows.
+  public package(set) var calls: [FuzzCall]
   /// The knobs for the targets in turn; nil for the compiler's choice. Bits must not depend on them.
   public package(set) var schedules: [Schedule?]
 
@@ -16,17 +16,13 @@ public struct FuzzCase: Hashable, Sendable {
   /// - Throws: `GraphError` when the kernel has no meaning: a defect of the generator.
   public init(seed: UInt64) throws(GraphError) {
     var random = SeededGenerator(seed: seed &+ 0x2545_f491_4f6c_dd1d)
-    let kernel =
-      random.happens(0.3)
-      ? RandomGraph(seed: seed, longestRow: 600).kernel : RandomProducts.kernel(seed: seed)
-    let graph = try kernel.graph()
+    let graph = try FuzzCase.kernel(seed: seed, &random).graph()
     self.seed = seed
     self.graph = graph
     let allowed = FuzzCase.rowCounts.filter {
       FuzzCase.work(of: graph, rows: $0) <= FuzzCase.mostWork
     }
     let drawn = (0..<3).map { _ in random.choice(allowed) }
-    self.rows = Set(drawn).sorted()
     let isOverRows = graph.values.contains(where: graph.isOverRows)
     let plain = random.below(3)
     self.schedules = (0..<3).map { position in
@@ -39,6 +35,26 @@ public struct FuzzCase: Hashable, Sendable {
           packsWeights: random.happens(0.5)))
       return position == plain ? nil : schedule
     }
+    self.calls = Set(drawn).sorted().map { FuzzCall(rows: $0) }
+    if random.happens(0.5) {
+      let special = SpecialRows.count(for: graph)
+      // One row can make all sums over rows NaN.
+      let most = isOverRows ? 1 + random.below(3) : special
+      let count = (1...most).last { FuzzCase.work(of: graph, rows: $0) <= FuzzCase.mostWork } ?? 1
+      calls.append(FuzzCall(rows: count, firstSpecial: random.below(special - count + 1)))
+    }
+  }
+
+  /// Mostly small kernels: a mistake needs few operations to show, and large kernels take long to
+  /// compile.
+  private static func kernel(seed: UInt64, _ random: inout SeededGenerator) -> Kernel {
+    let kind = random.uniform()
+    if kind < 0.45 {
+      return RandomGraph(seed: seed, steps: 1 + random.below(10), longestRow: 600).kernel
+    }
+    let steps = 1 + min(random.below(8), random.below(8))
+    let products = kind < 0.75 ? 0 : random.choice([1, 1, 1, 1, 1, 1, 1, 2, 2, 8])
+    return RandomProducts.kernel(seed: seed, steps: steps, products: products)
   }
 
   /// None, one, numbers that no tile divides, tiles of the targets, and around a block of the sums

@@ -26,8 +26,8 @@ public struct FuzzFailure: Error, Hashable, Sendable, CustomStringConvertible {
   public let kind: Kind
   /// The targets that show it; empty if none was reached.
   public let targets: [Target]
-  /// The rows of the call that shows it; nil if none was reached.
-  public let rows: Int?
+  /// The call that shows it; nil if none was reached.
+  public let call: FuzzCall?
   /// What was found.
   public let message: String
 

@@ -6,10 +6,14 @@ public struct FuzzFigures: Hashable, Sendable, Codable {
   public package(set) var calls = 0
   /// Elements that the oracle judged.
   public package(set) var elements = 0
+  /// Those among them that are computed from ``SpecialRows``.
+  public package(set) var special = 0
   /// Those among them that are the oracle's value exactly.
   public package(set) var exact = 0
   /// Those about which the bound says nothing, because a result may or may not overflow.
   public package(set) var unbounded = 0
+  /// How many kernels have each operation, storage type and kind of call.
+  public package(set) var features: [String: Int] = [:]
   /// The greatest error / bound.
   public package(set) var worstRatio = 0.0
   /// The seed of the kernel that has it.
@@ -34,9 +38,15 @@ public struct FuzzFigures: Hashable, Sendable, Codable {
     return nil
   }
 
+  /// Counts what a kernel has.
+  mutating func count(_ fuzzCase: FuzzCase) {
+    for feature in fuzzCase.features { features[feature, default: 0] += 1 }
+  }
+
   /// Counts one output of one call of the kernel of `seed`.
-  mutating func add(_ agreement: Agreement, seed: UInt64) {
+  mutating func add(_ agreement: Agreement, of call: FuzzCall, seed: UInt64) {
     elements += agreement.count
+    if call.firstSpecial != nil { special += agreement.count }
     exact += agreement.exact
     unbounded += agreement.vacuous
     for ratio in agreement.ratios {
@@ -55,6 +65,8 @@ public struct FuzzFigures: Hashable, Sendable, Codable {
     elements += other.elements
     exact += other.exact
     unbounded += other.unbounded
+    special += other.special
+    features.merge(other.features, uniquingKeysWith: +)
     for part in ratios.indices where other.ratios.indices.contains(part) {
       ratios[part] += other.ratios[part]
     }

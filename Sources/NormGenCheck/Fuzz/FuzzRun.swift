@@ -61,16 +61,22 @@ public struct FuzzRun: Sendable {
     self.totals = totals
   }
 
-  /// Judges the next `count` kernels, several at a time on as many threads as there are processors.
+  /// Kernels that are compiled together.
+  private static let batch = 16
+
+  /// Judges the next `count` kernels, in batches on as many threads as there are processors.
   ///
   /// - Returns: The kernels that broke a promise, in the order of seeds.
   public mutating func judgeNext(_ count: Int) -> [(seed: UInt64, failure: FuzzFailure)] {
     let first = totals.nextSeed
     let judge = judge
     let verdicts = Mutex([FuzzJudge.Verdict?](repeating: nil, count: max(count, 0)))
-    DispatchQueue.concurrentPerform(iterations: max(count, 0)) { index in
-      let verdict = judge.verdict(seed: first &+ UInt64(index))
-      verdicts.withLock { $0[index] = verdict }
+    let batches = (max(count, 0) + FuzzRun.batch - 1) / FuzzRun.batch
+    DispatchQueue.concurrentPerform(iterations: batches) { batch in
+      let start = batch * FuzzRun.batch
+      let positions = start..<min(start + FuzzRun.batch, count)
+      let judged = judge.verdicts(seeds: positions.map { first &+ UInt64($0) })
+      verdicts.withLock { $0.replaceSubrange(positions, with: judged) }
     }
     var failures: [(seed: UInt64, failure: FuzzFailure)] = []
     for (index, verdict) in verdicts.withLock({ $0 }).enumerated() {

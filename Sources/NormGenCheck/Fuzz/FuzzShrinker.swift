@@ -68,10 +68,14 @@ struct FuzzShrinker {
       change(&smaller)
       if smaller != current { calls.append(smaller) }
     }
-    if current.rows.count > 1 { add { $0.rows = [failure.rows ?? 1] } }
-    if let rows = current.rows.first, current.rows.count == 1 {
-      for fewer in [1, 2, 3, rows / 2, rows - 1] where fewer >= 1 && fewer < rows {
-        add { $0.rows = [fewer] }
+    if current.calls.count > 1 { add { $0.calls = [failure.call ?? FuzzCall(rows: 1)] } }
+    if let call = current.calls.first, current.calls.count == 1 {
+      add { $0.calls = [FuzzCall(rows: call.rows)] }
+      for fewer in [1, 2, 3, call.rows / 2, call.rows - 1] where fewer >= 1 && fewer < call.rows {
+        add { $0.calls = [FuzzCall(rows: fewer, firstSpecial: call.firstSpecial)] }
+        guard let first = call.firstSpecial else { continue }
+        let last = first + call.rows - fewer
+        add { $0.calls = [FuzzCall(rows: fewer, firstSpecial: last)] }
       }
     }
     add { $0.schedules = $0.schedules.map { _ in nil } }

@@ -6,8 +6,8 @@ import NormGen
 /// lead from one to another.
 struct RandomProducts {
   private var random: SeededGenerator
-  /// Whether products, columns and outer sums are taken.
-  private let hasProducts: Bool
+  /// How many more products and outer sums may be taken: they take the most time to compile.
+  private var products: Int
   /// Whether sums over rows are stored.
   private let hasSums: Bool
   /// Values of shape `[rows, n]`; never empty.
@@ -19,17 +19,20 @@ struct RandomProducts {
   private var count = 0
 
   /// The kernel of `seed`, named after it.
-  static func kernel(seed: UInt64) -> Kernel {
-    var builder = RandomProducts(seed: seed)
-    let steps = 1 + builder.random.below(8)
+  ///
+  /// - Parameters:
+  ///   - steps: The number of steps that are taken.
+  ///   - products: The most products and outer sums.
+  static func kernel(seed: UInt64, steps: Int, products: Int) -> Kernel {
+    var builder = RandomProducts(seed: seed, products: products)
     for _ in 0..<steps { builder.step() }
     return Kernel("random_\(seed)", outputs: builder.outputs())
   }
 
-  private init(seed: UInt64) {
+  private init(seed: UInt64, products: Int) {
     // Other choices than those of the row kernel of the same seed.
     random = SeededGenerator(seed: seed ^ 0x5bd1_e995_9e37_79b9)
-    hasProducts = random.happens(0.8)
+    self.products = products
     hasSums = random.happens(0.35)
     values.append(rowInput(extent()))
   }
@@ -91,7 +94,7 @@ struct RandomProducts {
 
   private mutating func step() {
     if hasSums, random.happens(0.25) { return sum() }
-    if hasProducts, random.happens(0.5) { return stepToOtherRows() }
+    if random.happens(products > 0 ? 0.6 : 0.15) { return stepToOtherRows() }
     let x = value()
     let extent = x.shape.rowExtent
     switch random.below(10) {
@@ -125,7 +128,7 @@ struct RandomProducts {
 
   private mutating func stepToOtherRows() {
     let x = value()
-    switch random.below(7) {
+    switch products > 0 ? random.below(7) : 4 + random.below(2) {
     case 0, 1: keep(product(x, extent()))
     case 2:
       let extent = extent()
@@ -145,6 +148,7 @@ struct RandomProducts {
   }
 
   private mutating func product(_ x: Tensor, _ extent: Int) -> Tensor {
+    products -= 1
     let layout = random.choice(Matmul.WeightLayout.allCases)
     let isDot = random.happens(0.2)
     let type = isDot ? DType.bf16 : random.choice([.f32, .bf16, .f16])
@@ -237,7 +241,8 @@ struct RandomProducts {
     case 1: sums.append(x.meanOverRows())
     case 2, 3: sums.append((x * partner(of: x)).sumOverRows())
     default:
-      guard hasProducts else { return sums.append(x.sumOverRows()) }
+      guard products > 0 else { return sums.append(x.sumOverRows()) }
+      products -= 1
       sums.append(x.outerSum(with: value()))
     }
   }

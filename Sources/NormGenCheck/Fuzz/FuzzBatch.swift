@@ -1,0 +1,161 @@
+import NormGen
+
+/// Kernels with different names that are compiled together for each target and judged one by one.
+struct FuzzBatch {
+  /// What judges them.
+  let judge: FuzzJudge
+  /// The targets, by their indices in the judge's list.
+  let targets: [Int]
+
+  /// The outputs of all calls of a kernel, by name.
+  typealias Outputs = [[String: HostTensor]]
+
+  /// A kernel, how far it has come, and what was found.
+  struct Subject {
+    let fuzzCase: FuzzCase
+    var inputs: [[String: HostTensor]] = []
+    /// The lowered kernel by the target's index.
+    var lowerings: [Int: Lowering] = [:]
+    /// The target that the oracle has judged, and its outputs.
+    var first: (target: Target, outputs: Outputs)?
+    var figures = FuzzFigures()
+    var stop: Stop?
+  }
+
+  /// Why a kernel is not judged further.
+  enum Stop: Error {
+    case refused(String)
+    case failed(FuzzFailure)
+
+    static func failed(
+      _ kind: FuzzFailure.Kind, _ targets: [Target], _ message: String, at call: FuzzCall? = nil
+    ) -> Stop {
+      .failed(FuzzFailure(kind: kind, targets: targets, call: call, message: message))
+    }
+  }
+
+  /// Judges kernels on all targets of the batch, each with its own schedule.
+  func verdicts(of cases: [FuzzCase]) -> [FuzzJudge.Verdict] {
+    var subjects = cases.map(prepared)
+    for index in targets {
+      let active = subjects.indices.filter { subjects[$0].stop == nil }
+      let results = outputs(of: active.map { subjects[$0] }, index)
+      for (position, result) in zip(active, results) {
+        do throws(Stop) {
+          try examine(&subjects[position], try result.get(), index)
+        } catch { subjects[position].stop = error }
+      }
+    }
+    return subjects.map { subject in
+      switch subject.stop {
+      case nil: .passed(subject.figures)
+      case .refused(let reason): .refused(reason: reason)
+      case .failed(let failure): .failed(failure)
+      }
+    }
+  }
+
+  // MARK: Before a target
+
+  private func prepared(_ fuzzCase: FuzzCase) -> Subject {
+    var subject = Subject(fuzzCase: fuzzCase)
+    do throws(Stop) {
+      try checkText(of: fuzzCase.graph)
+      for call in fuzzCase.calls {
+        do throws(TensorError) {
+          subject.inputs.append(try call.inputs(for: fuzzCase.graph, seed: fuzzCase.seed))
+        } catch { throw .failed(.call, [], "\(error)", at: call) }
+      }
+      for index in targets { subject.lowerings[index] = try lowered(fuzzCase, index) }
+    } catch { subject.stop = error }
+    subject.figures.count(fuzzCase)
+    return subject
+  }
+
+  private func checkText(of graph: Graph) throws(Stop) {
+    let again: [Graph]
+    do {
+      again = try GraphParser.graphs(in: judge.printed(graph))
+    } catch {
+      throw .failed(.text, [], "\(error)")
+    }
+    guard again == [graph] else {
+      throw .failed(.text, [], "the kernel that is read back prints \(again)")
+    }
+  }
+
+  private func lowered(_ fuzzCase: FuzzCase, _ index: Int) throws(Stop) -> Lowering {
+    let target = judge.targets[index]
+    var compiler = judge.compiler
+    compiler.target = target
+    if var schedule = fuzzCase.schedules[index % max(fuzzCase.schedules.count, 1)] {
+      schedule.strategy = compiler.trace.strategy ?? compiler.strategies.first?.name ?? ""
+      compiler.schedule = schedule
+    }
+    do {
+      return try compiler.lower(fuzzCase.graph)
+    } catch .plan(let error) {
+      if let reason = FuzzRefusal.documentedReason(of: error) { throw .refused(reason) }
+      throw .failed(.plan, [target], error.message)
+    } catch {
+      throw .failed(.compilation, [target], "\(error)")
+    }
+  }
+
+  // MARK: After a target
+
+  /// Compares a target's outputs with the oracle's, or with those of the target that it has judged.
+  private func examine(_ subject: inout Subject, _ outputs: Outputs, _ index: Int) throws(Stop) {
+    let target = judge.targets[index]
+    let isNative = judge.machines[index] == .native
+    subject.figures.calls += outputs.count * (isNative ? 2 : 1)
+    if let first = subject.first {
+      try Self.compare(
+        subject.fuzzCase, first.outputs, outputs, kind: .targets,
+        [first.target.name, target.name], [first.target, target])
+    } else {
+      try judgeByOracle(&subject, outputs, target)
+      subject.first = (target, outputs)
+    }
+  }
+
+  private func judgeByOracle(
+    _ subject: inout Subject, _ outputs: Outputs, _ target: Target
+  ) throws(Stop) {
+    let (fuzzCase, graph) = (subject.fuzzCase, subject.fuzzCase.graph)
+    for (call, (inputs, outputs)) in zip(fuzzCase.calls, zip(subject.inputs, outputs)) {
+      let oracle: [[Bounded]]
+      do {
+        oracle = try GraphInterpreter.outputs(of: graph, rows: call.rows, inputs: inputs)
+      } catch {
+        throw .failed(.call, [target], "the oracle: \(error)", at: call)
+      }
+      for (output, expected) in zip(graph.outputs, oracle) {
+        guard let tensor = outputs[output.name] else { continue }
+        let agreement = Agreement(kernel: tensor, oracle: expected)
+        guard agreement.passes else {
+          throw .failed(
+            .bound, [target], "\(call), output '\(output.name)': \(agreement)", at: call)
+        }
+        subject.figures.add(agreement, of: call, seed: fuzzCase.seed)
+      }
+    }
+  }
+
+  /// Throws where two executions of all calls have different bits.
+  static func compare(
+    _ fuzzCase: FuzzCase, _ first: Outputs, _ second: Outputs, kind: FuzzFailure.Kind,
+    _ executions: [String], _ targets: [Target]
+  ) throws(Stop) {
+    for (call, (first, second)) in zip(fuzzCase.calls, zip(first, second)) {
+      for output in fuzzCase.graph.outputs {
+        let difference = TargetComparison.Difference(
+          rows: call.rows, output: output.name, executions: executions, first[output.name],
+          second[output.name])
+        guard let difference else { continue }
+        let special = call.firstSpecial == nil ? "" : "\(call): "
+        throw .failed(kind, targets, "\(special)\(difference)", at: call)
+      }
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import NormGen
+
+extension FuzzCase {
+  /// The operations, storage types, schedules and kinds of calls that it has.
+  public var features: Set<String> {
+    var found: Set<String> = []
+    for node in graph.nodes {
+      found.insert(Self.name(of: node))
+      if case .statistic(let statistic) = node.op {
+        found.insert("window \(Self.name(of: statistic.window))")
+      }
+      if node.shape.extents.count > 1, node.shape.hasRows { found.insert("several axes") }
+    }
+    for output in graph.outputs { found.insert("store \(output.storage)") }
+    if graph.outputs.count > 1 { found.insert("several outputs") }
+    for schedule in schedules.compactMap({ $0 }) {
+      if schedule.matmul.packsWeights { found.insert("packed weights") }
+      if schedule.matmul.blockRows != nil { found.insert("block rows") }
+      if schedule.streamingBytes != nil { found.insert("streaming stores") }
+    }
+    for call in calls {
+      if call.firstSpecial != nil { found.insert("special rows") }
+      if call.rows == 0 { found.insert("no rows") }
+      if call.rows > RowSumOrder.block { found.insert("blocks of rows") }
+    }
+    return found
+  }
+
+  private static func name(of node: Node) -> String {
+    let factors = node.operands.count > 1 ? " of a product" : ""
+    return switch node.op {
+    case .input(_, let storage): "load \(storage)"
+    case .constant: "constant"
+    case .elementwise(let op): op.rawValue
+    case .statistic(let statistic): "row \(statistic.reduction)\(factors)"
+    case .convert(let type): "convert to \(type)"
+    case .reshape: "reshape"
+    case .columns: "columns"
+    case .leadingPart: "leading_part"
+    case .matmul(let matmul):
+      matmul.accumulation == .bf16Dot ? "matmul bf16_dot" : "matmul \(matmul.layout.rawValue)"
+    case .rowSum(let sum): "\(sum.functionName)\(factors)"
+    case .outerSum: "outer_sum"
+    }
+  }
+
+  private static func name(of window: StatisticWindow) -> String {
+    switch window {
+    case .all: "all"
+    case .leadingCount: "leading"
+    case .leadingFraction(_, let rounding): "fraction \(rounding)"
+    }
+  }
+}
