@@ -10,6 +10,7 @@ extension TemplateFile {
   /// Functions over the names of any SIMD file, in the order in which they build on each other.
   package static let math: [TemplateFile] = [
     TemplateFile(path: "math/order.h.in", bytes: PackageResources.order_h_in),
+    TemplateFile(path: "math/binade.h.in", bytes: PackageResources.binade_h_in),
     TemplateFile(path: "math/storage.h.in", bytes: PackageResources.storage_h_in),
     TemplateFile(path: "math/integers.h.in", bytes: PackageResources.integers_h_in),
     TemplateFile(path: "math/exp.h.in", bytes: PackageResources.exp_h_in),

@@ -8,8 +8,8 @@ import re
 import sys
 
 MATH = [
-    "order", "storage", "integers", "exp", "log", "tanh", "sigmoid", "erf", "put", "pairs",
-    "bf16_dot", "prefetch",
+    "order", "binade", "storage", "integers", "exp", "log", "tanh", "sigmoid", "erf", "put",
+    "pairs", "bf16_dot", "prefetch",
 ]
 
 

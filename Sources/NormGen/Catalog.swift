@@ -37,13 +37,13 @@ extension Catalog {
 
   private static func rms(
     _ hidden: Int, _ type: DType, gain gainType: DType? = nil, name: String? = nil,
-    epsilon: Float = 1e-6, statistics: StatisticWindow = .all,
+    epsilon: Float = 1e-6, statistics: StatisticWindow = .all, range: StatisticRange = .plain,
     semantics: RMSNormSemantics = .fused, _ summary: String
   ) -> Entry {
     let x = Tensor.input("x", [.rows, .fixed(hidden)], type)
     let gain = Tensor.input("gain", [.fixed(hidden)], gainType ?? type)
     let y = x.rmsNorm(
-      gain: gain, epsilon: epsilon, statistics: statistics, semantics: semantics)
+      gain: gain, epsilon: epsilon, statistics: statistics, range: range, semantics: semantics)
     return Entry(
       Kernel("\(name ?? "rms_norm")_\(hidden)_\(type.rawValue)", y.stored(as: type)), summary)
   }
@@ -56,6 +56,9 @@ extension Catalog {
     rms(4096, .f32, "LLaMA-7B size in Float32"),
     rms(4096, .bf16, "LLaMA-7B size, nothing rounded before the end"),
     rms(8192, .bf16, "LLaMA-70B size"),
+    rms(
+      4096, .f32, name: "scaled_rms_norm", range: .scaled,
+      "rows of any size: scaled statistics that neither overflow nor underflow"),
   ]
 
   private static let presets: [Entry] = [

@@ -173,7 +173,7 @@ extension KernelCost.Operations {
     case .divide: divisions += count
     case .squareRoot: squareRoots += count
     case .exp, .log, .tanh, .erf, .sigmoid: elementary += count
-    case .negate, .absolute, .maximum, .minimum, .selectGreater: selections += count
+    case .negate, .absolute, .binade, .maximum, .minimum, .selectGreater: selections += count
     }
   }
 

@@ -115,6 +115,7 @@ struct CExpression {
       let all = operands.map { grouped(print($0), atLeast: .sum) }
       return ("\(all[0]) > \(all[1]) ? \(all[2]) : \(all[3])", .conditional)
     case .absolute: return call("absolute", operands, isVector)
+    case .binade: return call("binade", operands, isVector)
     case .squareRoot: return call("square_root", operands, isVector)
     case .maximum: return call("maximum", operands, isVector)
     case .minimum: return call("minimum", operands, isVector)

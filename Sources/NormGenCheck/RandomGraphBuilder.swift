@@ -131,24 +131,27 @@ struct RandomGraphBuilder {
     let gain = random.happens(0.7) ? parameter() : nil
     let shift = random.happens(0.4) ? parameter() : nil
     let epsilon: Float = random.choice([1e-6, 1e-5, 0.8765])
+    let range: StatisticRange = random.happens(0.2) ? .scaled : .plain
     switch random.below(5) {
     case 0, 1:
       let semantics = random.choice(RMSNormSemantics.named.map(\.value))
       let parts = x.rmsNormalization(
-        gain: gain, shift: shift, epsilon: epsilon, statistics: window(), semantics: semantics)
+        gain: gain, shift: shift, epsilon: epsilon, statistics: window(), range: range,
+        semantics: semantics)
       scalars.append(parts.inverseDeviation)
       return parts.output
     case 2, 3:
       let semantics = random.choice(LayerNormSemantics.named.map(\.value))
       let parts = x.layerNormalization(
-        gain: gain, shift: shift, epsilon: epsilon, statistics: window(), semantics: semantics)
+        gain: gain, shift: shift, epsilon: epsilon, statistics: window(), range: range,
+        semantics: semantics)
       scalars.append(parts.inverseDeviation)
       return parts.output
     default:
       return x.l2Norm(
         gain: gain, epsilon: epsilon,
         epsilonPlacement: random.choice(RMSNormSemantics.EpsilonPlacement.allCases),
-        statistics: window())
+        statistics: window(), range: range)
     }
   }
 

@@ -63,6 +63,9 @@ extension Tensor {
 
   /// |x|.
   public func absolute() -> Tensor { .apply(.absolute, [self]) }
+  /// The greatest power of two up to |x| that Float32 holds, exact: 2¹²⁷ for infinity, 0 for 0, NaN
+  /// for NaN. Its gradient is 0.
+  public func binade() -> Tensor { .apply(.binade, [self]) }
   /// √x, correctly rounded; NaN below zero.
   public func squareRoot() -> Tensor { .apply(.squareRoot, [self]) }
   /// eˣ.

@@ -14,6 +14,8 @@ public enum ElementwiseOp: String, CaseIterable, Sendable, Hashable {
   case negate
   /// |a|.
   case absolute
+  /// The greatest power of two up to |a| that Float32 holds: 2¹²⁷ for infinity, 0 for 0, NaN for NaN.
+  case binade
   /// √a, NaN below zero.
   case squareRoot
   /// The larger operand, b if they are equal; NaN if either is NaN.
@@ -38,7 +40,7 @@ public enum ElementwiseOp: String, CaseIterable, Sendable, Hashable {
   /// The number of operands.
   public var arity: Int {
     switch self {
-    case .negate, .absolute, .squareRoot, .exp, .log, .tanh, .erf, .sigmoid: 1
+    case .negate, .absolute, .binade, .squareRoot, .exp, .log, .tanh, .erf, .sigmoid: 1
     case .add, .subtract, .multiply, .divide, .maximum, .minimum: 2
     case .multiplyAdd: 3
     case .selectGreater: 4
@@ -53,7 +55,7 @@ public enum ElementwiseOp: String, CaseIterable, Sendable, Hashable {
     case .tanh: .tanh
     case .erf: .erf
     case .sigmoid: .sigmoid
-    case .add, .subtract, .multiply, .divide, .negate, .absolute, .squareRoot, .maximum,
+    case .add, .subtract, .multiply, .divide, .negate, .absolute, .binade, .squareRoot, .maximum,
       .minimum, .multiplyAdd, .selectGreater:
       nil
     }
@@ -69,7 +71,7 @@ public enum ElementwiseOp: String, CaseIterable, Sendable, Hashable {
     case .minimum: "min"
     case .multiplyAdd: "fma"
     case .selectGreater: "select"
-    case .exp, .log, .tanh, .erf, .sigmoid: rawValue
+    case .binade, .exp, .log, .tanh, .erf, .sigmoid: rawValue
     }
   }
 }

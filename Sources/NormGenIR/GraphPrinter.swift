@@ -198,8 +198,8 @@ public struct GraphPrinter {
     case .selectGreater:
       let parts = operands.map { reference($0) }
       return "select(\(parts[0]) > \(parts[1]), \(parts[2]), \(parts[3]))"
-    case .absolute, .squareRoot, .maximum, .minimum, .multiplyAdd, .exp, .log, .tanh, .erf,
-      .sigmoid:
+    case .absolute, .binade, .squareRoot, .maximum, .minimum, .multiplyAdd, .exp, .log, .tanh,
+      .erf, .sigmoid:
       let parts = operands.map { reference($0) }
       return "\(op.functionName ?? op.rawValue)(\(parts.joined(separator: ", ")))"
     }

@@ -194,6 +194,7 @@ public struct GraphInterpreter {
     case .divide: operands[0] / operands[1]
     case .negate: -operands[0]
     case .absolute: operands[0].absolute()
+    case .binade: operands[0].binade()
     case .squareRoot: operands[0].squareRoot()
     case .maximum: operands[0].maximum(operands[1])
     case .minimum: operands[0].minimum(operands[1])

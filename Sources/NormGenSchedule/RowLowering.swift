@@ -246,6 +246,7 @@ struct RowLowering {
       case .divide: return "quotient"
       case .negate: return "negated"
       case .absolute: return "magnitude"
+      case .binade: return "power"
       case .squareRoot: return "root"
       case .maximum: return "larger"
       case .minimum: return "smaller"

@@ -16,7 +16,9 @@ import Testing
   }
 
   @Test func theExamplesOfNormsAndActivationsRunEndToEnd() throws {
-    for graph in try [squaredReLUKernel(), ownSemantics()].map({ try $0.graph() }) {
+    for graph in try [squaredReLUKernel(), ownSemantics(), scaledStatistics()].map({
+      try $0.graph()
+    }) {
       _ = try check(graph, Compiler())
     }
     let graph = try #require(try textWithOwnFunctions().first)

@@ -61,6 +61,30 @@ import Testing
         Specimen("partial_l2_\(name)", x.l2Norm(gain: gain, epsilon: 0.5, statistics: window)),
       ]
     }
+    for exponent in [40, -40] {
+      let power = Float(sign: .plus, exponent: exponent, significand: 1)
+      let sized = x * power
+      for placement in RMSNormSemantics.EpsilonPlacement.allCases {
+        let epsilon = placement == .inside ? power * power / 2 : power / 2
+        let rms = RMSNormSemantics(epsilonPlacement: placement)
+        let name = "\(placement)_\(exponent > 0 ? "huge" : "tiny")"
+        specimens += [
+          Specimen(
+            "scaled_rms_\(name)",
+            sized.rmsNorm(gain: gain, epsilon: epsilon, range: .scaled, semantics: rms)),
+          Specimen(
+            "scaled_layer_\(name)",
+            sized.layerNorm(
+              gain: gain, shift: shift, epsilon: epsilon, range: .scaled,
+              semantics: LayerNormSemantics(epsilonPlacement: placement))),
+          Specimen(
+            "scaled_l2_\(name)",
+            sized.l2Norm(
+              gain: gain, epsilon: epsilon, epsilonPlacement: placement,
+              statistics: .leading(count: 5), range: .scaled)),
+        ]
+      }
+    }
     return specimens
   }()
 
@@ -77,7 +101,8 @@ import Testing
       Specimen("larger", x.maximum(y) * p), Specimen("smaller", x.minimum(y * p)),
       Specimen("selected", x.select(ifGreaterThan: y, x * p, else: y * y)),
       Specimen("fused", x.multiplyAdd(p, y)), Specimen("cube", (x * x) * x),
-      Specimen("largest", x * y.rowMaximum()), Specimen("smallest", x / (x.rowMinimum() - 5)),
+      Specimen("binade", (x + 3).binade() * x), Specimen("largest", x * y.rowMaximum()),
+      Specimen("smallest", x / (x.rowMinimum() - 5)),
       Specimen("largest_of_three", x * y.rowMaximum(over: .leading(count: 3))),
       Specimen("products", (x * p).sum(over: .leading(count: 5)) * y),
       Specimen("spread", x.sum() + x.mean(over: .leading(count: 2)) * y.sum()),

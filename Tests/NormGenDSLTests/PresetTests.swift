@@ -61,6 +61,24 @@ import Testing
     try Goldens().compare(text, "placements.ng")
   }
 
+  @Test func scaledStatisticsAreTheirGoldens() throws {
+    let x = Tensor.input("x", [.rows, 300], .bf16)
+    let parts = x.layerNormalization(epsilon: 1e-5, range: .scaled)
+    let mean = try #require(parts.mean)
+    let kernels = [
+      Kernel("scaled_rms", x.rmsNorm(epsilon: 1e-6, range: .scaled, semantics: .llama)),
+      Kernel(
+        "scaled_rms_divided",
+        x.rmsNorm(epsilon: 1e-8, range: .scaled, semantics: .paperTorch)),
+      Kernel(
+        "scaled_layer",
+        outputs: ["y": parts.output, "mean": mean, "rstd": parts.inverseDeviation]),
+      Kernel("scaled_l2", x.l2Norm(statistics: .leading(fraction: 0.5), range: .scaled)),
+    ]
+    let text = try kernels.map { "\(try $0.graph())\n" }.joined()
+    try Goldens().compare(text, "statistic_ranges.ng")
+  }
+
   @Test func activationsAreTheirGoldens() throws {
     let x = Tensor.input("x", [.rows, 300], .f32)
     var outputs = Activation.named.map { Kernel.Output("\($0.name)_x", $0(x)) }

@@ -63,7 +63,7 @@ struct Specimen: Sendable, CustomTestStringConvertible {
 extension Specimen {
   static let all: [Specimen] =
     rmsPresets + layerPresets + lengths + partials + residuals + activations + compositions
-    + quantizations + channels
+    + quantizations + channels + ranges
 
   static func named(_ name: String) -> Specimen? { all.first { $0.name == name } }
 
@@ -112,6 +112,28 @@ extension Specimen {
       $0.x.layerNorm(
         gain: $0.gain, shift: $0.shift, epsilon: $0.epsilon,
         statistics: .leading(count: $0.third))
+    },
+  ]
+
+  private static let ranges: [Specimen] = [
+    Specimen("rms_scaled") {
+      $0.x.rmsNorm(gain: $0.gain, epsilon: $0.epsilon, range: .scaled, semantics: .llama)
+    },
+    Specimen(several: "layer_scaled") {
+      let parts = $0.x.layerNormalization(
+        gain: $0.gain, shift: $0.shift, epsilon: $0.epsilon, range: .scaled)
+      let mean = parts.mean ?? parts.inverseDeviation
+      return [
+        Kernel.Output("y", parts.output), Kernel.Output("mean", mean),
+        Kernel.Output("rstd", parts.inverseDeviation),
+      ]
+    },
+    Specimen("partial_l2_scaled") {
+      $0.x.l2Norm(
+        gain: $0.gain, epsilon: $0.epsilon, statistics: .leading(count: $0.third), range: .scaled)
+    },
+    Specimen("residual_scaled") {
+      ($0.x + $0.row("residual")).rmsNorm(gain: $0.gain, epsilon: $0.epsilon, range: .scaled)
     },
   ]
 

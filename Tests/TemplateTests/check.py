@@ -17,8 +17,8 @@ import tempfile
 
 ISAS = ["portable", "avx2", "avx512", "neon"]
 MATH = [
-    "order", "storage", "integers", "exp", "log", "tanh", "sigmoid", "erf", "put", "pairs",
-    "bf16_dot", "prefetch",
+    "order", "binade", "storage", "integers", "exp", "log", "tanh", "sigmoid", "erf", "put",
+    "pairs", "bf16_dot", "prefetch",
 ]
 FLAGS = {
     "portable": [],

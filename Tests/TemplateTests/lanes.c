@@ -204,6 +204,12 @@ static void check_integers(int rounds) {
 static float greater(float a, float b) { return a > b || a != a ? a : b; }
 static float lesser(float a, float b) { return a < b || a != a ? a : b; }
 
+// The greatest power of two up to |a|, by the C library.
+static float greatest_power(float a) {
+  if (a == 0 || a != a) return fabsf(a);
+  return isinf(a) ? 0x1p127f : ldexpf(1, ilogbf(a));
+}
+
 // Products near cancellation, addends far below the product, and denormal results.
 static void draw(float *a, float *b, float *c) {
   *a = random_float();
@@ -225,7 +231,7 @@ static void draw(float *a, float *b, float *c) {
 static void check_arithmetic(int rounds) {
   for (int round = 0; round < rounds; round++) {
     float a[group], b[group], c[group], fused[group], root[group], most[group], least[group];
-    float magnitude[group], furthest[group];
+    float magnitude[group], furthest[group], power[group];
     for (int i = 0; i < group; i++) draw(&a[i], &b[i], &c[i]);
     for (int i = 0; i < group; i += lanes) {
       vec x = load_f32(a + i), y = load_f32(b + i), z = load_f32(c + i);
@@ -234,6 +240,7 @@ static void check_arithmetic(int rounds) {
       store_f32(most + i, maximum(x, z));
       store_f32(least + i, minimum(x, z));
       store_f32(magnitude + i, absolute(x));
+      store_f32(power + i, binade(x));
       vec magnitudes = round % 2 ? absolute(z) : broadcast(-INFINITY);
       store_f32(furthest + i, maximum_magnitude(magnitudes, x));
     }
@@ -244,6 +251,8 @@ static void check_arithmetic(int rounds) {
       EXPECT(same(root[i], sqrtf(a[i])) && same(square_root_scalar(a[i]), sqrtf(a[i])),
              "sqrt(%a) = %a", a[i], root[i]);
       float up = greater(a[i], c[i]), down = lesser(a[i], c[i]);
+      EXPECT(same(power[i], greatest_power(a[i])) && same(binade_scalar(a[i]), greatest_power(a[i])),
+             "binade(%a) = %a", a[i], power[i]);
       EXPECT(same(most[i], up) && same(maximum_scalar(a[i], c[i]), up), "max(%a, %a)", a[i], c[i]);
       EXPECT(same(least[i], down) && same(minimum_scalar(a[i], c[i]), down), "min(%a, %a)", a[i],
              c[i]);
@@ -252,7 +261,7 @@ static void check_arithmetic(int rounds) {
              a[i]);
       float far = greater(round % 2 ? fabsf(c[i]) : -INFINITY, fabsf(a[i]));
       EXPECT(same(furthest[i], far), "max(|%a|, |%a|)", c[i], a[i]);
-      take(fused[i]), take(root[i]), take(most[i]), take(least[i]);
+      take(fused[i]), take(root[i]), take(most[i]), take(least[i]), take(power[i]);
     }
   }
 }

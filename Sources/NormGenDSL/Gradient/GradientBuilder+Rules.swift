@@ -52,6 +52,7 @@ extension GradientBuilder {
         let below = Tensor.constant(0).select(ifGreaterThan: x, -gradient, else: .constant(0))
         return x.select(ifGreaterThan: .constant(0), gradient, else: below)
       }
+    case .binade: return
     case .squareRoot:
       try add(sum.times(0.5).times(forward.reciprocal(of: id)), to: operands[0])
     case .maximum, .minimum:

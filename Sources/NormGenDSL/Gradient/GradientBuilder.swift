@@ -24,6 +24,8 @@ struct GradientBuilder {
       switch node.op {
       // Which of two values is taken does not vary with the comparison.
       case .elementwise(.selectGreater): operands = node.operands.suffix(2)
+      // Constant but for its steps.
+      case .elementwise(.binade): operands = []
       case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
         .leadingPart, .matmul, .rowSum, .outerSum:
         operands = node.operands[...]

@@ -144,12 +144,18 @@ extension TensorNode {
     return try? statistic.window.count(in: termShape.rowExtent)
   }
 
+  /// Whether a statistic's terms are a value, which a product's are by its factors.
+  private func isOver(_ term: TensorNode) -> Bool {
+    if operands.count == 1 { return operands[0] === term }
+    return term.op == .elementwise(.multiply) && operands.elementsEqual(term.operands, by: ===)
+  }
+
   /// Whether the value is x − mean(x) with the mean over the first `count` elements, so that they
   /// add up to 0.
   fileprivate func isCentred(count: Int) -> Bool {
     guard case .elementwise(.subtract) = op, operands.count == 2,
       case .statistic(let statistic) = operands[1].op, statistic.reduction == .mean,
-      operands[1].operands.count == 1, operands[1].operands[0] === operands[0]
+      operands[1].isOver(operands[0])
     else { return false }
     return (try? statistic.window.count(in: operands[0].shape.rowExtent)) == count
   }

@@ -11,7 +11,8 @@ extension Kernel {
   /// The rules are those of real arithmetic, with these choices:
   /// - A rounding point passes the gradient on as it is.
   /// - max(a, b) and min(a, b) give it to b where they are equal, as they return b; so the gradient
-  ///   of relu at 0 is 0. |x| has gradient 0 at 0. `select` gives none to what it compares.
+  ///   of relu at 0 is 0. |x| has gradient 0 at 0. `select` gives none to what it compares,
+  ///   and neither does `binade` to its operand.
   /// - The largest or smallest element of a row shares it evenly with its equals.
   /// - A product that is accumulated as bf16 pairs has the gradient of the fused one.
   ///

@@ -16,7 +16,7 @@ extension Tensor {
     epsilon: Float = 1e-5
   ) -> Tensor {
     Tensor.composed("batch_norm") {
-      let deviation = variance.root(keptFromZeroBy: epsilon, .inside).named("deviation")
+      let deviation = variance.root(keptFromZeroBy: .constant(epsilon), .inside).named("deviation")
       let scale = (gain.map { $0 / deviation } ?? 1 / deviation).named("scale")
       let centred = (self - mean).named("centred")
       let value = shift.map { centred.multiplyAdd(scale, $0) } ?? centred * scale

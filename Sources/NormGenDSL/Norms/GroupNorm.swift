@@ -8,7 +8,7 @@ extension Tensor {
   /// height · width. Variance is biased and centred, gain and shift are one fused multiply-add.
   ///
   /// A kernel sees its rows one way, here as [groups, channels/groups · positions]. So gain and
-  /// shift of one number for each channel need as many groups as channels (``instanceNorm(gain:shift:epsilon:fileID:line:)``)
+  /// shift of one number for each channel need as many groups as channels (``instanceNorm(gain:shift:epsilon:range:fileID:line:)``)
   /// or a value without positions; else give them for each element.
   ///
   /// - Parameters:
@@ -17,9 +17,10 @@ extension Tensor {
   ///     or anything that broadcasts with the value.
   ///   - shift: Added at the end.
   ///   - epsilon: Added to the variance before the root.
+  ///   - range: `.scaled` takes the statistics of groups of any size without overflow.
   public func groupNorm(
     groups: Int, gain: Tensor? = nil, shift: Tensor? = nil, epsilon: Float = 1e-5,
-    fileID: String = #fileID, line: UInt = #line
+    range: StatisticRange = .plain, fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {
     if node.error != nil { return self }
     let channels = shape.extents.first ?? 1
@@ -33,7 +34,7 @@ extension Tensor {
     let grouped = reshaped(
       rows + [.fixed(groups), .fixed(shape.elementsPerRow / groups)], fileID: fileID, line: line)
     return Tensor.composed("group_norm") {
-      let normed = grouped.layerNorm(epsilon: epsilon, fileID: fileID, line: line)
+      let normed = grouped.layerNorm(epsilon: epsilon, range: range, fileID: fileID, line: line)
       let value = normed.reshaped(
         rows + shape.extents.map { .fixed($0) }, fileID: fileID, line: line)
       let result: Tensor
@@ -48,16 +49,16 @@ extension Tensor {
   }
 
   /// Normalization of each channel by mean and deviation over its positions (Ulyanov, Vedaldi and
-  /// Lempitsky 2016): ``groupNorm(groups:gain:shift:epsilon:fileID:line:)`` with a group for each
+  /// Lempitsky 2016): ``groupNorm(groups:gain:shift:epsilon:range:fileID:line:)`` with a group for each
   /// channel.
   ///
   /// The value has shape [rows, channels, positions], gain and shift [channels, 1].
   public func instanceNorm(
-    gain: Tensor? = nil, shift: Tensor? = nil, epsilon: Float = 1e-5, fileID: String = #fileID,
-    line: UInt = #line
+    gain: Tensor? = nil, shift: Tensor? = nil, epsilon: Float = 1e-5,
+    range: StatisticRange = .plain, fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {
     groupNorm(
-      groups: shape.extents.first ?? 1, gain: gain, shift: shift, epsilon: epsilon, fileID: fileID,
-      line: line)
+      groups: shape.extents.first ?? 1, gain: gain, shift: shift, epsilon: epsilon, range: range,
+      fileID: fileID, line: line)
   }
 }

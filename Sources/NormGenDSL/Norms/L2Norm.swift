@@ -8,18 +8,23 @@ extension Tensor {
   ///   - epsilon: Keeps the length from zero.
   ///   - epsilonPlacement: `.maximum` (ggml: x / max(√Σx², ε)), `.inside`, `.outside` or `.none`.
   ///   - statistics: The window that the length is taken of.
+  ///   - range: `.scaled` takes the length of rows of any size without overflow.
   public func l2Norm(
     gain: Tensor? = nil, epsilon: Float = 1e-12,
     epsilonPlacement: RMSNormSemantics.EpsilonPlacement = .maximum,
-    statistics: StatisticWindow = .all, fileID: String = #fileID, line: UInt = #line
+    statistics: StatisticWindow = .all, range: StatisticRange = .plain,
+    fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {
     Tensor.composed("l2_norm") {
-      let square = self * self
+      let ranged = ranged(
+        range, over: statistics, floor: epsilonPlacement.floor(epsilon), fileID, line)
+      let square = ranged.row * ranged.row
       let sumSquare = square.sum(over: statistics, fileID: fileID, line: line)
-        .named("sum_square")
-      let length = sumSquare.root(keptFromZeroBy: epsilon, epsilonPlacement)
-      let inverse = (1 / length).named("inv_length")
-      let value = self * inverse
+        .named(ranged.name("sum_square"))
+      let length = sumSquare.root(
+        keptFromZeroBy: ranged.epsilon(epsilon, epsilonPlacement), epsilonPlacement)
+      let inverse = (1 / length).named(ranged.name("inv_length"))
+      let value = ranged.row * inverse
       guard let gain else { return value }
       return (value * gain).stored(as: resultStorage)
     }

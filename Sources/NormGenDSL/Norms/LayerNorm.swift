@@ -70,31 +70,37 @@ extension Tensor {
   ///   - shift: Added at the end; nil for LayerNorm without shift.
   ///   - epsilon: Keeps the divisor from zero.
   ///   - statistics: The window that mean and variance are taken of.
+  ///   - range: `.scaled` takes mean and variance of rows of any size without overflow.
   ///   - semantics: The framework's choices.
   public func layerNorm(
     gain: Tensor? = nil, shift: Tensor? = nil, epsilon: Float = 1e-5,
-    statistics: StatisticWindow = .all, semantics: LayerNormSemantics = .fused,
-    fileID: String = #fileID, line: UInt = #line
+    statistics: StatisticWindow = .all, range: StatisticRange = .plain,
+    semantics: LayerNormSemantics = .fused, fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {
     layerNormalization(
-      gain: gain, shift: shift, epsilon: epsilon, statistics: statistics, semantics: semantics,
-      fileID: fileID, line: line
+      gain: gain, shift: shift, epsilon: epsilon, statistics: statistics, range: range,
+      semantics: semantics, fileID: fileID, line: line
     ).output
   }
 
-  /// ``layerNorm(gain:shift:epsilon:statistics:semantics:fileID:line:)`` with its statistics.
+  /// ``layerNorm(gain:shift:epsilon:statistics:range:semantics:fileID:line:)`` with its statistics.
   public func layerNormalization(
     gain: Tensor? = nil, shift: Tensor? = nil, epsilon: Float = 1e-5,
-    statistics: StatisticWindow = .all, semantics: LayerNormSemantics = .fused,
-    fileID: String = #fileID, line: UInt = #line
+    statistics: StatisticWindow = .all, range: StatisticRange = .plain,
+    semantics: LayerNormSemantics = .fused, fileID: String = #fileID, line: UInt = #line
   ) -> Normalization {
     Tensor.composed("layer_norm") {
-      let mean = self.mean(over: statistics, fileID: fileID, line: line).named("mean_x")
-      let centred = (self - mean).named("centred")
+      let placement = semantics.epsilonPlacement
+      let ranged = ranged(
+        range, over: statistics, floor: placement.floor(epsilon), fileID, line)
+      let mean = ranged.row.mean(over: statistics, fileID: fileID, line: line)
+        .named(ranged.name("mean_x"))
+      let centred = (ranged.row - mean).named("centred")
       let variance = (centred * centred).mean(over: statistics, fileID: fileID, line: line)
-        .named("variance")
-      let divisor = variance.root(keptFromZeroBy: epsilon, semantics.epsilonPlacement)
-      let inverse = (1 / divisor).named("inv_deviation")
+        .named(ranged.name("variance"))
+      let divisor = variance.root(
+        keptFromZeroBy: ranged.epsilon(epsilon, placement), placement)
+      let inverse = (1 / divisor).named(ranged.name("inv_deviation"))
       var value: Tensor
       if semantics.affine == .gainFirst, let gain {
         value = (gain * inverse) * centred
@@ -102,7 +108,7 @@ extension Tensor {
       } else {
         switch semantics.scaling {
         case .reciprocal: value = centred * inverse
-        case .division: value = centred / divisor.named("deviation")
+        case .division: value = centred / divisor.named(ranged.name("deviation"))
         }
         value = value.stored(as: resultStorage)
         switch semantics.normalizedRounding {
@@ -116,7 +122,9 @@ extension Tensor {
       let result = semantics.resultRounding.type(input: storage, gain: gain?.storage)
       value = value.rounded(toStorage: result)
       return Normalization(
-        output: value.stored(as: result ?? resultStorage), mean: mean, inverseDeviation: inverse)
+        output: value.stored(as: result ?? resultStorage),
+        mean: ranged.unscaled(value: mean, "mean_x"),
+        inverseDeviation: ranged.unscaled(factor: inverse, "inv_deviation"))
     }
   }
 

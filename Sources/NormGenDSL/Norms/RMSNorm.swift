@@ -134,34 +134,39 @@ extension Tensor {
   ///   - epsilon: Keeps the divisor from zero; see `semantics` for its place.
   ///   - statistics: The window that the mean square is taken of; a leading window gives partial
   ///     RMSNorm (equation 5).
+  ///   - range: `.scaled` takes the mean square of rows of any size without overflow.
   ///   - semantics: The framework's choices.
   public func rmsNorm(
     gain: Tensor? = nil, shift: Tensor? = nil, epsilon: Float = 1e-6,
-    statistics: StatisticWindow = .all, semantics: RMSNormSemantics = .fused,
-    fileID: String = #fileID, line: UInt = #line
+    statistics: StatisticWindow = .all, range: StatisticRange = .plain,
+    semantics: RMSNormSemantics = .fused, fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {
     rmsNormalization(
-      gain: gain, shift: shift, epsilon: epsilon, statistics: statistics, semantics: semantics,
-      fileID: fileID, line: line
+      gain: gain, shift: shift, epsilon: epsilon, statistics: statistics, range: range,
+      semantics: semantics, fileID: fileID, line: line
     ).output
   }
 
-  /// ``rmsNorm(gain:shift:epsilon:statistics:semantics:fileID:line:)`` with its statistics.
+  /// ``rmsNorm(gain:shift:epsilon:statistics:range:semantics:fileID:line:)`` with its statistics.
   public func rmsNormalization(
     gain: Tensor? = nil, shift: Tensor? = nil, epsilon: Float = 1e-6,
-    statistics: StatisticWindow = .all, semantics: RMSNormSemantics = .fused,
-    fileID: String = #fileID, line: UInt = #line
+    statistics: StatisticWindow = .all, range: StatisticRange = .plain,
+    semantics: RMSNormSemantics = .fused, fileID: String = #fileID, line: UInt = #line
   ) -> Normalization {
     Tensor.composed("rms_norm") {
-      let square = self * self
+      let placement = semantics.epsilonPlacement
+      let ranged = ranged(
+        range, over: statistics, floor: placement.floor(epsilon), fileID, line)
+      let square = ranged.row * ranged.row
       let meanSquare = square.mean(over: statistics, fileID: fileID, line: line)
-        .named("mean_square")
-      let divisor = meanSquare.root(keptFromZeroBy: epsilon, semantics.epsilonPlacement)
-      let inverse = (1 / divisor).named("inv_rms")
+        .named(ranged.name("mean_square"))
+      let divisor = meanSquare.root(
+        keptFromZeroBy: ranged.epsilon(epsilon, placement), placement)
+      let inverse = (1 / divisor).named(ranged.name("inv_rms"))
       var value: Tensor
       switch semantics.scaling {
-      case .reciprocal: value = self * inverse
-      case .division: value = self / divisor.named("rms")
+      case .reciprocal: value = ranged.row * inverse
+      case .division: value = ranged.row / divisor.named(ranged.name("rms"))
       }
       value = value.stored(as: resultStorage)
       switch semantics.normalizedRounding {
@@ -179,18 +184,19 @@ extension Tensor {
       let result = semantics.resultRounding.type(input: storage, gain: gain?.storage)
       value = value.rounded(toStorage: result)
       return Normalization(
-        output: value.stored(as: result ?? resultStorage), mean: nil, inverseDeviation: inverse)
+        output: value.stored(as: result ?? resultStorage), mean: nil,
+        inverseDeviation: ranged.unscaled(factor: inverse, "inv_rms"))
     }
   }
 
   /// The root of a mean or sum of squares as a divisor that epsilon keeps from zero.
   func root(
-    keptFromZeroBy epsilon: Float, _ placement: RMSNormSemantics.EpsilonPlacement
+    keptFromZeroBy epsilon: Tensor, _ placement: RMSNormSemantics.EpsilonPlacement
   ) -> Tensor {
     switch placement {
     case .inside: (self + epsilon).squareRoot()
     case .outside: squareRoot() + epsilon
-    case .maximum: squareRoot().maximum(.constant(epsilon))
+    case .maximum: squareRoot().maximum(epsilon)
     case .none: squareRoot()
     }
   }

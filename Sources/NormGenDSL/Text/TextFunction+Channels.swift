@@ -28,13 +28,14 @@ extension TextFunction {
       let x = try arguments.tensor()
       return x.groupNorm(
         groups: try arguments.wholeNumber("groups"), gain: try arguments.tensor("gain"),
-        shift: try arguments.tensor("shift"), epsilon: try arguments.number("epsilon") ?? 1e-5)
+        shift: try arguments.tensor("shift"), epsilon: try arguments.number("epsilon") ?? 1e-5,
+        range: try range(&arguments))
     },
     TextFunction("instance_norm") { arguments throws(TextArgumentError) in
       let x = try arguments.tensor()
       return x.instanceNorm(
         gain: try arguments.tensor("gain"), shift: try arguments.tensor("shift"),
-        epsilon: try arguments.number("epsilon") ?? 1e-5)
+        epsilon: try arguments.number("epsilon") ?? 1e-5, range: try range(&arguments))
     },
   ]
 }

@@ -102,7 +102,7 @@ extension TextFunction {
         gain: try arguments.tensor("gain"),
         epsilon: try arguments.number("epsilon") ?? 1e-12,
         epsilonPlacement: try arguments.choice("placement", of: placements) ?? .maximum,
-        statistics: try arguments.window())
+        statistics: try arguments.window(), range: try range(&arguments))
     },
     TextFunction("quantize_rows") { arguments throws(TextArgumentError) in
       try rowQuantization(&arguments).values
@@ -133,7 +133,16 @@ extension TextFunction {
     return x.rmsNormalization(
       gain: try arguments.tensor("gain"), shift: try arguments.tensor("shift"),
       epsilon: try arguments.number("epsilon") ?? 1e-6, statistics: try arguments.window(),
+      range: try range(&arguments),
       semantics: try arguments.choice("semantics", of: presets) ?? .fused)
+  }
+
+  /// The range of a norm's statistics from `range:`.
+  static func range(
+    _ arguments: inout TextArguments
+  ) throws(TextArgumentError) -> StatisticRange {
+    let ranges = StatisticRange.allCases.map { ($0.rawValue, $0) }
+    return try arguments.choice("range", of: ranges) ?? .plain
   }
 
   private static func rowQuantization(
@@ -153,6 +162,7 @@ extension TextFunction {
     return x.layerNormalization(
       gain: try arguments.tensor("gain"), shift: try arguments.tensor("shift"),
       epsilon: try arguments.number("epsilon") ?? 1e-5, statistics: try arguments.window(),
+      range: try range(&arguments),
       semantics: try arguments.choice("semantics", of: presets) ?? .fused)
   }
 }

@@ -30,6 +30,16 @@ func quantizedRows() -> Kernel {
   return kernel
 }
 
+func scaledStatistics() -> Kernel {
+  // example: scaled-statistics
+  let x = Tensor.input("x", [.rows, 4096], .bf16)
+  let gain = Tensor.input("gain", [4096], .bf16)
+  let kernel = Kernel(
+    "scaled_rms_norm", x.rmsNorm(gain: gain, range: .scaled, semantics: .llama))
+  // end
+  return kernel
+}
+
 func ownSemantics() -> Kernel {
   // example: own-semantics
   var semantics = RMSNormSemantics.llama

@@ -1,0 +1,41 @@
+/*
+ * scaled_rms_norm_4096_f32_neon, emitted by NormGen. Regenerate with
+ *
+ *   normgen emit scaled_rms_norm_4096_f32 --target neon
+ */
+#ifndef NORMGEN_scaled_rms_norm_4096_f32_neon_H
+#define NORMGEN_scaled_rms_norm_4096_f32_neon_H
+
+#include <stdint.h>
+
+#if defined(__aarch64__)
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * scaled_rms_norm_4096_f32_neon of `rows` rows; with none, nothing is read or written.
+ *
+ *   x     f32 [rows, 4096]; x_stride elements from row to row
+ *   gain  f32 [4096]
+ *   y     f32 [rows, 4096], written; y_stride elements from row to row
+ *
+ * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
+ * another parameter. bf16 and f16 elements are passed as their bits.
+ */
+void scaled_rms_norm_4096_f32_neon(int64_t rows, const float *x, int64_t x_stride,
+    const float *gain, float *y, int64_t y_stride);
+
+/*
+ * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
+ * i-th tensor above; the stride of a tensor without rows is not read.
+ */
+void scaled_rms_norm_4096_f32_neon_entry(int64_t rows, void *const *buffers,
+    const int64_t *strides);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
+
+#endif
