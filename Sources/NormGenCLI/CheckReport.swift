@@ -126,7 +126,7 @@ struct CheckReport: Encodable {
   }
 
   /// A number with a few digits; nothing for a value that does not exist.
-  private static func short(_ value: Double?, digits: Int = 2) -> String {
+  static func short(_ value: Double?, digits: Int = 2) -> String {
     guard let value else { return "-" }
     if value == 0 { return "0" }
     return String(format: "%.\(digits)g", value)

@@ -136,18 +136,10 @@ extension TargetComparison.Difference {
     rows: Int, output: String, executions: [String], _ first: HostTensor?, _ second: HostTensor?
   ) {
     guard let first, let second else { return nil }
-    var position: Int?
-    var count = 0
-    for index in 0..<min(first.count, second.count) {
-      let (left, right) = (first[index], second[index])
-      if left.bitPattern == right.bitPattern || (left.isNaN && right.isNaN) { continue }
-      count += 1
-      if position == nil { position = index }
-    }
-    guard let position else { return nil }
+    let difference = OutputDifference(output: output, first, second)
+    guard let element = difference.first else { return nil }
     self.init(
-      rows: rows, output: output, position: position, count: count,
-      executions: executions,
-      values: [first[position], second[position]])
+      rows: rows, output: output, position: element.position, count: difference.differing,
+      executions: executions, values: element.values)
   }
 }
