@@ -132,7 +132,8 @@ struct DiffInputs: ParsableArguments {
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
-      "Numbers of rows of seeded inputs.", discussion: "By default \(CheckCommand.boundaryRowsText).",
+      "Numbers of rows of seeded inputs.",
+      discussion: "By default \(CheckCommand.boundaryRowsText).",
       valueName: "n"))
   var rows: [Int] = []
 
@@ -151,7 +152,7 @@ struct DiffInputs: ParsableArguments {
 
   /// The inputs of a call.
   struct Call {
-    let inputs: KernelComparison.Inputs
+    let inputs: TargetComparison.Call
     /// What the rows hold, if they hold special values.
     let special: SpecialRows?
   }
@@ -176,18 +177,20 @@ struct DiffInputs: ParsableArguments {
       try parameters.check(inputs: assignments.map(\.name), outputs: [])
       let (tensors, rows) = try parameters.load(assignments)
       try CheckMemory.admit(graph, rows: rows)
-      return [Call(inputs: (rows, tensors), special: nil)]
+      return [Call(inputs: .init(rows: rows, inputs: tensors), special: nil)]
     }
     let counts = rows.isEmpty && !adversarial ? CheckCommand.boundaryRows : rows
     var calls: [Call] = []
     for rows in counts {
       try CheckMemory.admit(graph, rows: rows)
       let tensors = try RandomInputs.tensors(for: graph, rows: rows, seed: seed)
-      calls.append(Call(inputs: (rows, tensors), special: nil))
+      calls.append(Call(inputs: .init(rows: rows, inputs: tensors), special: nil))
     }
     if adversarial {
       let special = try SpecialRows(for: graph, seed: seed)
-      calls.append(Call(inputs: (special.count, special.inputs), special: special))
+      calls.append(
+        Call(
+          inputs: .init(rows: special.count, inputs: special.inputs), special: special))
     }
     return calls
   }

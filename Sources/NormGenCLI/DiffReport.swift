@@ -105,10 +105,10 @@ struct DiffReport: Encodable {
   }
 
   private var table: String {
-    let header = [
-      "rows", "output", "elements", "differ", "ulps", "difference", "A / bound", "B / bound",
-      "B / A's bound", "A / B's bound",
-    ]
+    let header =
+      ["rows", "output", "elements", "differ", "ulps", "difference", "A / bound", "B / bound"]
+      // One graph, one bound.
+      + (sameGraph ? [] : ["B / A's bound", "A / B's bound"])
     return TextTable(
       header: header,
       alignments: [
@@ -119,8 +119,7 @@ struct DiffReport: Encodable {
           line.isAdversarial ? "special" : "\(line.rows)", line.output, "\(line.elements)",
           "\(line.differing)", CheckReport.short(line.greatestUlps, digits: 4),
           CheckReport.short(line.greatestDistance), line.a.text, line.b.text,
-          line.bByBoundOfA.text, line.aByBoundOfB.text,
-        ]
+        ] + (sameGraph ? [] : [line.bByBoundOfA.text, line.aByBoundOfB.text])
       }
     ).text
   }

@@ -47,9 +47,8 @@ struct DiffSide {
   /// The kernel that is named; nil for C and libraries, which have only functions.
   func kernel(kernelOfFile: String?, _ gradient: GradientOption) throws -> SelectedKernel? {
     guard case .kernel(let name, let own) = kind else { return nil }
-    let isFile = name.hasSuffix(".ng") || name.contains("/")
     let kernels = try SelectedKernel.named(
-      name, kernelOfFile: own ?? (isFile ? kernelOfFile : nil))
+      name, kernelOfFile: own ?? (SelectedKernel.isFile(name) ? kernelOfFile : nil))
     guard let only = kernels.first, kernels.count == 1 else {
       throw CommandError.severalKernels(file: name, names: kernels.map(\.graph.name))
     }

@@ -7,7 +7,8 @@ struct NormGenCommand: ParsableCommand {
       commandName: Registry.current.commandName,
       abstract: "Normalization kernels: from Swift or text to C, checked against an oracle.",
       subcommands: [
-        ListCommand.self, EmitCommand.self, VerifyGeneratedCommand.self, CheckCommand.self, DiffCommand.self,
+        ListCommand.self, EmitCommand.self, VerifyGeneratedCommand.self, CheckCommand.self,
+        DiffCommand.self,
         RunCommand.self, ExplainCommand.self, BenchCommand.self, ModelsCommand.self,
         PaperCommand.self, DemoCommand.self, FuzzCommand.self,
       ])

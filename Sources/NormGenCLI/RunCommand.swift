@@ -15,7 +15,8 @@ struct RunCommand: ParsableCommand {
       outputs are written to .npy files as uint16. All outputs are computed before the first one \
       is written. A target that this processor lacks is emulated, in one thread. --oracle and \
       --bound write what the interpreter says of an output: a kernel may differ from the value by \
-      the bound.
+      the bound. With --source they also judge the outputs that are written: status 1 if an element \
+      lies beyond its bound.
       """)
 
   @OptionGroup var selection: KernelSelection
@@ -94,23 +95,42 @@ struct RunCommand: ParsableCommand {
       try Terminal.print(line(assignment, file.tensor))
     }
     for file in judgements { try file.write() }
+    if source != nil { try judge(kernel.graph, results, tensors, rows: rows) }
+  }
+
+  /// Judges what an edited source has written, where the oracle is asked for.
+  private func judge(
+    _ graph: Graph, _ results: [String: HostTensor], _ tensors: [String: HostTensor], rows: Int
+  ) throws {
+    let asked = try oracle.names()
+    let written = try TensorAssignment.all(output, option: "--output").map(\.name)
+    guard written.contains(where: asked.contains) else { return }
+    let oracles = try GraphInterpreter.outputs(of: graph, rows: rows, inputs: tensors)
+    var passes = true
+    for (output, expected) in zip(graph.outputs, oracles)
+    where asked.contains(output.name) && written.contains(output.name) {
+      guard let tensor = results[output.name] else { continue }
+      let agreement = Agreement(kernel: tensor, oracle: expected)
+      try Terminal.print("\(output.name): \(agreement)")
+      passes = passes && agreement.passes
+    }
+    if !passes { throw ExitCode.failure }
   }
 
   private func results(
     of lowering: Lowering, _ tensors: [String: HostTensor], rows: Int, _ compiler: Compiler
   ) throws -> [String: HostTensor] {
-    guard let source else {
-      let call = KernelCall(lowering, rows: rows, inputs: tensors)
-      let results = try TargetMachine.outputs(
-        of: [call], on: lowering.target, compiler: compiler, threads: threads)
-      return results.first ?? [:]
+    let kernel: ComparedKernel
+    if let source {
+      let text = try TextFile.text(at: source)
+      do { kernel = try ComparedKernel(lowering, source: text, compiler: compiler) } catch {
+        throw CommandError.file(path: source, reason: "\(error)")
+      }
+    } else {
+      kernel = try ComparedKernel(lowering, compiler: compiler)
     }
-    let text = try TextFile.text(at: source)
-    let compiled: CompiledKernel
-    do { compiled = try compiler.compile(lowering, source: text) } catch {
-      throw CommandError.file(path: source, reason: "\(error)")
-    }
-    return try compiled(tensors, threads: threads)
+    let call = TargetComparison.Call(rows: rows, inputs: tensors)
+    return try kernel.outputs(of: [call], threads: threads).first ?? [:]
   }
 
   /// Such as `y: f32[128, 384] in y.npy`.

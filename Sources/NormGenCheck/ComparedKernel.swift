@@ -48,8 +48,10 @@ public struct ComparedKernel: Sendable {
   public var graph: Graph { lowering.graph }
 
   /// Executes calls and returns each call's outputs, by name.
-  func outputs(
-    of calls: [(rows: Int, inputs: [String: HostTensor])], threads: Int
+  ///
+  /// - Parameter threads: The most threads that share a call; emulated machines have one.
+  public func outputs(
+    of calls: [TargetComparison.Call], threads: Int
   ) throws -> [[String: HostTensor]] {
     if let code { return try calls.map { try code($0.inputs, threads: threads) } }
     return try TargetMachine.outputs(
@@ -104,9 +106,11 @@ struct KernelSignature {
     _ kind: String, _ first: [(name: String, type: String)],
     _ second: [(name: String, type: String)]
   ) -> [String] {
-    let names = first.map(\.name) + second.map(\.name).filter { name in
-      !first.contains { $0.name == name }
-    }
+    let names =
+      first.map(\.name)
+      + second.map(\.name).filter { name in
+        !first.contains { $0.name == name }
+      }
     return names.compactMap { name in
       let left = first.first { $0.name == name }?.type ?? "none"
       let right = second.first { $0.name == name }?.type ?? "none"

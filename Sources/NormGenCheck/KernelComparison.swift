@@ -24,9 +24,6 @@ public struct KernelComparison: Sendable {
     public let outputs: [Output]
   }
 
-  /// The inputs of a call.
-  public typealias Inputs = (rows: Int, inputs: [String: HostTensor])
-
   /// The calls in the order given.
   public private(set) var calls: [Call] = []
   /// Whether both kernels have the same graph, whatever they are called.
@@ -52,7 +49,8 @@ public struct KernelComparison: Sendable {
   ///   - progress: Told what begins.
   /// - Throws: ``ComparisonError``, `CallError`, `InterpreterError` and what ``TargetMachine`` throws.
   public init(
-    _ first: ComparedKernel, _ second: ComparedKernel, inputs: [Inputs], threads: Int = 1,
+    _ first: ComparedKernel, _ second: ComparedKernel, inputs: [TargetComparison.Call],
+    threads: Int = 1,
     progress: (String) -> Void = { _ in }
   ) throws {
     try KernelSignature.check(first.graph, second.graph)
@@ -80,7 +78,7 @@ public struct KernelComparison: Sendable {
     private let oracle: [String: [Bounded]]
 
     init(
-      _ graph: Graph, _ call: Inputs, _ first: [String: HostTensor],
+      _ graph: Graph, _ call: TargetComparison.Call, _ first: [String: HostTensor],
       _ second: [String: HostTensor]
     ) throws(InterpreterError) {
       self.graph = graph

@@ -36,9 +36,11 @@ public struct OutputDifference: Hashable, Sendable {
 
   /// Compares two tensors of one shape and type.
   public init(output: String, _ first: HostTensor, _ second: HostTensor) {
+    let axes = Shape(hasRows: false, extents: first.shape)
     precondition(
       first.shape == second.shape && first.storage == second.storage,
-      "two tensors of '\(output)': \(first.storage)\(first.shape), \(second.storage)\(second.shape)")
+      "two tensors of '\(output)': \(first.storage)\(first.shape), \(second.storage)\(second.shape)"
+    )
     self.output = output
     self.count = first.count
     for position in 0..<count {
@@ -46,7 +48,7 @@ public struct OutputDifference: Hashable, Sendable {
       if left.bitPattern == right.bitPattern || (left.isNaN && right.isNaN) { continue }
       add(
         Element(
-          position: position, indices: first.indices(of: position), values: [left, right],
+          position: position, indices: axes.indices(of: position), values: [left, right],
           ulps: first.storage.steps(from: left, to: right)))
     }
   }
@@ -56,18 +58,5 @@ public struct OutputDifference: Hashable, Sendable {
     if first == nil { first = element }
     if worst.map({ element.ulps > $0.ulps }) ?? true { worst = element }
     greatestDistance = max(greatestDistance, element.distance)
-  }
-}
-
-extension HostTensor {
-  /// The indices along the axes of the element at a row-major position.
-  public func indices(of position: Int) -> [Int] {
-    var rest = position
-    var indices: [Int] = []
-    for extent in shape.reversed() {
-      indices.append(rest % extent)
-      rest /= extent
-    }
-    return indices.reversed()
   }
 }
