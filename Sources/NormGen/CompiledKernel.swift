@@ -10,7 +10,7 @@ public final class CompiledKernel: Sendable {
   public let lowering: Lowering
   /// Whether the code came from the disk cache.
   public let cacheStatus: CacheStatus
-  private let object: LoadedObject
+  private let object: any LoadedCode
   /// The functions in memory.
   let code: KernelCode
 
@@ -24,6 +24,8 @@ public final class CompiledKernel: Sendable {
     case rebuilt(damage: String)
     /// The cache is switched off.
     case disabled
+    /// The code was not compiled here but loaded from a shared library.
+    case loaded
 
     init(_ cached: CachedObject) {
       switch cached.status {
@@ -36,7 +38,7 @@ public final class CompiledKernel: Sendable {
   }
 
   init(
-    lowering: Lowering, object: LoadedObject, cacheStatus: CacheStatus
+    lowering: Lowering, object: any LoadedCode, cacheStatus: CacheStatus
   ) throws(JITError) {
     self.lowering = lowering
     self.object = object

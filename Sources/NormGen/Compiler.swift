@@ -20,6 +20,13 @@ public struct Lowering: Sendable {
   public let program: LoopProgram
   /// The C.
   public let source: CSource
+
+  /// The same with other C, such as an edited copy of what was emitted.
+  public func replacingSource(with text: String) -> Lowering {
+    Lowering(
+      graph: graph, plan: plan, target: target, schedules: schedules, program: program,
+      source: source.replacingText(with: text))
+  }
 }
 
 /// Compiles kernels: the list of passes from a graph to C and to callable code.
@@ -198,6 +205,26 @@ public struct Compiler: Sendable {
       return try CompiledKernel(
         lowering: lowering, object: object,
         cacheStatus: CompiledKernel.CacheStatus(cached))
+    } catch { throw .jit(error) }
+  }
+
+  /// The code of a lowered kernel in a shared library, such as another compiler made of the emitted C.
+  ///
+  /// The library must define the functions that the emitted header declares; nothing can check that
+  /// they have the declared parameters.
+  ///
+  /// - Parameters:
+  ///   - lowering: The stages' results; its target must run here.
+  ///   - library: The path of the library, which is loaded as long as the kernel lives.
+  public func load(
+    _ lowering: Lowering, library: String
+  ) throws(CompilerError) -> CompiledKernel {
+    guard HostCPU.current.supports(lowering.target) else {
+      throw .targetNotRunnable(lowering.target, HostCPU.current)
+    }
+    do {
+      return try CompiledKernel(
+        lowering: lowering, object: try SharedLibrary(path: library), cacheStatus: .loaded)
     } catch { throw .jit(error) }
   }
 

@@ -32,7 +32,7 @@ struct KernelCode: Sendable {
   /// The function that packs a parameter's weights, by the parameter's name.
   let packs: [String: Pack]
 
-  init(_ lowering: Lowering, _ object: LoadedObject) throws(JITError) {
+  init(_ lowering: Lowering, _ object: any LoadedCode) throws(JITError) {
     let name = lowering.source.name
     let entry = try object.address(of: lowering.source.entryName)
     guard lowering.program.onlyKernel == nil else {

@@ -15,4 +15,9 @@ public struct CSource: Hashable, Sendable {
 
   /// The name of the entry that takes its parameters in arrays.
   public var entryName: String { "\(name)_entry" }
+
+  /// The same functions with another text in the `.c` file.
+  public func replacingText(with text: String) -> CSource {
+    CSource(name: name, target: target, source: text, header: header)
+  }
 }

@@ -12,7 +12,7 @@ struct CheckCommand: ParsableCommand {
       The oracle evaluates the kernel's graph in Float64 with the declared rounding points and \
       derives a bound on the error of every element; an element beyond its bound is a failure. \
       Targets that this processor lacks are emulated. With several targets their bits are \
-      compared with each other, too, and with --threads those of several threads with those of one. \
+      compared with each other, too, and with --variations those of other ways to make the same calls. \
       --adversarial adds rows of special values: zeros of both signs, denormals, the greatest numbers, \
       NaN, infinities, constant rows, a mean beyond the deviation, one huge element, sums that cancel \
       and squares that overflow.
@@ -37,11 +37,10 @@ struct CheckCommand: ParsableCommand {
       valueName: "target"))
   var target: [String] = []
 
-  @Option(
-    parsing: .upToNextOption,
-    help: ArgumentHelp(
-      "Numbers of threads whose bits must be those of one thread.", valueName: "n"))
-  var threads: [Int] = []
+  @Flag(help: "The same as --target all.")
+  var allTargets = false
+
+  @OptionGroup var variation: VariationOptions
 
   @OptionGroup var strategy: ScheduleOption
 
@@ -60,8 +59,8 @@ struct CheckCommand: ParsableCommand {
     if let row = rows.first(where: { $0 < 0 }) {
       throw ValidationError("--rows: expected numbers from 0 on, found \(row)")
     }
-    if let count = threads.first(where: { $0 < 1 }) {
-      throw ValidationError("--threads: expected numbers from 1 on, found \(count)")
+    if allTargets, !target.isEmpty {
+      throw ValidationError("--all-targets: can't go with --target")
     }
   }
 
@@ -85,7 +84,8 @@ struct CheckCommand: ParsableCommand {
       let special = adversarial ? try SpecialRows(for: kernel.graph, seed: seed) : nil
       let comparison = try TargetComparison(
         of: kernel.graph, targets: targets, rows: rows(for: kernel.graph), seed: seed,
-        compiler: compiler, threads: threads, special: special,
+        compiler: compiler, threads: variation.threads(on: targets),
+        variations: variation.chosen, special: special,
         progress: { Terminal.progress(place + $0) })
       Terminal.endProgress()
       let report = CheckReport(kernel.graph, comparison, seed: seed, special: special)
@@ -114,6 +114,7 @@ struct CheckCommand: ParsableCommand {
   private static let mostWork = 1 << 26
 
   private func targets(default chosen: Target) throws -> [Target] {
+    if allTargets { return Target.all }
     let names = target.flatMap { $0.split(separator: ",").map(String.init) }
     guard !names.isEmpty else { return [chosen] }
     return try TargetSelection.targets(named: names)

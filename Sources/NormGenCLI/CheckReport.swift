@@ -17,7 +17,13 @@ struct CheckReport: Encodable {
     /// Elements that the bound says nothing about, because a result may or may not overflow.
     let unbounded: Int
     let failures: Int
+    /// The greatest distance in units in the last place of the output's type at the oracle's value.
     let ulps: Double
+    let medianUlps: Double
+    /// What 99 % of the elements do not exceed.
+    let ulps99: Double
+    /// Elements that are the value nearest to the oracle's.
+    let correctlyRounded: Int
     let medianRatio: Double
     let worst: Worst?
     let passes: Bool
@@ -26,6 +32,7 @@ struct CheckReport: Encodable {
   /// The element that came closest to its bound, or went furthest beyond it.
   struct Worst: Encodable {
     let position: Int
+    let indices: [Int]
     /// What the row holds that it belongs to, if it holds special values.
     let row: String?
     let kernel: Double
@@ -43,8 +50,21 @@ struct CheckReport: Encodable {
   let threads: [Int]
   /// The targets on which they were.
   let threadedTargets: [String]
+  let variations: [Varied]
   let differences: [String]
+  /// The worst element of all lines and what led to it.
+  let worst: WorstReport?
   let passes: Bool
+
+  /// What came of a variation on a target.
+  struct Varied: Encodable {
+    let variation: String
+    let target: String
+    let executions: Int
+    let violations: [String]
+    /// Why nothing was compared.
+    let omitted: String?
+  }
 
   init(
     _ graph: Graph, _ comparison: TargetComparison, seed: UInt64, special: SpecialRows? = nil
@@ -56,13 +76,20 @@ struct CheckReport: Encodable {
     let threaded = comparison.results.filter { !$0.threads.isEmpty }
     self.threads = threaded.first?.threads ?? []
     self.threadedTargets = threaded.map(\.target.name)
+    self.variations = comparison.variations.map { result in
+      Varied(
+        variation: result.variation.rawValue, target: result.target,
+        executions: result.executions, violations: result.violations,
+        omitted: result.omission?.description)
+    }
+    self.worst = WorstReport(comparison, special)
     self.differences = comparison.differences.map(\.description)
     self.lines = comparison.results.flatMap { result in
       result.checks.enumerated().flatMap { index, check in
         // The special call is the last one.
         let special = index == result.checks.count - 1 ? special : nil
         return check.outputs.map { output in
-          Line(output, rows: check.rows, result, special)
+          Line(output, rows: check.rows, graph, result, special)
         }
       }
     }
@@ -72,7 +99,7 @@ struct CheckReport: Encodable {
   var text: String {
     let header = [
       "target", "rows", "output", "elements", "worst error", "bound", "ratio", "median", "ulps",
-      "exact", "verdict",
+      "99 %", "median", "nearest", "verdict",
     ]
     let rows = lines.map { line in
       [
@@ -80,18 +107,20 @@ struct CheckReport: Encodable {
         "\(line.elements)",
         CheckReport.short(line.worst?.error), CheckReport.short(line.worst?.bound),
         CheckReport.short(line.worst?.ratio, digits: 3),
-        CheckReport.short(line.medianRatio, digits: 3), CheckReport.short(line.ulps, digits: 2),
-        "\(line.exact)", line.verdict,
+        CheckReport.short(line.medianRatio, digits: 3), CheckReport.short(line.ulps),
+        CheckReport.short(line.ulps99), CheckReport.short(line.medianUlps),
+        line.nearestShare, line.verdict,
       ]
     }
     let table = TextTable(
       header: header,
       alignments: [
-        .left, .right, .left, .right, .right, .right, .right, .right, .right, .right, .left,
+        .left, .right, .left, .right, .right, .right, .right, .right, .right, .right, .right,
+        .right, .left,
       ], rows)
     var text = "\(kernel)\n" + table.text
-    for line in lines where !line.passes { text += line.failureText }
-    for difference in differences { text += difference + "\n" }
+    text += worst?.text ?? ""
+    text += failures
     if targets.count > 1, differences.isEmpty {
       text += "\(targets.joined(separator: ", ")): the same bits\n"
     }
@@ -99,6 +128,7 @@ struct CheckReport: Encodable {
       let counts = threads.map(String.init).joined(separator: ", ")
       text += "\(threadedTargets.joined(separator: ", ")): the same bits in \(counts) threads\n"
     }
+    text += variationText
     for machine in emulated { text += machine + "\n" }
     return text + (passes ? "pass\n" : "FAIL\n")
   }
@@ -111,9 +141,28 @@ struct CheckReport: Encodable {
     var text = "\(passes ? "pass" : "FAIL") \(kernel): \(elements) elements, worst error / bound "
     text += CheckReport.short(ratio, digits: 3)
     text += unbounded == 0 ? "\n" : ", \(unbounded) without bound\n"
-    for line in lines where !line.passes { text += line.failureText }
+    if !lines.allSatisfy(\.passes) { text += worst?.text ?? "" }
+    return text + failures
+  }
+
+  /// What failed, a line for each.
+  private var failures: String {
+    var text = lines.filter { !$0.passes }.map(\.failureText).joined()
     for difference in differences { text += difference + "\n" }
+    for violation in variations.flatMap(\.violations) { text += violation + "\n" }
     return text
+  }
+
+  /// The variations that gave the same bits, and those that do not exist for the kernel.
+  private var variationText: String {
+    variations.map { varied in
+      if let omitted = varied.omitted {
+        return "\(varied.target): no \(varied.variation) compared: \(omitted)\n"
+      }
+      guard varied.violations.isEmpty, differences.isEmpty else { return "" }
+      return "\(varied.target): the same bits in \(varied.executions) calls of other "
+        + "\(varied.variation == "batch" ? "batches" : varied.variation)\n"
+    }.joined()
   }
 
   private var emulated: [String] {
@@ -126,7 +175,7 @@ struct CheckReport: Encodable {
   }
 
   /// A number with a few digits; nothing for a value that does not exist.
-  private static func short(_ value: Double?, digits: Int = 2) -> String {
+  static func short(_ value: Double?, digits: Int = 2) -> String {
     guard let value else { return "-" }
     if value == 0 { return "0" }
     return String(format: "%.\(digits)g", value)
@@ -135,7 +184,8 @@ struct CheckReport: Encodable {
 
 extension CheckReport.Line {
   fileprivate init(
-    _ output: KernelCheck.Output, rows: Int, _ result: TargetComparison.TargetResult,
+    _ output: KernelCheck.Output, rows: Int, _ graph: Graph,
+    _ result: TargetComparison.TargetResult,
     _ special: SpecialRows?
   ) {
     let agreement = output.agreement
@@ -152,14 +202,25 @@ extension CheckReport.Line {
     unbounded = agreement.vacuous
     failures = agreement.failures
     ulps = agreement.greatestUlps
+    medianUlps = agreement.ulps(ofShare: 0.5)
+    ulps99 = agreement.ulps(ofShare: 0.99)
+    correctlyRounded = agreement.correctlyRounded
+    let shape = graph.outputs.first { $0.name == output.name }.map { graph[$0.value].shape }
     medianRatio = agreement.medianRatio
     worst = agreement.worst.map { worst in
       CheckReport.Worst(
-        position: worst.position, row: special?.name(of: worst.position, among: agreement.count),
+        position: worst.position, indices: shape?.indices(of: worst.position) ?? [],
+        row: special?.name(of: worst.position, among: agreement.count),
         kernel: worst.kernel, oracle: worst.oracle, error: worst.error,
         bound: worst.bound, ratio: worst.ratio)
     }
     passes = agreement.passes
+  }
+
+  /// The part of the elements that are the nearest value.
+  fileprivate var nearestShare: String {
+    guard elements > 0 else { return "-" }
+    return String(format: "%.1f %%", Double(correctlyRounded) / Double(elements) * 100)
   }
 
   fileprivate var verdict: String {
@@ -170,7 +231,7 @@ extension CheckReport.Line {
   fileprivate var failureText: String {
     guard let worst else { return "" }
     let row = worst.row.map { " in the row of \($0)" } ?? ""
-    return "\(target), rows \(rows), output '\(output)': element \(worst.position)\(row) is "
+    return "\(target), rows \(rows), output '\(output)': element \(worst.indices)\(row) is "
       + "\(worst.kernel), the oracle says \(worst.oracle) ± \(worst.bound)\n"
   }
 }

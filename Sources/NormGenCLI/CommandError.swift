@@ -19,6 +19,10 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
   case noKernelOfGroup(groups: [String], kernels: [String])
   /// A file cannot be read or written.
   case file(path: String, reason: String)
+  /// Two files of code that say nothing of what they compute.
+  case diffWithoutGraph(String, String)
+  /// Code that does not define the functions of one target alone.
+  case functionsOfTargets(path: String, kernel: String, expected: [String], found: [String])
   /// The tensors of a call would not fit this machine.
   case memory(action: String, kernel: String, rows: Int)
 
@@ -41,6 +45,15 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
       "--group: expected a kernel of \(groups.joined(separator: " or ")), "
         + "found \(kernels.joined(separator: ", "))"
     case .file(let path, let reason): "\(path): \(reason)"
+    case .diffWithoutGraph(let first, let second):
+      "'\(first)' and '\(second)' are code: name the kernel that they compute with --graph"
+    case .functionsOfTargets(let path, let kernel, let expected, let found):
+      "\(path): expected the function "
+        + expected.map { "'\(kernel)_\($0)_entry'" }.joined(separator: " or ") + ", found "
+        + (found.isEmpty
+          ? "none of them"
+          : found.map { "'\(kernel)_\($0)_entry'" }.joined(separator: ", ")
+            + "; choose a target with @TARGET")
     case .memory(let action, let kernel, let rows):
       "\(action) '\(kernel)' on \(rows) rows takes more memory than this machine can spare"
     }

@@ -81,7 +81,8 @@ struct SelectedKernel {
     self.arguments = arguments
   }
 
-  private static func isFile(_ name: String) -> Bool {
+  /// Whether an argument means a text file and not a kernel of the catalog.
+  static func isFile(_ name: String) -> Bool {
     name.hasSuffix(".ng") || name.contains("/")
   }
 

@@ -40,13 +40,53 @@ public struct TargetComparison: Sendable {
     }
   }
 
+  /// The inputs of one call.
+  public struct Call: Sendable {
+    /// The number of rows.
+    public let rows: Int
+    /// A tensor for each input, by name.
+    public let inputs: [String: HostTensor]
+
+    /// Inputs of `rows` rows.
+    public init(rows: Int, inputs: [String: HostTensor]) {
+      self.rows = rows
+      self.inputs = inputs
+    }
+  }
+
+  /// The element of all targets and calls that came closest to its bound, and what led to it.
+  public struct WorstElement: Sendable {
+    /// The position of the target in ``TargetComparison/results``.
+    public let target: Int
+    /// The position of the call in ``TargetResult/checks``.
+    public let call: Int
+    /// The output.
+    public let output: String
+    /// The indices along the output's axes.
+    public let indices: [Int]
+    /// The element.
+    public let element: Agreement.Worst
+    /// The distance from the oracle in units in the last place of the output's type.
+    public let ulps: Double
+    /// The values on the way to it.
+    public let trace: ElementTrace
+  }
+
   /// The results, one for each target in the order given.
   public private(set) var results: [TargetResult] = []
   /// Where a target's bits differ from the first target's, or several threads' from one's.
   public private(set) var differences: [Difference] = []
 
+  /// What came of the variations, target by target.
+  public private(set) var variations: [VariationResult] = []
+  /// The worst element; nil without elements.
+  public private(set) var worst: WorstElement?
+
   /// Whether every target lies inside the bounds and all executions have the same bits.
-  public var passes: Bool { differences.isEmpty && results.allSatisfy(\.passes) }
+  public var passes: Bool {
+    differences.isEmpty && results.allSatisfy(\.passes)
+      && variations.allSatisfy(\.violations.isEmpty)
+  }
 
   /// Runs and compares a kernel.
   ///
@@ -58,27 +98,28 @@ public struct TargetComparison: Sendable {
   ///   - compiler: Compiles for each target in turn.
   ///   - threads: Numbers of threads to compare with one thread, on targets that run here; at least
   ///     one must.
+  ///   - variations: Ways to execute the calls on each target whose bits are compared with the plain
+  ///     calls'.
   ///   - special: Inputs of one more call, whose rows hold special values.
   ///   - progress: Told what begins.
   public init(
     of graph: Graph, targets: [Target], rows: [Int], seed: UInt64, compiler: Compiler,
-    threads: [Int] = [], special: SpecialRows? = nil, progress: (String) -> Void = { _ in }
+    threads: [Int] = [], variations: [Variation] = [], special: SpecialRows? = nil,
+    progress: (String) -> Void = { _ in }
   ) throws {
     let machines = try targets.map { try TargetMachine.of($0) }
     if let target = targets.first, let most = threads.max(), !machines.contains(.native) {
       throw TargetMachineError.threads(target: target, most)
     }
-    var inputs: [[String: HostTensor]] = []
-    var oracles: [[[Bounded]]] = []
-    let calls: [(rows: Int, inputs: [String: HostTensor]?)] =
-      rows.map { ($0, nil) } + (special.map { [($0.count, $0.inputs)] } ?? [])
-    let rows = calls.map(\.rows)
-    for call in calls {
-      let rows = call.rows
-      progress("\(graph.name): oracle of \(rows) rows")
-      let tensors = try call.inputs ?? RandomInputs.tensors(for: graph, rows: rows, seed: seed)
-      inputs.append(tensors)
-      oracles.append(try GraphInterpreter.outputs(of: graph, rows: rows, inputs: tensors))
+    var inputs = try rows.map { rows in
+      Call(
+        rows: rows, inputs: try RandomInputs.tensors(for: graph, rows: rows, seed: seed))
+    }
+    if let special { inputs.append(Call(rows: special.count, inputs: special.inputs)) }
+    let rows = inputs.map(\.rows)
+    let oracles = try inputs.map { call in
+      progress("\(graph.name): oracle of \(call.rows) rows")
+      return try GraphInterpreter.outputs(of: graph, rows: call.rows, inputs: call.inputs)
     }
     var reference: (target: Target, outputs: [[String: HostTensor]])?
     for (target, machine) in zip(targets, machines) {
@@ -86,7 +127,7 @@ public struct TargetComparison: Sendable {
       var compiler = compiler
       compiler.target = target
       let lowering = try compiler.lower(graph)
-      let calls = zip(rows, inputs).map { KernelCall(lowering, rows: $0, inputs: $1) }
+      let calls = inputs.map { KernelCall(lowering, rows: $0.rows, inputs: $0.inputs) }
       let outputs = try TargetMachine.outputs(of: calls, on: target, compiler: compiler)
       var checks: [KernelCheck] = []
       for (index, call) in calls.enumerated() {
@@ -103,6 +144,14 @@ public struct TargetComparison: Sendable {
           graph, rows, outputs, shared,
           executions: ["\(target)", "\(target) in \(count) threads"])
       }
+      var varied = try VariationCheck(
+        lowering, calls: inputs, expected: outputs, compiler: compiler)
+      for variation in variations {
+        progress("\(graph.name): \(target), \(variation.rawValue)")
+        try varied.run(variation)
+      }
+      self.variations += varied.results
+      differences += varied.differences
       if let reference {
         compare(
           graph, rows, reference.outputs, outputs,
@@ -111,6 +160,31 @@ public struct TargetComparison: Sendable {
         reference = (target, outputs)
       }
     }
+    worst = try worstElement(graph, inputs)
+  }
+
+  private func worstElement(_ graph: Graph, _ calls: [Call]) throws -> WorstElement? {
+    var found: (target: Int, call: Int, output: Int, element: Agreement.Worst)?
+    for (target, result) in results.enumerated() {
+      for (call, check) in result.checks.enumerated() {
+        for (output, checked) in check.outputs.enumerated() {
+          guard let element = checked.agreement.worst else { continue }
+          if let found, found.element.ratio >= element.ratio { continue }
+          found = (target, call, output, element)
+        }
+      }
+    }
+    guard let found else { return nil }
+    let output = graph.outputs[found.output]
+    let call = calls[found.call]
+    let shape = graph[output.value].shape
+    return WorstElement(
+      target: found.target, call: found.call, output: output.name,
+      indices: shape.indices(of: found.element.position), element: found.element,
+      ulps: found.element.error == 0
+        ? 0 : found.element.error / output.storage.ulp(at: found.element.oracle),
+      trace: try ElementTrace(
+        of: output, at: found.element.position, in: graph, rows: call.rows, inputs: call.inputs))
   }
 
   /// Notes where the outputs of two executions of all calls differ.
@@ -136,18 +210,10 @@ extension TargetComparison.Difference {
     rows: Int, output: String, executions: [String], _ first: HostTensor?, _ second: HostTensor?
   ) {
     guard let first, let second else { return nil }
-    var position: Int?
-    var count = 0
-    for index in 0..<min(first.count, second.count) {
-      let (left, right) = (first[index], second[index])
-      if left.bitPattern == right.bitPattern || (left.isNaN && right.isNaN) { continue }
-      count += 1
-      if position == nil { position = index }
-    }
-    guard let position else { return nil }
+    let difference = OutputDifference(output: output, first, second)
+    guard let element = difference.first else { return nil }
     self.init(
-      rows: rows, output: output, position: position, count: count,
-      executions: executions,
-      values: [first[position], second[position]])
+      rows: rows, output: output, position: element.position, count: difference.differing,
+      executions: executions, values: element.values)
   }
 }

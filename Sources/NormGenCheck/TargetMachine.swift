@@ -35,7 +35,7 @@ public enum TargetMachine: Hashable, Sendable {
     return .emulated(name: "\(emulator)")
   }
 
-  private static func emulator(of target: Target) throws(TargetMachineError) -> Emulator {
+  static func emulator(of target: Target) throws(TargetMachineError) -> Emulator {
     switch target {
     case .neon: return .qemuAArch64
     case .avx512: return .bochsX86_64

@@ -18,6 +18,12 @@ public struct GraphPrinter {
     GraphPrinter(graph).definition(id)
   }
 
+  /// How expressions of the text form refer to `id`: its name, its number such as `%2`, or its
+  /// definition where it has neither.
+  public static func reference(to id: ValueID, in graph: Graph) -> String {
+    GraphPrinter(graph).reference(id)
+  }
+
   /// The values that the text form gives a statement of their own, in order.
   ///
   /// These are the named, the shared and the stored values, and those used from another scope.

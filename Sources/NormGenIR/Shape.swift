@@ -80,6 +80,18 @@ public struct Shape: Hashable, Sendable {
   /// The extents of a tensor of this shape in a call of `rows` rows.
   public func extents(rows: Int) -> [Int] { (hasRows ? [rows] : []) + extents }
 
+  /// The indices along the axes, `rows` included, of the element at a row-major position.
+  public func indices(of position: Int) -> [Int] {
+    let count = elementsPerRow
+    var rest = position % count
+    var indices: [Int] = []
+    for extent in extents.reversed() {
+      indices.append(rest % extent)
+      rest /= extent
+    }
+    return (hasRows ? [position / count] : []) + indices.reversed()
+  }
+
   /// The number of elements that belong to one index of the `rows` axis.
   public var elementsPerRow: Int { extents.reduce(1, *) }
 

@@ -12,6 +12,8 @@ public enum JITError: Error, Sendable, Hashable {
   case missingSymbol(names: [String], object: String)
   /// The bytes are no object that this process can link.
   case link(object: String, reason: String)
+  /// A shared library that can't be loaded.
+  case library(path: String, reason: String)
   /// A file that the caller asked for could not be written.
   case file(path: String, reason: String)
   /// LLVM failed in a way that the input does not explain.
@@ -35,6 +37,8 @@ extension JITError: CustomStringConvertible {
         + names.map { "'\($0)'" }.joined(separator: ", ")
     case .link(let object, let reason):
       "\(object) cannot be linked into this process: \(reason)"
+    case .library(let path, let reason):
+      "\(path) cannot be loaded into this process: \(reason)"
     case .file(let path, let reason):
       "\(path) cannot be written: \(reason)"
     case .internalFailure(let operation, let reason):

@@ -29,6 +29,10 @@ public struct Agreement: Hashable, Sendable {
   public private(set) var failures = 0
   /// The largest distance in units in the last place of the storage type.
   public private(set) var greatestUlps = 0.0
+  /// Elements that are the value of the storage type nearest to the oracle's.
+  public private(set) var correctlyRounded = 0
+  /// The finite distances of all elements in units in the last place at the oracle's value.
+  public private(set) var ulps: [Double] = []
   /// The worst element; nil if there are none.
   public private(set) var worst: Worst?
   /// The ratios error / bound of all elements with a positive, finite bound, for their median.
@@ -40,6 +44,15 @@ public struct Agreement: Hashable, Sendable {
   /// The median of error / bound.
   public var medianRatio: Double {
     ratios.isEmpty ? 0 : ratios.sorted()[ratios.count / 2]
+  }
+
+  /// The distance in units in the last place that a share of the elements does not exceed.
+  ///
+  /// - Parameter share: From 0 to 1: 0.5 for the median.
+  public func ulps(ofShare share: Double) -> Double {
+    guard !ulps.isEmpty else { return 0 }
+    let position = (Double(ulps.count) * share).rounded(.up) - 1
+    return ulps.sorted()[min(max(Int(position), 0), ulps.count - 1)]
   }
 
   /// Compares a kernel's output with the oracle's; a different number of elements fails.
@@ -70,8 +83,13 @@ public struct Agreement: Hashable, Sendable {
     let ratio = error == 0 ? 0 : error / oracle.error
     if error == 0 { exact += 1 }
     if error > oracle.error { failures += 1 }
-    if error.isFinite, error > 0 {
-      greatestUlps = max(greatestUlps, error / storage.ulp(at: oracle.value))
+    if kernel == storage.rounded(oracle.value) || (error == 0 && kernel.isNaN) {
+      correctlyRounded += 1
+    }
+    if error.isFinite {
+      let distance = error == 0 ? 0 : error / storage.ulp(at: oracle.value)
+      ulps.append(distance)
+      greatestUlps = max(greatestUlps, distance)
     }
     if oracle.error > 0 { ratios.append(ratio) }
     if worst.map({ ratio > $0.ratio }) ?? true {

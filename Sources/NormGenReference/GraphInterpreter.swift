@@ -61,7 +61,7 @@ public struct GraphInterpreter {
 
   /// - Parameter omitsWeights: Whether inputs that are nothing but weights of matmuls, which read
   ///   them where they are, stay empty.
-  private static func values(
+  static func values(
     of graph: Graph, rows: Int, inputs: [String: HostTensor], omitsWeights: Bool
   ) throws(InterpreterError) -> [[Bounded]] {
     guard rows >= 0 else { throw .rows(rows) }
@@ -110,7 +110,7 @@ public struct GraphInterpreter {
     case .constant(let bits):
       return [Bounded(Double(Float(bitPattern: bits)))]
     case .elementwise(let op):
-      return map(node.operands, to: node.shape) { apply(op, $0) }
+      return map(node.operands, to: node.shape) { GraphInterpreter.apply(op, $0) }
     case .convert(let type):
       return values[node.operands[0].index].map { $0.rounded(to: type) }
     case .reshape:
@@ -186,7 +186,7 @@ public struct GraphInterpreter {
 
   // MARK: Elementwise
 
-  private func apply(_ op: ElementwiseOp, _ operands: [Bounded]) -> Bounded {
+  static func apply(_ op: ElementwiseOp, _ operands: [Bounded]) -> Bounded {
     switch op {
     case .add: operands[0] + operands[1]
     case .subtract: operands[0] - operands[1]
@@ -233,11 +233,7 @@ public struct GraphInterpreter {
   // MARK: Statistics
 
   /// The broadcast shape of the operands.
-  private func termShape(_ operands: [ValueID]) -> Shape {
-    operands.dropFirst().reduce(graph[operands[0]].shape) { shape, operand in
-      (try? shape.broadcast(with: graph[operand].shape)) ?? shape
-    }
-  }
+  private func termShape(_ operands: [ValueID]) -> Shape { graph.termShape(of: operands) }
 
   /// The elements of the operands of a sum, each broadcast to the terms' shape.
   private func terms(_ operands: [ValueID]) -> RowSumEvaluation.Terms {
@@ -268,8 +264,17 @@ public struct GraphInterpreter {
   }
 }
 
+extension Graph {
+  /// The shape of the terms that a reduction of these operands takes: theirs, broadcast.
+  func termShape(of operands: [ValueID]) -> Shape {
+    operands.dropFirst().reduce(self[operands[0]].shape) { shape, operand in
+      (try? shape.broadcast(with: self[operand].shape)) ?? shape
+    }
+  }
+}
+
 /// Where the elements of a value are found that is broadcast to a wider shape.
-private struct Broadcast {
+struct Broadcast {
   private let positions: [Int]
   private let rowStride: Int
 

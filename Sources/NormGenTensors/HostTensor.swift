@@ -129,6 +129,25 @@ public struct HostTensor: Sendable {
     }
   }
 
+  /// The tensor whose i-th row, along the first axis, is the row `rows[i]` of this one.
+  ///
+  /// - Throws: ``TensorError/shape(_:)`` for a scalar.
+  public func gathering(rows: [Int]) throws(TensorError) -> HostTensor {
+    guard let count = shape.first else { throw .shape(shape) }
+    let row = count == 0 ? 0 : byteCount / count
+    var tensor = try HostTensor(zeros: [rows.count] + shape.dropFirst(), storage)
+    withUnsafeBytes { source in
+      tensor.withUnsafeMutableBytes { target in
+        for (position, index) in rows.enumerated() {
+          UnsafeMutableRawBufferPointer(
+            rebasing: target[position * row..<(position + 1) * row]
+          ).copyBytes(from: source[index * row..<(index + 1) * row])
+        }
+      }
+    }
+    return tensor
+  }
+
   /// All values, widened exactly.
   public var doubles: [Double] { (0..<count).map { self[$0] } }
 

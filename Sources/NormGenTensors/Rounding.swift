@@ -37,6 +37,23 @@ extension DType {
     return Double(sign: .plus, exponent: exponent - format.significandBits, significand: 1)
   }
 
+  /// The number of steps from one value of the type to another, from neighbour to neighbour: their
+  /// distance in units in the last place.
+  ///
+  /// Zeros of both signs are one value, and so are all NaNs; from NaN to any other value there are
+  /// infinitely many steps.
+  public func steps(from: Double, to: Double) -> Double {
+    if from.isNaN || to.isNaN { return from.isNaN && to.isNaN ? 0 : .infinity }
+    return Double(abs(ordinal(from) - ordinal(to)))
+  }
+
+  /// The place of a value of the type among all, in order; both zeros are 0.
+  private func ordinal(_ value: Double) -> Int {
+    guard format != nil else { return Int(rounded(value)) }
+    let magnitude = Int(bits(nearest: abs(value)))
+    return value < 0 ? -magnitude : magnitude
+  }
+
   /// The nearest value of the type.
   ///
   /// Floating-point types give infinity beyond their range and NaN for NaN. Integers give the

@@ -47,7 +47,9 @@ struct ShellCommand {
       let name = words[filter + 1]
       return Repository.exists("Tests/\(name)") ? nil : "no tests are in Tests/\(name)"
     case let program?:
-      let known = ["cc", "sh", "git", "cp", "cmp", "cd", "mkdir", "python3", "gdb", "objdump"]
+      let known = [
+        "cc", "sh", "git", "cp", "cmp", "cd", "mkdir", "python3", "gdb", "objdump", "sed",
+      ]
       if known.contains(program) { return nil }
       return Repository.exists(program) ? nil : "'\(program)' is no file and no known program"
     case nil: return nil

@@ -88,23 +88,51 @@ struct LoadedObjectTests {
     } throws: { "\($0)".contains("the object is for") }
   }
 
-  @Test func noPageIsWritableAndExecutable() throws {
-    let loaded = try load("int counter; int next(void) { return ++counter; }\n")
-    typealias Next = @convention(c) () -> Int32
-    let address = try loaded.address(of: "next")
-    #expect(unsafeBitCast(address, to: Next.self)() == 1)
+  /// A line of `/proc/self/maps`.
+  private struct Mapping {
+    let range: Range<UInt>
+    let permissions: String
+    let line: String
 
-    let maps = try Self.memoryMaps()
-    var mappingOfCode: Substring?
-    for line in maps.split(separator: "\n") {
+    init?(_ line: Substring) {
       let fields = line.split(separator: " ")
-      let range = fields[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
-      let permissions = fields[1]
-      #expect(!(permissions.contains("w") && permissions.contains("x")), "\(line)")
-      if range[0]..<range[1] ~= UInt(bitPattern: address) { mappingOfCode = permissions }
+      guard fields.count >= 2 else { return nil }
+      let ends = fields[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
+      guard ends.count == 2 else { return nil }
+      range = ends[0]..<ends[1]
+      permissions = String(fields[1])
+      self.line = String(line)
     }
-    #expect(mappingOfCode?.hasPrefix("r-x") == true)
+
+    var isWritableAndExecutable: Bool { permissions.contains("w") && permissions.contains("x") }
+
+    static func all() throws -> [Mapping] {
+      try LoadedObjectTests.memoryMaps().split(separator: "\n").compactMap { Mapping($0) }
+    }
+  }
+
+  @Test func noPageIsWritableAndExecutable() throws {
+    typealias Next = @convention(c) () -> Int32
+    let source = "int counter; int next(void) { return ++counter; }\n"
+    let loaded = try (0..<8).map { _ in try load(source) }
+    let addresses = try loaded.map { try $0.address(of: "next") }
+    for address in addresses { #expect(unsafeBitCast(address, to: Next.self)() == 1) }
+    let mappings = try Mapping.all()
+    for mapping in mappings { #expect(!mapping.isWritableAndExecutable, "\(mapping.line)") }
+    for address in addresses {
+      let code = try #require(mappings.first { $0.range.contains(UInt(bitPattern: address)) })
+      #expect(code.permissions.hasPrefix("r-x"), "\(code.line)")
+    }
     withExtendedLifetime(loaded) {}
+
+    // The same look at the process finds a page that breaks the rule.
+    let length = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let planted = mmap(
+      nil, length, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    try #require(planted != MAP_FAILED)
+    defer { munmap(planted, length) }
+    let broken = try Mapping.all().filter(\.isWritableAndExecutable)
+    #expect(broken.contains { $0.range.contains(UInt(bitPattern: planted)) })
   }
 
   @Test func codeIsUnmappedWithItsObject() throws {
@@ -119,7 +147,7 @@ struct LoadedObjectTests {
   }
 
   /// The text of `/proc/self/maps`: the kernel hands it out in pieces, and its length as zero.
-  private static func memoryMaps() throws -> String {
+  fileprivate static func memoryMaps() throws -> String {
     let file = try #require(FileHandle(forReadingAtPath: "/proc/self/maps"))
     defer { try? file.close() }
     var bytes = Data()

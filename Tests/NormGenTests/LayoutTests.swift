@@ -10,23 +10,8 @@ import Testing
     "layer_with_statistics", "bias_gelu_norm", "quantized_by_division", "quantized_heads",
   ]
 
-  /// Lowerings by the compiler's own choice and by every strategy that applies with all its knobs.
   private func lowerings(_ graph: Graph, _ target: Target) throws -> [Lowering] {
-    var compiler = Compiler(target: target)
-    let chosen = try compiler.lower(graph)
-    var lowerings = [chosen]
-    for strategy in compiler.strategies
-    where strategy.applies(to: chosen.plan.regions[0], target: target) {
-      for (bytes, tile, prefetches) in [
-        (nil, 1, false), (0, 1, true), (nil, 2, true), (0, 3, false), (0, 4, true), (nil, 8, true),
-      ] as [(Int?, Int, Bool)] {
-        compiler.schedule = Schedule(
-          strategy: strategy.name, streamingBytes: bytes, rowTile: tile,
-          prefetchesNextRow: prefetches)
-        lowerings.append(try compiler.lower(graph))
-      }
-    }
-    return lowerings
+    try ScheduleVariations.lowerings(of: graph, compiler: Compiler(target: target))
   }
 
   @Test(arguments: specimens, Targets.usable)
@@ -62,24 +47,16 @@ import Testing
     let kernel = try Compiler(target: target).compile(graph)
     let all = try RandomInputs.tensors(for: graph, rows: 19, seed: 9)
     let whole = try kernel(all)
-    /// The rows of a tensor from `start` on.
-    func part(_ tensor: HostTensor, _ start: Int, _ count: Int) throws -> HostTensor {
-      let row = tensor.byteCount / 19
-      return try tensor.withUnsafeBytes { bytes in
-        try HostTensor(
-          bytes: UnsafeRawBufferPointer(rebasing: bytes[start * row..<(start + count) * row]),
-          shape: [count] + tensor.shape.dropFirst(), tensor.storage)
-      }
-    }
     for (start, count) in [(0, 1), (7, 1), (18, 1), (3, 2), (1, 17), (0, 19), (5, 0)] {
       var inputs = all
       for id in graph.inputs where graph[id].shape.hasRows {
         let input = try #require(graph[id].inputName)
-        inputs[input] = try part(#require(all[input]), start, count)
+        inputs[input] = try #require(all[input]).gathering(rows: Array(start..<start + count))
       }
       let outputs = try kernel(inputs)
       for output in graph.outputs {
-        let expected = try part(#require(whole[output.name]), start, count)
+        let expected = try #require(whole[output.name]).gathering(
+          rows: Array(start..<start + count))
         #expect(outputs[output.name]?.firstDifference(from: expected) == nil)
       }
     }

@@ -13,8 +13,9 @@ import Testing
   private func isAccepted(_ right: Lowering, source: String? = nil) throws -> Bool {
     let inputs = try RandomInputs.tensors(for: right.graph, rows: Self.rows, seed: 13)
     let outputs = try LaidOutCall(
-      lowering: right, rows: Self.rows, inputs: inputs, edge: .beginning, source: source
-    ).outputs()
+      lowering: source.map { right.replacingSource(with: $0) } ?? right, rows: Self.rows,
+      inputs: inputs
+    ).outputs(at: .beginning)
     let check = try KernelCheck(
       KernelCall(right, rows: Self.rows, inputs: inputs), outputs: outputs)
     #expect(check.outputs.allSatisfy { $0.agreement.vacuous == 0 })

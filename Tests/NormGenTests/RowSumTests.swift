@@ -144,8 +144,8 @@ import Testing
       for edge in GuardedMemory.Edge.allCases {
         for (parts, gap) in [(1, 0), (2, 1), (3, 16), (7, 5)] {
           let call = LaidOutCall(
-            lowering: lowering, rows: rows, inputs: inputs, gap: gap, parts: parts, edge: edge)
-          let difference = firstDifference(expected, try call.outputs())
+            lowering: lowering, rows: rows, inputs: inputs, gap: gap, parts: parts)
+          let difference = firstDifference(expected, try call.outputs(at: edge))
           #expect(difference == nil, "\(rows) rows, \(edge), \(parts) parts, gap \(gap)")
         }
       }
@@ -226,8 +226,9 @@ import Testing
     let inputs = try RandomInputs.tensors(for: graph, rows: 600, seed: 17)
     func isAccepted(_ source: String?) throws -> Bool {
       let outputs = try LaidOutCall(
-        lowering: lowering, rows: 600, inputs: inputs, edge: .beginning, source: source
-      ).outputs()
+        lowering: source.map { lowering.replacingSource(with: $0) } ?? lowering, rows: 600,
+        inputs: inputs
+      ).outputs(at: .beginning)
       return try KernelCheck(
         KernelCall(lowering, rows: 600, inputs: inputs), outputs: outputs
       ).passes

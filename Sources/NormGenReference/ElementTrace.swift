@@ -1,0 +1,204 @@
+public import NormGenIR
+public import NormGenTensors
+
+/// What led to one element of an output: the inputs' elements at its place, and the values between
+/// them and it with their bounds, as the oracle has them.
+///
+/// A value is shown where the text form gives it a statement. Of what a reduction takes, only values
+/// that are one number for each row are shown.
+public struct ElementTrace: Sendable {
+  /// One value on the way.
+  public struct Step: Hashable, Sendable {
+    /// The name, or a number such as `%2`.
+    public let name: String
+    /// The right-hand side in the text form; nil for an input.
+    public let definition: String?
+    /// The indices along the axes of the value.
+    public let indices: [Int]
+    /// The oracle's value with its bound.
+    public let value: Bounded
+    /// What the bound mostly comes from; nil for an exact value and for a reduction.
+    public let source: Source?
+  }
+
+  /// Where the greatest part of a value's bound comes from.
+  public struct Source: Hashable, Sendable {
+    /// The value whose bound it is; nil for the roundings of the value's own operations.
+    public let name: String?
+    /// The part of the bound that would be gone if that were exact.
+    public let share: Double
+  }
+
+  /// The values in graph order; the last one is the output's before it is stored.
+  public let steps: [Step]
+
+  /// Traces an element.
+  ///
+  /// - Parameters:
+  ///   - output: An output of `graph`.
+  ///   - position: The row-major position in the output.
+  ///   - graph: The kernel's meaning.
+  ///   - rows: The number of rows of the call.
+  ///   - inputs: The call's inputs.
+  /// - Throws: ``InterpreterError``, or `TensorError` when an input has other rows.
+  public init(
+    of output: Output, at position: Int, in graph: Graph, rows: Int,
+    inputs: [String: HostTensor]
+  ) throws {
+    let extent = graph[output.value].shape.elementsPerRow
+    var inputs = inputs
+    var (rows, position, firstRow) = (rows, position, 0)
+    if !graph.values.contains(where: graph.isOverRows), graph[output.value].shape.hasRows {
+      // The other rows are not needed.
+      (rows, firstRow, position) = (1, position / extent, position % extent)
+      for id in graph.inputs where graph[id].shape.hasRows {
+        guard let name = graph[id].inputName, let tensor = inputs[name] else { continue }
+        inputs[name] = try tensor.gathering(rows: [firstRow])
+      }
+    }
+    let values = try GraphInterpreter.values(
+      of: graph, rows: rows, inputs: inputs, omitsWeights: true)
+    var path = ElementPath(graph, values)
+    path.visit(output.value, at: position, isInReduction: false)
+    steps = path.steps(firstRow: firstRow)
+  }
+}
+
+/// The elements that lead to an element.
+private struct ElementPath {
+  private let graph: Graph
+  private let values: [[Bounded]]
+  private let statements: Set<ValueID>
+  /// The element of each value on the path.
+  private var places: [ValueID: Int] = [:]
+  private var seenInReductions: Set<ValueID> = []
+
+  init(_ graph: Graph, _ values: [[Bounded]]) {
+    self.graph = graph
+    self.values = values
+    statements = Set(GraphPrinter.statementValues(of: graph))
+  }
+
+  /// Notes a value's element and those that it is computed from.
+  mutating func visit(_ id: ValueID, at position: Int, isInReduction: Bool) {
+    let node = graph[id]
+    // A reduction takes all elements of a row; one that stands for all can be shown.
+    let isShown = !isInReduction || node.shape.rowExtent == 1
+    if isShown {
+      guard places[id] == nil else { return }
+      places[id] = position
+    } else {
+      guard seenInReductions.insert(id).inserted else { return }
+    }
+    switch node.op {
+    case .statistic:
+      let terms = graph.termShape(of: node.operands)
+      let groups = node.shape.elementsPerRow
+      let (row, group) = (position / groups, position % groups)
+      for operand in node.operands {
+        let view = Broadcast(graph[operand].shape, to: terms)
+        visit(
+          operand, at: view.index(row: row, group * terms.rowExtent), isInReduction: true)
+      }
+    case .matmul:
+      let operand = graph[node.operands[0]].shape.elementsPerRow
+      visit(
+        node.operands[0], at: position / node.shape.elementsPerRow * operand,
+        isInReduction: true)
+    case .rowSum, .outerSum:
+      // No element of one row stands for all.
+      break
+    case .input, .constant, .elementwise, .convert, .reshape, .columns, .leadingPart:
+      for (operand, place) in operands(of: node, at: position) {
+        visit(operand, at: place, isInReduction: !isShown)
+      }
+    }
+  }
+
+  /// The elements that an element of a value is computed from, where they are few.
+  private func operands(of node: Node, at position: Int) -> [(ValueID, Int)] {
+    switch node.op {
+    case .elementwise:
+      let count = node.shape.elementsPerRow
+      return node.operands.map { operand in
+        let view = Broadcast(graph[operand].shape, to: node.shape)
+        return (operand, view.index(row: position / count, position % count))
+      }
+    case .convert, .reshape:
+      return [(node.operands[0], position)]
+    case .columns(let start, let count):
+      let extent = graph[node.operands[0]].shape.rowExtent
+      return [(node.operands[0], position / count * extent + start + position % count)]
+    case .leadingPart(let count, let extent):
+      guard position % extent < count else { return [] }
+      let isRepeated = graph[node.operands[0]].shape.rowExtent == 1
+      return [(node.operands[0], isRepeated ? position / extent : position)]
+    case .input, .constant, .statistic, .matmul, .rowSum, .outerSum:
+      return []
+    }
+  }
+
+  func steps(firstRow: Int) -> [ElementTrace.Step] {
+    places.keys.sorted().compactMap { id in
+      let node = graph[id]
+      guard statements.contains(id) || node.inputName != nil, let place = places[id],
+        values[id.index].indices.contains(place)
+      else { return nil }
+      var indices = node.shape.indices(of: place)
+      if node.shape.hasRows { indices[0] += firstRow }
+      return ElementTrace.Step(
+        name: GraphPrinter.reference(to: id, in: graph),
+        definition: node.inputName == nil ? GraphPrinter.definition(of: id, in: graph) : nil,
+        indices: indices, value: values[id.index][place], source: source(of: id, at: place))
+    }
+  }
+
+  // MARK: Where a bound comes from
+
+  private func source(of id: ValueID, at position: Int) -> ElementTrace.Source? {
+    let total = values[id.index][position].error
+    guard total > 0, total.isFinite else { return nil }
+    var leaves: Set<ValueID> = []
+    _ = evaluate(id, at: position, root: id) { leaf, value in
+      leaves.insert(leaf)
+      return value
+    }
+    guard !leaves.isEmpty, !leaves.contains(id) else { return nil }
+    func share(exact: Set<ValueID>) -> Double {
+      let rest = evaluate(id, at: position, root: id) { leaf, value in
+        exact.contains(leaf) ? Bounded(value.value) : value
+      }
+      return max(0, 1 - rest.error / total)
+    }
+    var sources = leaves.sorted().map { leaf in
+      ElementTrace.Source(
+        name: GraphPrinter.reference(to: leaf, in: graph), share: share(exact: [leaf]))
+    }
+    sources.append(ElementTrace.Source(name: nil, share: 1 - share(exact: leaves)))
+    return sources.max { $0.share < $1.share }
+  }
+
+  /// The value of an element from those of statements, inputs and reductions, which `leaf` may
+  /// change.
+  private func evaluate(
+    _ id: ValueID, at position: Int, root: ValueID, _ leaf: (ValueID, Bounded) -> Bounded
+  ) -> Bounded {
+    let node = graph[id]
+    let known = values[id.index][position]
+    if id != root, statements.contains(id) { return leaf(id, known) }
+    func operand(_ index: Int) -> Bounded {
+      let (operand, place) = operands(of: node, at: position)[index]
+      return evaluate(operand, at: place, root: root, leaf)
+    }
+    switch node.op {
+    case .input, .statistic, .matmul, .rowSum, .outerSum: return leaf(id, known)
+    case .constant: return known
+    case .elementwise(let op):
+      return GraphInterpreter.apply(op, node.operands.indices.map(operand))
+    case .convert(let type): return operand(0).rounded(to: type)
+    case .reshape, .columns: return operand(0)
+    case .leadingPart(let count, let extent):
+      return position % extent < count ? operand(0) : Bounded(0)
+    }
+  }
+}
