@@ -126,7 +126,8 @@ let package = Package(
       name: "NormGenCTests", dependencies: ["NormGenTestSupport"], exclude: ["Goldens"],
       swiftSettings: settings),
     .testTarget(
-      name: "NormGenTests", dependencies: ["NormGenTestSupport"], swiftSettings: settings),
+      name: "NormGenTests", dependencies: ["NormGenJIT", "NormGenTestSupport"],
+      exclude: ["Goldens"], swiftSettings: settings),
     .testTarget(name: "ExtensionTests", dependencies: ["NormGen"], swiftSettings: settings),
     // What the articles show is compiled, parsed and run.
     .testTarget(

@@ -38,6 +38,22 @@ struct CachedCompilationTests {
     }
   }
 
+  /// A limit that no entry fits makes every removal remove all that it sees.
+  @Test func tasksFillWhileOthersRemove() async throws {
+    try await withTemporaryDirectory { (directory) async throws in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await Self.fill(directory) }
+        group.addTask {
+          for _ in 0..<100 {
+            KernelCache(directory: directory, byteLimit: 1).removeOldest()
+            await Task.yield()
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+  }
+
   /// Runs in a process of its own, started by the test below.
   @Test(.enabled(if: ProcessInfo.processInfo.environment[fillVariable] != nil))
   func fillForAnotherProcess() async throws {

@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import NormGenJIT
 import Synchronization
 import Testing
@@ -106,5 +107,44 @@ import Testing
     }
     for _ in 0..<100 { WorkerPool.shared.run(outer) }
     #expect(record.problems == [])
+  }
+
+  /// Memory that parts share without a lock; freed with its owner.
+  private final class SharedNumbers: @unchecked Sendable {
+    let numbers: UnsafeMutableBufferPointer<Int>
+
+    init(count: Int) {
+      numbers = .allocate(capacity: count)
+      numbers.initialize(repeating: 0)
+    }
+
+    deinit { numbers.deallocate() }
+  }
+
+  /// A part writes what another one reads in the next phase, as kernels do.
+  @Test func aPhaseSeesWhatTheOneBeforeWrote() {
+    let (parts, phases) = (3, 4)
+    let shared = SharedNumbers(count: parts * (phases + 1))
+    let work = PartedWork(parts: parts, phases: phases) { phase, part in
+      let read = shared.numbers[phase * parts + (part + 1) % parts]
+      shared.numbers[(phase + 1) * parts + part] = read + 1
+    }
+    for run in 0..<300 {
+      for part in 0..<parts { shared.numbers[part] = run }
+      WorkerPool.shared.run(work)
+      let last = shared.numbers.suffix(parts)
+      #expect(last.allSatisfy { $0 == run + phases }, "run \(run): \(Array(last))")
+    }
+  }
+
+  /// Two parts of a phase that write one number: the thread sanitizer must report it.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["NORMGEN_PLANTED_RACE"] == "1"))
+  func plantedRace() {
+    let shared = SharedNumbers(count: 1)
+    let work = PartedWork(parts: 2, phases: 1) { _, _ in
+      for _ in 0..<1000 { shared.numbers[0] += 1 }
+    }
+    for _ in 0..<100 { WorkerPool.shared.run(work) }
+    #expect(shared.numbers[0] > 0)
   }
 }

@@ -62,6 +62,41 @@ import Testing
     }
   }
 
+  /// Kernels of every kind, of rows that no vector divides.
+  static func kinds() throws -> [Graph] {
+    let types = Specimen.Types.all
+    let specimens = try [
+      ("rms_fused", 0), ("layer_torch", 1), ("partial_count", 2), ("residual_rounded", 1),
+      ("quantized_by_division", 0), ("stored_as_integers", 5), ("heads", 3),
+    ].map { name, type in
+      try #require(Specimen.named(name)).kernel(67, types[type], epsilon: 1e-5).graph()
+    }
+    let products = try [("gelu_residual_layer", 0), ("normed_mlp", 1)].map { name, type in
+      try #require(MatmulSpecimen.named(name)).graph(
+        MatmulSpecimen.Shape(terms: 37, columns: 50, types: types[type]))
+    }
+    let sums = try [("rms_gradient", 1), ("outer", 5), ("linear_gradient", 0)].map { name, type in
+      try #require(RowSumTests.subjects.first { $0.name == name }).graph(37, types[type])
+    }
+    return specimens + products + sums
+  }
+
+  /// Every place of an element in a vector, with filler between rows that must stay.
+  @Test(arguments: Targets.native)
+  func everyAddressGivesTheSameBits(target: Target) throws {
+    for graph in try Self.kinds() {
+      let inputs = try RandomInputs.tensors(for: graph, rows: 9, seed: 8)
+      let lowering = try Compiler(target: target).lower(graph)
+      let expected = try LaidOutCall(lowering: lowering, rows: 9, inputs: inputs).outputs()
+      for offset in 1...target.lanes {
+        let call = LaidOutCall(
+          lowering: lowering, rows: 9, inputs: inputs, gap: offset % 5, offset: offset)
+        let difference = firstDifference(expected, try call.outputs())
+        #expect(difference == nil, "\(graph.name) \(target), offset \(offset)")
+      }
+    }
+  }
+
   /// A group of 64 elements is stored by whole registers, which heads of 80 do not begin at.
   @Test(arguments: Targets.native, [Specimen.Types(input: .bf16, gain: .bf16)])
   func headsThatBeginInsideARegisterAreRight(target: Target, types: Specimen.Types) throws {

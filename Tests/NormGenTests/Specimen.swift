@@ -23,6 +23,8 @@ struct Specimen: Sendable, CustomTestStringConvertible {
     let extent: Int
     let types: Types
     let epsilon: Float
+    /// Whether `x` is the product of a row with weights.
+    var isProduct = false
 
     func row(_ name: String) -> Tensor {
       .input(name, [.rows, .fixed(extent)], types.input)
@@ -30,7 +32,10 @@ struct Specimen: Sendable, CustomTestStringConvertible {
 
     func vector(_ name: String) -> Tensor { .input(name, [.fixed(extent)], types.gain) }
 
-    var x: Tensor { row("x") }
+    var x: Tensor {
+      guard isProduct else { return row("x") }
+      return row("x").matmul(.input("w", [.fixed(extent), .fixed(extent)], types.input))
+    }
     var gain: Tensor { vector("gain") }
     var shift: Tensor { vector("shift") }
     /// A third of the row, at least one element.

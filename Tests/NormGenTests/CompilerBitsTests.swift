@@ -1,0 +1,119 @@
+import Foundation
+import NormGenCheck
+import NormGenJIT
+import NormGenTestSupport
+import Testing
+
+@testable import NormGen
+
+/// Emitted C gives the same bits whoever compiles it: gcc and Clang, at every level, against the
+/// in-process compiler.
+@Suite struct CompilerBitsTests {
+  /// A compiler with a level of optimization.
+  struct Build: Sendable, CustomTestStringConvertible {
+    let compiler: CCompiler
+    let flags: [String]
+
+    var testDescription: String { ([compiler.command] + flags).joined(separator: " ") }
+
+    static let all: [Build] = CCompiler.all
+      .filter { $0.architecture == HostCPU.current.architecture }
+      .flatMap { compiler in
+        [["-O1"], ["-O2"], ["-O3"], ["-O0"], ["-O3", "-march=native"]]
+          .map { Build(compiler: compiler, flags: $0) }
+      }
+
+    /// The kernels as this compiler's code: its objects are linked like those of the in-process
+    /// compiler.
+    func kernels(_ lowerings: [Lowering], edit: (String) -> String) throws -> [CompiledKernel] {
+      try withTemporaryDirectory { directory in
+        let names = lowerings.indices.map { "k\($0)" }
+        for (name, lowering) in zip(names, lowerings) {
+          try Data(edit(lowering.source.source).utf8).write(
+            to: directory.appendingPathComponent("\(name).c"))
+        }
+        try compiler.run(
+          flags + ["-std=c11", "-fPIC", "-w", "-c"] + names.map { "\($0).c" }, in: directory)
+        return try zip(names, lowerings).map { name, lowering in
+          let object = try Data(contentsOf: directory.appendingPathComponent("\(name).o"))
+          return try CompiledKernel(
+            lowering: lowering, object: LoadedObject(object: Array(object), name: name),
+            cacheStatus: .disabled)
+        }
+      }
+    }
+  }
+
+  /// Kernels of every kind; neighbours meet other levels.
+  static func graphs() throws -> [Graph] {
+    let types = Specimen.Types.all
+    func specimen(_ name: String, _ types: Specimen.Types) throws -> Graph {
+      try #require(Specimen.named(name)).kernel(77, types, epsilon: 1e-5).graph()
+    }
+    func product(
+      _ name: String, _ types: Specimen.Types, _ layout: Matmul.WeightLayout
+    ) throws -> Graph {
+      try #require(MatmulSpecimen.named(name)).graph(
+        MatmulSpecimen.Shape(terms: 515, columns: 33, types: types, layout: layout))
+    }
+    func rowSum(_ name: String, _ types: Specimen.Types) throws -> Graph {
+      try #require(RowSumTests.subjects.first { $0.name == name }).graph(37, types)
+    }
+    let x = Tensor.input("x", [.rows, 131], .bf16)
+    let w = Tensor.input("w", [131, 35], .bf16)
+    let dot = Kernel("bf16_dot", x.matmul(w, accumulate: .bf16Dot).geluTanh())
+    return try [
+      specimen("rms_llama", types[1]), specimen("rms_fused", types[0]),
+      specimen("layer_fused", types[2]), specimen("layer_torch", types[1]),
+      specimen("partial_count", types[0]), specimen("partial_layer", types[3]),
+      specimen("residual_rounded", types[1]), specimen("residual_unrounded", types[4]),
+      specimen("quantized_by_division", types[0]), specimen("stored_as_integers", types[5]),
+      specimen("bias_gelu_norm", types[0]), specimen("softmax", types[2]),
+      product("gelu_residual_layer", types[0], .inOut), product("mlp", types[1], .outIn),
+      dot.graph(), rowSum("rms_gradient", types[0]), rowSum("linear_gradient", types[1]),
+      rowSum("outer", types[5]),
+    ]
+  }
+
+  /// The first kernel whose bits differ from the in-process compiler's.
+  ///
+  /// - Parameter position: Chooses a third of the kernels; all are chosen in a sweep.
+  private func difference(
+    _ build: Build, _ target: Target, position: Int, edit: (String) -> String = { $0 }
+  ) throws -> String? {
+    let compiler = Compiler(target: target)
+    let lowerings = try Self.graphs().enumerated()
+      .filter { Targets.sweeps || ($0.offset + position) % 3 == 0 }
+      .map { try compiler.lower($0.element) }
+    for (kernel, lowering) in zip(try build.kernels(lowerings, edit: edit), lowerings) {
+      let inputs = try RandomInputs.tensors(for: lowering.graph, rows: 261, seed: 6)
+      let expected = try compiler.compile(lowering)(inputs)
+      for threads in lowering.program.onlyKernel == nil ? [1, 3] : [1] {
+        if let difference = firstDifference(expected, try kernel(inputs, threads: threads)) {
+          return "\(lowering.graph.name): \(difference)"
+        }
+      }
+    }
+    return nil
+  }
+
+  @Test(arguments: Build.all.indices, Targets.native)
+  func everyCompilerGivesTheSameBits(index: Int, target: Target) throws {
+    let place = try #require(Targets.native.firstIndex(of: target))
+    let difference = try difference(Build.all[index], target, position: index + place)
+    #expect(difference == nil, "\(difference ?? "")")
+  }
+
+  /// A compiler that rounds a product before it is added is seen.
+  @Test(.enabled(if: HostCPU.current.supports(.avx2)))
+  func twoRoundingsForOneAreSeen() throws {
+    let build = try #require(Build.all.first)
+    let difference = try difference(build, .avx2, position: 1) { source in
+      source.replacing("static inline vec multiply_add(", with: """
+        static inline vec multiply_add(vec a, vec b, vec c) { return a * b + c; }
+        static inline vec unused_multiply_add(
+        """)
+    }
+    #expect(difference != nil)
+  }
+}

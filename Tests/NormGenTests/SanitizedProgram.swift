@@ -1,0 +1,109 @@
+import Foundation
+import NormGen
+import NormGenTestSupport
+import Testing
+
+/// A C program around emitted C, on blocks of the heap that are no longer than they must be: under
+/// the sanitizers it ends at the first access outside of them or undefined operation.
+struct SanitizedProgram {
+  let lowering: Lowering
+  let rows: Int
+  /// C in place of what was emitted.
+  var source: String?
+  private var name: String { lowering.source.name }
+  private var buffers: [Buffer] { lowering.program.buffers }
+
+  private func byteCount(_ buffer: Buffer) -> Int {
+    (buffer.shape.hasRows ? rows : 1) * buffer.shape.elementsPerRow * buffer.storage.byteCount
+  }
+
+  /// What each run of the program writes, for numbers of parts; a kernel of rows has one part.
+  func outputs(
+    _ inputs: [String: HostTensor], parts: [Int], _ compiler: CCompiler
+  ) throws -> [[String: HostTensor]] {
+    try withTemporaryDirectory { directory in
+      func write(_ text: String, _ file: String) throws {
+        try Data(text.utf8).write(to: directory.appendingPathComponent(file))
+      }
+      try write(source ?? lowering.source.source, "\(name).c")
+      try write(lowering.source.header, "\(name).h")
+      try write(text, "main.c")
+      var bytes: [UInt8] = []
+      for buffer in buffers where !buffer.isOutput {
+        try #require(inputs[buffer.name]).withUnsafeBytes { bytes += $0 }
+      }
+      try Data(bytes).write(to: directory.appendingPathComponent("inputs"))
+      try compiler.run(
+        ["-std=c11", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+          + ["main.c", "\(name).c", "-o", "program"], in: directory)
+      return try parts.map { parts in
+        try Command.output(
+          "/bin/sh", ["-c", "./program \(parts) < inputs > outputs"], in: directory)
+        return try tensors(Data(contentsOf: directory.appendingPathComponent("outputs")))
+      }
+    }
+  }
+
+  private func tensors(_ data: Data) throws -> [String: HostTensor] {
+    var outputs: [String: HostTensor] = [:]
+    var rest = data[...]
+    for buffer in buffers where buffer.isOutput {
+      let part = rest.prefix(byteCount(buffer))
+      rest = rest.dropFirst(byteCount(buffer))
+      outputs[buffer.name] = try part.withUnsafeBytes {
+        try HostTensor(bytes: $0, shape: buffer.shape.extents(rows: rows), buffer.storage)
+      }
+    }
+    #expect(rest.isEmpty)
+    return outputs
+  }
+
+  private var text: String {
+    var lines = ["#include <stdio.h>", "#include <stdlib.h>", "#include \"\(name).h\"", ""]
+    lines += ["int main(int count, char **arguments) {", "  if (count != 2) return 2;"]
+    lines += ["  const int64_t parts = atoi(arguments[1]);", "  (void)parts;"]
+    lines += ["  void *buffers[\(buffers.count)];", "  int64_t strides[\(buffers.count)];"]
+    for (index, buffer) in buffers.enumerated() {
+      let bytes = byteCount(buffer)
+      lines.append("  buffers[\(index)] = malloc(\(bytes));")
+      lines.append("  strides[\(index)] = \(buffer.shape.elementsPerRow);")
+      if !buffer.isOutput {
+        lines.append("  if (fread(buffers[\(index)], 1, \(bytes), stdin) != \(bytes)) return 2;")
+        lines += packing(index, buffer)
+      }
+    }
+    lines += lowering.program.onlyKernel == nil ? partedCall : rowCall
+    for (index, buffer) in buffers.enumerated() {
+      if buffer.isOutput {
+        lines.append("  fwrite(buffers[\(index)], 1, \(byteCount(buffer)), stdout);")
+      }
+      lines.append("  free(buffers[\(index)]);")
+    }
+    return (lines + ["  return 0;", "}", ""]).joined(separator: "\n")
+  }
+
+  private func packing(_ index: Int, _ buffer: Buffer) -> [String] {
+    let product = lowering.program.multiplications.first {
+      $0.weights == buffer.name && $0.isPacked
+    }
+    guard let product else { return [] }
+    let packed = product.packedElements(panelColumns: lowering.target.panelColumns)
+    return [
+      "  void *packed\(index) = malloc(\(packed * buffer.storage.byteCount));",
+      "  \(name)_pack_\(buffer.name)(buffers[\(index)], packed\(index));",
+      "  free(buffers[\(index)]);", "  buffers[\(index)] = packed\(index);",
+    ]
+  }
+
+  private var rowCall: [String] { ["  \(name)_entry(\(rows), buffers, strides);"] }
+
+  private var partedCall: [String] {
+    [
+      "  void *scratch = malloc((size_t)\(name)_scratch_bytes(\(rows), parts));",
+      "  for (int64_t phase = 0; phase < \(name)_phases(\(rows), parts); ++phase) {",
+      "    for (int64_t part = 0; part < parts; ++part) {",
+      "      \(name)_entry(\(rows), buffers, strides, scratch, phase, part, parts);", "    }",
+      "  }", "  free(scratch);",
+    ]
+  }
+}

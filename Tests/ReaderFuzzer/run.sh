@@ -1,0 +1,22 @@
+#!/bin/sh
+# Runs the readers of .ng, .npy and .safetensors under libFuzzer, guided by coverage: none may crash,
+# hang, take much memory, or refuse a file without saying which.
+#
+# usage: Tests/ReaderFuzzer/run.sh [SECONDS [READER...]]     (for each reader; by default 600)
+#
+# What breaks a reader lies in .build-reader afterwards; made small, it belongs in Corpus.
+set -eu
+cd "$(dirname "$0")/../.."
+seconds=${1:-600}
+if [ $# -gt 1 ]; then shift; else set -- ng npy safetensors; fi
+build=.build-reader
+swift build -c release --package-path Tests/ReaderFuzzer --scratch-path $build \
+  -Xswiftc -sanitize=fuzzer
+
+for reader in "$@"; do
+  mkdir -p "$build/corpus/$reader"
+  NORMGEN_READER=$reader $build/release/ReaderFuzzer \
+    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 \
+    -max_len=4096 -len_control=0 -print_final_stats=1 -dict="Tests/ReaderFuzzer/$reader.dict" \
+    -artifact_prefix="$build/$reader-" "$build/corpus/$reader" "Tests/ReaderFuzzer/Corpus/$reader"
+done
