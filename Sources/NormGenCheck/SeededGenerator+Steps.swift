@@ -28,7 +28,7 @@ extension SeededGenerator {
     case 16: return 1 / (x * x + 0.5)
     default:
       // These may leave the range of finite numbers.
-      return choice([x.exp(), x.squareRoot(), x.log(), 1 / x, x / x])
+      return choice([x.exp(), x.squareRoot(), x.log(), 1 / x, x / x, x.binade()])
     }
   }
 

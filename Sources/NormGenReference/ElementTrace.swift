@@ -108,7 +108,7 @@ private struct ElementPath {
     case .rowSum, .outerSum:
       // No element of one row stands for all.
       break
-    case .input, .constant, .elementwise, .convert, .reshape, .columns, .leadingPart:
+    case .input, .constant, .elementwise, .convert, .reshape, .columns, .concatenate, .leadingPart:
       for (operand, place) in operands(of: node, at: position) {
         visit(operand, at: place, isInReduction: !isShown)
       }
@@ -129,6 +129,8 @@ private struct ElementPath {
     case .columns(let start, let count):
       let extent = graph[node.operands[0]].shape.rowExtent
       return [(node.operands[0], position / count * extent + start + position % count)]
+    case .concatenate:
+      return part(of: node, at: position).map { [$0] } ?? []
     case .leadingPart(let count, let extent):
       guard position % extent < count else { return [] }
       let isRepeated = graph[node.operands[0]].shape.rowExtent == 1
@@ -136,6 +138,24 @@ private struct ElementPath {
     case .input, .constant, .statistic, .matmul, .rowSum, .outerSum:
       return []
     }
+  }
+
+  /// The part of a concatenation that holds an element.
+  private func part(of node: Node, at position: Int) -> (ValueID, Int)? {
+    let extent = node.shape.rowExtent
+    let group = position / extent
+    var column = position % extent
+    for operand in node.operands {
+      let shape = graph[operand].shape
+      let count = shape.rowExtent
+      guard column >= count else {
+        // A part without rows is the same in each.
+        let place = shape.hasRows ? group : group % (shape.elementsPerRow / count)
+        return (operand, place * count + column)
+      }
+      column -= count
+    }
+    return nil
   }
 
   func steps(firstRow: Int) -> [ElementTrace.Step] {
@@ -196,7 +216,7 @@ private struct ElementPath {
     case .elementwise(let op):
       return GraphInterpreter.apply(op, node.operands.indices.map(operand))
     case .convert(let type): return operand(0).rounded(to: type)
-    case .reshape, .columns: return operand(0)
+    case .reshape, .columns, .concatenate: return operand(0)
     case .leadingPart(let count, let extent):
       return position % extent < count ? operand(0) : Bounded(0)
     }

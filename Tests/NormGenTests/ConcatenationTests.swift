@@ -123,8 +123,8 @@ import Testing
       for edge in GuardedMemory.Edge.allCases {
         for (parts, gap) in [(1, 0), (3, 16), (7, 5)] {
           let call = LaidOutCall(
-            lowering: lowering, rows: rows, inputs: inputs, gap: gap, parts: parts, edge: edge)
-          let difference = firstDifference(expected, try call.outputs())
+            lowering: lowering, rows: rows, inputs: inputs, gap: gap, parts: parts)
+          let difference = firstDifference(expected, try call.outputs(at: edge))
           #expect(difference == nil, "\(rows) rows, \(edge), \(parts) parts, gap \(gap)")
         }
       }
@@ -280,8 +280,8 @@ import Testing
   private func isAccepted(_ right: Lowering, source: String? = nil) throws -> Bool {
     let inputs = try RandomInputs.tensors(for: right.graph, rows: 9, seed: 13)
     let outputs = try LaidOutCall(
-      lowering: right, rows: 9, inputs: inputs, edge: .beginning, source: source
-    ).outputs()
+      lowering: source.map { right.replacingSource(with: $0) } ?? right, rows: 9, inputs: inputs
+    ).outputs(at: .beginning)
     return try KernelCheck(KernelCall(right, rows: 9, inputs: inputs), outputs: outputs).passes
   }
 

@@ -36,6 +36,7 @@ extension FuzzCase {
     case .convert(let type): "convert to \(type)"
     case .reshape: "reshape"
     case .columns: "columns"
+    case .concatenate: "concatenate"
     case .leadingPart: "leading_part"
     case .matmul(let matmul):
       matmul.accumulation == .bf16Dot ? "matmul bf16_dot" : "matmul \(matmul.layout.rawValue)"
