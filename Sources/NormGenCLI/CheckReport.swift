@@ -99,7 +99,7 @@ struct CheckReport: Encodable {
   var text: String {
     let header = [
       "target", "rows", "output", "elements", "worst error", "bound", "ratio", "median", "ulps",
-      "99 %", "median", "nearest", "verdict",
+      "99 %", "50 %", "nearest", "verdict",
     ]
     let rows = lines.map { line in
       [

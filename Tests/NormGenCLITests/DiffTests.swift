@@ -174,7 +174,7 @@ import Testing
     (["k.ng:norm"], 64, "expected B, --source FILE.c, or two targets to compare A on"),
     (["k.ng:norm", "k.ng:norm", "--source", "bad.c"], 64, "found B ('k.ng:norm') besides"),
     (["k.ng:norm", "k.ng:norm", "--target", "a", "b", "c"], 64, "A's and B's, found 3"),
-    (["k.ng:norm", "k.ng:norm", "--rows", "-1"], 64, "--rows: expected numbers from 0 on"),
+    (["k.ng:norm", "k.ng:norm", "--rows=-1"], 64, "--rows: expected numbers from 0 on"),
     (["k.ng:norm", "k.ng:norm", "--threads", "0"], 64, "expected a number from 1 on, found 0"),
     (
       ["k.ng:norm", "k.ng:norm", "--rows", "1", "--input", "x=x.npy"], 64,

@@ -74,7 +74,7 @@ import Testing
         "centred", "gain", "inv_deviation", "mean_x", "shift", "variance", "x", "y",
       ])
     #expect(layer.first == "x" && layer.last == "y")
-    #expect(try names(Self.texts[2], output: 1, position: 5).sorted() == ["%1", "bias", "h", "y"])
+    #expect(try names(Self.texts[2], output: 1, position: 5).sorted() == ["bias", "h", "y"])
     // A sum over rows has no element of one row that led to it.
     #expect(try names(Self.texts[3], output: 1, position: 1) == ["total"])
   }
