@@ -122,8 +122,8 @@ struct FuzzCommand: ParsableCommand {
     return report
   }
 
-  /// Kernels between two looks at the clock.
-  private static let chunk = 16
+  /// Kernels between two looks at the clock: a batch for each processor.
+  private static let chunk = FuzzRun.batch * ProcessInfo.processInfo.activeProcessorCount
 
   private func targets(_ compiler: Compiler) throws -> [Target] {
     let names = target.flatMap { $0.split(separator: ",").map(String.init) }

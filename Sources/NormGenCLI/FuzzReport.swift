@@ -28,8 +28,8 @@ struct FuzzReport: Encodable {
   }
 
   private enum Key: String, CodingKey {
-    case seed, nextSeed, graphs, passed, refused, failed, calls, elements, exact, unbounded
-    case medianRatio, worstRatio, worstSeed, seconds, targets, threads, failures
+    case seed, nextSeed, graphs, passed, refused, failed, calls, elements, special, exact, unbounded
+    case features, medianRatio, worstRatio, worstSeed, seconds, targets, threads, failures
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -43,8 +43,10 @@ struct FuzzReport: Encodable {
     try container.encode(totals.failed, forKey: .failed)
     try container.encode(figures.calls, forKey: .calls)
     try container.encode(figures.elements, forKey: .elements)
+    try container.encode(figures.special, forKey: .special)
     try container.encode(figures.exact, forKey: .exact)
     try container.encode(figures.unbounded, forKey: .unbounded)
+    try container.encode(figures.features, forKey: .features)
     try container.encode(figures.medianRatio, forKey: .medianRatio)
     try container.encode(figures.worstRatio, forKey: .worstRatio)
     try container.encode(figures.worstSeed, forKey: .worstSeed)
@@ -69,7 +71,7 @@ struct FuzzReport: Encodable {
     }
     text += "targets \(targets.joined(separator: ", ")), 1 and \(threads) threads\n"
     text += "calls \(figures.calls), elements \(figures.elements), exact \(figures.exact), "
-    text += "without bound \(figures.unbounded)\n"
+    text += "without bound \(figures.unbounded), of special rows \(figures.special)\n"
     if let median = figures.medianRatio {
       text += String(format: "error / bound: median %.4f, worst %.3f", median, figures.worstRatio)
       text += figures.worstSeed.map { " (seed \($0))\n" } ?? "\n"
@@ -77,6 +79,8 @@ struct FuzzReport: Encodable {
     for (reason, count) in totals.refused.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
       text += "refused \(count): \(reason)\n"
     }
+    let counts = figures.features.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+    if !counts.isEmpty { text += "kernels with \(counts.joined(separator: ", "))\n" }
     return text + (totals.failed.isEmpty ? "pass\n" : "FAIL\n")
   }
 }

@@ -62,7 +62,7 @@ public struct FuzzRun: Sendable {
   }
 
   /// Kernels that are compiled together.
-  private static let batch = 16
+  public static let batch = 16
 
   /// Judges the next `count` kernels, in batches on as many threads as there are processors.
   ///
