@@ -53,7 +53,9 @@ import Testing
   @Test func typesAndMembersExist() throws {
     let checks = ["Tests/TemplateTests/check.py", "Tests/GeneratedTests/check.py", "Package.swift"]
     let support = try Repository.files(below: "Tests/NormGenTestSupport", suffix: ".swift")
-    let text = try (checks + support).map(Repository.text).joined() + Repository.swiftSources()
+    let suites = try Repository.files(below: "Tests", suffix: "Tests.swift")
+    let text =
+      try (checks + support + suites).map(Repository.text).joined() + Repository.swiftSources()
     let words = Set(text.matches(of: /[A-Za-z0-9]+/).map { String($0.0) })
     var count = 0
     for article in articles {
@@ -66,6 +68,24 @@ import Testing
       }
     }
     #expect(count > 100)
+  }
+
+  /// Every gate of the contract is there: the suite, and in it the test that a defect fails.
+  @Test func gatesOfTheContractExist() throws {
+    let files = try Repository.files(below: "Tests", suffix: ".swift").map(Repository.text)
+    var count = 0
+    for match in try Repository.article("Proof").prose
+      .matches(of: /`([A-Za-z0-9]+Tests)(?:\.([a-z][A-Za-z0-9]+))?`/)
+    {
+      let suite = try Regex("struct \(match.1)\\b")
+      let declared = files.filter { $0.contains(suite) }
+      #expect(!declared.isEmpty, "no suite is called \(match.1)")
+      if let test = match.2 {
+        #expect(declared.contains { $0.contains("func \(test)(") }, "\(match.1).\(test)")
+      }
+      count += 1
+    }
+    #expect(count > 40)
   }
 
   /// Names that other programs give meaning to.

@@ -109,10 +109,12 @@ import Testing
   func twoRoundingsForOneAreSeen() throws {
     let build = try #require(Build.all.first)
     let difference = try difference(build, .avx2, position: 1) { source in
-      source.replacing("static inline vec multiply_add(", with: """
-        static inline vec multiply_add(vec a, vec b, vec c) { return a * b + c; }
-        static inline vec unused_multiply_add(
-        """)
+      source.replacing(
+        "static inline vec multiply_add(",
+        with: """
+          static inline vec multiply_add(vec a, vec b, vec c) { return a * b + c; }
+          static inline vec unused_multiply_add(
+          """)
     }
     #expect(difference != nil)
   }

@@ -17,7 +17,7 @@ struct MutantCatches {
   }
 
   private let name: String
-  private let judge: Judge
+  let judge: Judge
   /// The least that the mutant exceeds the bound by, or 1 for other bits, by kernel.
   private var excess: [String: Double] = [:]
 

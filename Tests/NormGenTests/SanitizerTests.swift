@@ -57,8 +57,9 @@ import Testing
     compiler.schedule = subject.schedule
     let lowering = try compiler.lower(subject.graph())
     // Two blocks of a sum over rows, the second one short.
-    let rows = lowering.graph.outputs.allSatisfy { lowering.graph[$0.value].shape.hasRows } ? 11 : 261
-    let inputs = try RandomInputs.tensors(for: lowering.graph, rows: rows, seed: 6)
+    let graph = lowering.graph
+    let rows = graph.outputs.allSatisfy { graph[$0.value].shape.hasRows } ? 11 : 261
+    let inputs = try RandomInputs.tensors(for: graph, rows: rows, seed: 6)
     let expected = try compiler.compile(lowering)(inputs)
     let parts = lowering.program.onlyKernel == nil ? [1, 3] : [1]
     let program = SanitizedProgram(lowering: lowering, rows: rows)

@@ -141,9 +141,15 @@ struct TextSource: Sendable {
     self.lines = text.split(omittingEmptySubsequences: false) { $0.isNewline }.map(String.init)
   }
 
+  /// Longer messages are cut: they quote what was found, and that may be a whole file.
+  private static let longestMessage = 1500
+
   func error(_ message: String, line: Int, column: Int) -> TextError {
-    TextError(
-      file: file, line: line, column: column, message: message,
+    let isLong = message.utf8.count > TextSource.longestMessage
+    let unicode = message.unicodeScalars.prefix(TextSource.longestMessage)
+    return TextError(
+      file: file, line: line, column: column,
+      message: isLong ? String(String.UnicodeScalarView(unicode)) + "…" : message,
       sourceLine: line - 1 < lines.count ? lines[line - 1] : "")
   }
 
