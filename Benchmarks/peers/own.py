@@ -23,6 +23,11 @@ KERNEL_FILES: dict[str, list[Path]] = {
     "matmuls": [HERE / "kernels" / "matmuls.ng"],
 }
 
+# What our forward kernels leave for the gradient, as peers do: the sum with a residual, which is an
+# output, and LayerNorm's statistics, a number a row each.
+SAVED_OUTPUTS = {"add_rms_norm": ["hidden"]}
+SAVED_STATISTICS = {"layer_norm": ["mean_x", "inv_deviation"]}
+
 FLAGS = ["-std=c11", "-O3", "-march=native", "-ffp-contract=off", "-fPIC", "-shared", "-pthread"]
 
 # How a header says what a packing function writes.
@@ -96,11 +101,16 @@ class Library:
         for file in files:
             _run([str(normgen), "emit", str(file), "--target", "host", "-o", str(sources)])
         for kernel, inputs in gradients.items():
-            # The sum with a residual is an output that peers save, too.
-            saving = ["--saving", "hidden"] if kernel.startswith("add_") else []
-            _run([
-                str(normgen), "emit", str(files[0]), "--kernel", kernel, "--gradient", *saving,
-                "--with-respect-to", ",".join(inputs), "--target", "host", "-o", str(sources)])
+            emit = [
+                str(normgen), "emit", str(files[0]), "--kernel", kernel, "--target", "host", "-o",
+                str(sources)]
+            statistics = _of_norm(SAVED_STATISTICS, kernel)
+            if statistics:
+                # In place of the kernel that stores its result only.
+                _run([*emit, "--storing", ",".join(statistics)])
+            saved = [*_of_norm(SAVED_OUTPUTS, kernel), *statistics]
+            saving = ["--saving", ",".join(saved)] if saved else []
+            _run([*emit, "--gradient", *saving, "--with-respect-to", ",".join(inputs)])
         emitted = sorted(sources.glob("*.c"))
         # NAME_TARGET.c, by NAME.
         self._sources = {path.stem.rsplit("_", 1)[0]: path for path in emitted}
@@ -173,13 +183,19 @@ class Library:
         outputs = [name for name in problem.outputs if not name.startswith("d_")]
         forward = [
             *[tensor.name for tensor in case.inputs if not tensor.name.startswith("d_")], *outputs]
+        statistics = [
+            Tensor(name, (case.rows, 1), has_rows=True, storage="f32")
+            for name in _of_norm(SAVED_STATISTICS, kernel)]
+        forward += [tensor.name for tensor in statistics]
         # A gradient reads what it needs: no shift, and the sum in place of its terms.
         own = ["gain", "hidden"] if "hidden" in outputs else ["x", "gain"]
         backward = [
-            *own, *[tensor.name for tensor in case.inputs if tensor.name.startswith("d_")],
+            *own, *[tensor.name for tensor in statistics],
+            *[tensor.name for tensor in case.inputs if tensor.name.startswith("d_")],
             *[name for name in problem.outputs if name.startswith("d_")]]
-        tensors = {tensor.name: tensor for tensor in [*case.inputs, *case.outputs]}
-        arrays = problem.inputs | problem.outputs
+        tensors = {tensor.name: tensor for tensor in [*case.inputs, *case.outputs, *statistics]}
+        arrays = problem.inputs | problem.outputs | {
+            tensor.name: page_aligned(tensor.shape, np.dtype(np.float32)) for tensor in statistics}
         integer = ctypes.c_int64
         held: list[object] = [arrays]
 
@@ -252,6 +268,11 @@ class Library:
         pack = self._function(kernel, f"pack_{name}", [ctypes.c_void_p, ctypes.c_void_p])
         pack(weights.ctypes.data, packed.ctypes.data)
         return packed
+
+
+def _of_norm(saved: dict[str, list[str]], kernel: str) -> list[str]:
+    """The values of a kernel, which is named after its norm, its extent and its type."""
+    return next((names for norm, names in saved.items() if kernel.startswith(norm)), [])
 
 
 def _row_lengths(case: Case) -> list[int]:

@@ -1,7 +1,8 @@
 internal import ArgumentParser
 internal import NormGen
 
-/// The options that put a kernel's gradient in the kernel's place.
+/// The options that put a kernel's gradient in the kernel's place, or have the kernel store what its
+/// gradient reads.
 struct GradientOption: ParsableArguments {
   @Flag(
     help: ArgumentHelp(
@@ -20,17 +21,33 @@ struct GradientOption: ParsableArguments {
       valueName: "inv_rms,…"))
   var saving: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Values that are stored as further outputs, for a gradient with --saving.",
+      valueName: "inv_rms,…"))
+  var storing: String?
+
   func validate() throws {
-    guard !gradient else { return }
+    guard !gradient else {
+      if storing != nil {
+        throw ValidationError("--storing is for the kernel, --saving for its gradient: give one")
+      }
+      return
+    }
     if withRespectTo != nil { throw ValidationError("--with-respect-to needs --gradient") }
     if saving != nil { throw ValidationError("--saving needs --gradient") }
   }
 
   /// Whether anything is asked for.
-  var isGiven: Bool { gradient }
+  var isGiven: Bool { gradient || storing != nil }
 
-  /// The kernel, or its gradient.
+  /// The kernel, with what it stores, or its gradient.
   func applied(to kernel: SelectedKernel) throws -> SelectedKernel {
+    if let storing {
+      return SelectedKernel(
+        graph: try kernel.graph.storing(names(storing)),
+        arguments: kernel.arguments + " --storing \(names(storing).joined(separator: ","))")
+    }
     guard gradient else { return kernel }
     let graph = try kernel.graph.gradient(
       withRespectTo: withRespectTo.map(names), saving: saving.map(names) ?? [])

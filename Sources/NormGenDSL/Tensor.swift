@@ -165,11 +165,14 @@ final class TensorNode: Sendable {
   let scope: ScopePath?
   let location: SourceLocation?
   let error: GraphError?
+  /// For an input that holds a saved value: how that is computed.
+  let saved: TensorNode?
 
   init(
     op: Op, operands: [TensorNode], shape: Shape, name: String?, location: SourceLocation?,
-    error: GraphError?
+    error: GraphError?, saved: TensorNode? = nil
   ) {
+    self.saved = saved
     self.sequence = TensorNode.counter.wrappingAdd(1, ordering: .relaxed).newValue
     self.op = op
     self.operands = operands
@@ -191,6 +194,7 @@ final class TensorNode: Sendable {
     self.scope = other.scope
     self.location = other.location
     self.error = other.error
+    self.saved = other.saved
   }
 
   func renamed(_ name: String) -> TensorNode { TensorNode(self, name: name) }

@@ -236,8 +236,9 @@ struct StagePlanner {
     switch graph[id].op {
     case .input(let name, _): return name
     case .matmul: return graph[graph[id].operands[1]].inputName ?? "product"
-    case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
-      .leadingPart, .rowSum, .outerSum:
+    case .concatenate: return "concatenated"
+    case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart, .rowSum,
+      .outerSum:
       break
     }
     if let scope = graph[id].scope { return graph.scopes[scope.index].name }

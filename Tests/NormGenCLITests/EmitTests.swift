@@ -34,6 +34,28 @@ import Testing
     #expect(!result.output.contains("_pack_") && result.output.contains("gathered"))
   }
 
+  @Test func aForwardKernelStoresWhatItsGradientReads() throws {
+    let directory = try TestDirectory()
+    func emitted(_ options: [String]) throws -> (status: Int32, output: String, errors: String) {
+      let result = try CommandLineFixture.normgen(
+        ["emit", "layer_norm_384_f32", "--target", "avx2", "--stdout"] + options, in: directory)
+      return (result.status, result.output, result.errors)
+    }
+    let names = "mean_x,inv_deviation"
+    let forward = try emitted(["--storing", names])
+    #expect(
+      forward.output.contains("normgen emit layer_norm_384_f32 --storing \(names) --target avx2\n"))
+    #expect(forward.output.contains("inv_deviation  f32 [rows, 1], written;"))
+    let backward = try emitted(["--gradient", "--saving", names])
+    #expect(backward.output.contains("inv_deviation  f32 [rows, 1]; "))
+    let both = try emitted(["--gradient", "--storing", names])
+    #expect(both.status != 0)
+    #expect(both.errors.contains("--storing is for the kernel, --saving for its gradient"))
+    let unknown = try emitted(["--storing", "average"])
+    #expect(unknown.status != 0)
+    #expect(unknown.errors.contains("has no value 'average' to save; its named values are mean_x"))
+  }
+
   @Test func theCurrentDirectoryIsTheDefault() throws {
     let directory = try TestDirectory()
     let result = try CommandLineFixture.normgen(

@@ -7,7 +7,7 @@ import Testing
 @Suite struct GradientContractTests {
   // MARK: Textbook
 
-  private static func values(
+  static func values(
     _ graph: Graph, _ tensors: [String: HostTensor], rows: Int
   ) throws -> [String: [Bounded]] {
     let names = Set(graph.inputs.compactMap { graph[$0].inputName })

@@ -88,6 +88,15 @@ struct MalformedText: Sendable, CustomTestStringConvertible {
       "expected one of fused, bf16_dot, found 'fast'"),
     MalformedText(
       "no weights", statement: "y = ▸matmul(x)", "expected a tensor argument"),
+    MalformedText(
+      "no part", statement: "y = ▸concatenate()", "at least one must begin with 'rows'"),
+    MalformedText(
+      "parts without rows", statement: "y = ▸concatenate(g, g)", "found [4] and [4]"),
+    MalformedText(
+      "part without axes", statement: "y = ▸concatenate(x, 0)", "found [rows, 4] and []"),
+    MalformedText(
+      "axis given", statement: "y = concatenate(x, x, ▸axis: 1)", "no argument 'axis'"),
+    MalformedText("word as part", statement: "y = concatenate(x, ▸last)", "no value is named"),
     MalformedText("unknown value", statement: "y = x + ▸h", "no value is named 'h'; known: g, x"),
     MalformedText("unknown shared", statement: "y = ▸%7", "no value is named '%7'"),
     MalformedText("keyword as value", statement: "▸int = x", "C keyword"),

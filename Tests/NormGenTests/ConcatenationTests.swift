@@ -88,7 +88,7 @@ import Testing
   ]
 
   static let rows = [0, 1, 2, 15, 113, 257]
-  static let extents = [3, 33, 129, 300]
+  static let extents = [3, 33, 300]
 
   private func calls(_ graph: Graph, _ rows: [Int]) throws -> [Targets.Call] {
     try rows.map { rows in

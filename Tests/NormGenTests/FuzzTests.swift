@@ -48,7 +48,8 @@ import Testing
       if fuzzCase.rows.contains(257) { found.insert("two blocks of rows") }
     }
     var expected: Set<String> = [
-      "block rows", "bf16_dot", "columns", "convert", "in_out", "leading part", "mean_rows",
+      "block rows", "bf16_dot", "columns", "concatenate", "convert", "in_out", "leading part",
+      "mean_rows",
       "no rows", "outer sum", "out_in", "packed weights", "plain weights", "reshape",
       "several outputs", "sum_rows", "two blocks of rows",
     ]

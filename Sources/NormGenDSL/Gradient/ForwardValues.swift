@@ -15,12 +15,6 @@ struct ForwardValues {
     }
     for id in graph.values {
       let node = graph[id]
-      if let name = saved[id] {
-        let input = Op.input(name: name, storage: Self.exactStorage(of: node))
-        tensors.append(
-          Tensor.make(input, [], requested: node.shape, storage: nil, location: nil))
-        continue
-      }
       let path = node.scope.flatMap { paths[$0.index] }
       var tensor = TensorNode.$scope.withValue(path) {
         Tensor.make(
@@ -28,6 +22,13 @@ struct ForwardValues {
           location: nil)
       }
       if let name = node.name { tensor = tensor.named(name) }
+      if let name = saved[id] {
+        tensor = Tensor(
+          node: TensorNode(
+            op: .input(name: name, storage: Self.exactStorage(of: node)), operands: [],
+            shape: node.shape, name: nil, location: nil, error: nil, saved: tensor.node),
+          storage: nil)
+      }
       tensors.append(tensor)
     }
   }

@@ -153,9 +153,10 @@ extension TensorNode {
   /// Whether the value is x − mean(x) with the mean over the first `count` elements, so that they
   /// add up to 0.
   fileprivate func isCentred(count: Int) -> Bool {
-    guard case .elementwise(.subtract) = op, operands.count == 2,
-      case .statistic(let statistic) = operands[1].op, statistic.reduction == .mean,
-      operands[1].isOver(operands[0])
+    guard case .elementwise(.subtract) = op, operands.count == 2 else { return false }
+    let mean = operands[1].saved ?? operands[1]
+    guard case .statistic(let statistic) = mean.op, statistic.reduction == .mean,
+      mean.isOver(operands[0])
     else { return false }
     return (try? statistic.window.count(in: operands[0].shape.rowExtent)) == count
   }

@@ -36,17 +36,7 @@ extension Kernel {
   ///
   /// - Throws: ``GradientError/unknownValue(_:kernel:known:)``.
   public func storing(_ names: [String]) throws(GradientError) -> Kernel {
-    let graph = try meaning()
-    let forward = ForwardValues(graph, saved: [:])
-    var outputs = graph.outputs.map { Output($0.name, forward[$0.value], as: $0.storage) }
-    let stored = Set(graph.outputs.map(\.name))
-    for name in names where !stored.contains(name) {
-      let id = try graph.value(named: name)
-      outputs.append(
-        Output(name, forward[id], as: ForwardValues.exactStorage(of: graph[id])))
-    }
-    return Kernel(
-      graph.name, outputs: outputs, parameterOrder: graph.inputs.compactMap { graph[$0].inputName })
+    try meaning().storingKernel(names)
   }
 
   private func meaning() throws(GradientError) -> Graph {
@@ -76,6 +66,27 @@ extension Graph {
     let kernel = try gradientKernel(
       withRespectTo: inputs, saving: saved, as: storage, includingOutputs: includesOutputs)
     do { return try kernel.graph() } catch { throw .graph(error) }
+  }
+
+  /// The graph with named values as further outputs; see ``Kernel/storing(_:)``.
+  ///
+  /// - Throws: ``GradientError``.
+  public func storing(_ names: [String]) throws(GradientError) -> Graph {
+    let kernel = try storingKernel(names)
+    do { return try kernel.graph() } catch { throw .graph(error) }
+  }
+
+  fileprivate func storingKernel(_ names: [String]) throws(GradientError) -> Kernel {
+    let forward = ForwardValues(self, saved: [:])
+    var stored = outputs.map { Kernel.Output($0.name, forward[$0.value], as: $0.storage) }
+    let known = Set(outputs.map(\.name))
+    for name in names where !known.contains(name) {
+      let id = try value(named: name)
+      stored.append(
+        Kernel.Output(name, forward[id], as: ForwardValues.exactStorage(of: self[id])))
+    }
+    return Kernel(
+      self.name, outputs: stored, parameterOrder: inputs.compactMap { self[$0].inputName })
   }
 
   func gradientKernel(
