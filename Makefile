@@ -29,6 +29,7 @@ test:
 	@$(STEP) "committed kernels: as emitted" $(TEST_BUILD)/release/normgen verify-generated
 	@$(STEP) "committed kernels: compilers" python3 Tests/GeneratedTests/check.py Generated
 	@$(STEP) "templates" python3 Tests/TemplateTests/check.py
+	@$(STEP) "elementary functions" python3 Benchmarks/elementary/measure.py check
 
 peers:
 	@$(STEP) "set-up" Support/setup.sh peers

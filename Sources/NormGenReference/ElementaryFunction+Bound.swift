@@ -2,14 +2,14 @@ public import NormGenIR
 
 extension ElementaryFunction {
   /// The largest error of the emitted function over all Float32 arguments, in units in the last
-  /// place of the true result; measured, see `Benchmarks/elementary`.
+  /// place of the true result; measured, see `Benchmarks/elementary/errors.json`.
   public var ulpBound: Double {
     switch self {
-    case .exp: 1.5
-    case .log: 1.5
-    case .tanh: 2
-    case .erf: 2
-    case .sigmoid: 2
+    case .exp: 0.9
+    case .log: 0.95
+    case .tanh: 1.4
+    case .erf: 1.1
+    case .sigmoid: 1.5
     }
   }
 }

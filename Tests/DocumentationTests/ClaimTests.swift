@@ -1,3 +1,4 @@
+import Foundation
 import NormGen
 @testable import NormGenC
 @testable import NormGenDSL
@@ -112,6 +113,42 @@ import Testing
       let text = bound == bound.rounded() ? "\(Int(bound))" : "\(bound)"
       let row = article.lines.first { $0.hasPrefix("| \(function.rawValue) | \(text) |") }
       #expect(row != nil, "\(function) \(text)")
+    }
+  }
+
+  @Test func elementaryErrorsAreTheRecord() throws {
+    struct Record: Decodable {
+      struct Side: Decodable {
+        let ulps: Double
+        let at: String
+        let of_argument: String?
+      }
+      struct Function: Decodable {
+        let function: String
+        let negative: Side?
+        let positive: Side?
+      }
+      let processor: String
+      let functions: [Function]
+    }
+    let text = try Repository.text("Benchmarks/elementary/errors.json")
+    let record = try JSONDecoder().decode(Record.self, from: Data(text.utf8))
+    let article = try Repository.article("NumericContract")
+    #expect(article.prose.contains("measured on an \(record.processor)"))
+    for entry in record.functions where !["sqrt", "fma"].contains(entry.function) {
+      let sides = [entry.negative, entry.positive].compactMap { $0 }
+      let worst = try #require(sides.max { $0.ulps < $1.ulps })
+      var ends = " | \(String(format: "%.3f", worst.ulps)) | `\(worst.at)` |"
+      if let part = entry.negative?.of_argument, let positive = entry.positive {
+        let share = try #require(Double(part)) * 0x1p24
+        ends =
+          "| \(entry.function) | \(String(format: "%.3f", positive.ulps)) | `\(positive.at)` | "
+          + "\(String(format: "%.3g", worst.ulps)) | \(String(format: "%.2f", share)) · 2⁻²⁴ · \\|x\\| |"
+      }
+      let isThere = article.lines.contains {
+        $0.hasPrefix("| \(entry.function) |") && $0.hasSuffix(ends)
+      }
+      #expect(isThere, "\(entry.function)\(ends)")
     }
   }
 

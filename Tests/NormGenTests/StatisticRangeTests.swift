@@ -65,7 +65,7 @@ import Testing
   }
 
   static let huge = [
-    row(1e19, 1), row(1e25, 2), row(3e38, 3), row(3.4e38, 4).map(abs),
+    row(1e19, 1), row(1e25, 2), row(3e38, 3), row(3.38e38, 4).map(abs),
     (0..<extent).map { $0 == 30 ? 3e38 : Double($0) },
     (0..<extent).map { $0 % 2 == 0 ? 1e30 : -1e-30 },
     (0..<extent).map { $0 == 3 ? -2e38 : 1 },
@@ -118,18 +118,17 @@ import Testing
             !isRight(oracle[row * Self.extent + $0], right[$0])
           }
           guard let mistake else { continue }
-          Issue.record(
-            "row \(row), element \(mistake), ε \(epsilon): \(oracle[row * Self.extent + mistake])"
-              + " is not \(right[mistake])")
+          let found = oracle[row * Self.extent + mistake]
+          Issue.record("row \(row), \(mistake), ε \(epsilon): \(found) is not \(right[mistake])")
         }
       }
     }
   }
 
-  /// A bound that says nothing is right only where the result may overflow.
+  /// Whether the oracle has the textbook's value, within its bound if that says something.
   private func isRight(_ oracle: Bounded, _ value: Double) -> Bool {
+    if Float(oracle.value) == Float(value) { return true }
     if oracle.isVacuous { return abs(value) > 3e38 }
-    if oracle.value == Double(Float(value)) { return true }
     return oracle.value.isNaN ? value.isNaN : abs(value - oracle.value) <= oracle.error
   }
 

@@ -1,0 +1,212 @@
+import NormGen
+import NormGenCheck
+import Testing
+
+/// Conversions between Float32 and stored types through kernels, on every target: all patterns of a
+/// type, and every rounding there is between neighbours.
+@Suite struct ConversionTests {
+  /// A binary format as IEEE 754 builds it, in integers: sign, exponent, fraction.
+  struct Format: Sendable {
+    let type: DType
+    let exponentBits: Int
+    let fractionBits: Int
+
+    static let bf16 = Format(type: .bf16, exponentBits: 8, fractionBits: 7)
+    static let f16 = Format(type: .f16, exponentBits: 5, fractionBits: 10)
+
+    var bias: Int { 1 << (exponentBits - 1) - 1 }
+    var infinity: UInt16 { UInt16((1 << exponentBits - 1) << fractionBits) }
+
+    /// The magnitude of a pattern; infinity's is what the next exponent would hold.
+    func magnitude(_ pattern: UInt16) -> Double {
+      let exponent = Int(pattern >> UInt16(fractionBits))
+      let fraction = Int(pattern) & (1 << fractionBits - 1)
+      let significand = exponent == 0 ? fraction : fraction + 1 << fractionBits
+      let power = max(exponent, 1) - bias - fractionBits
+      return Double(sign: .plus, exponent: power, significand: Double(significand))
+    }
+
+    /// Whether a Float32 is what the pattern stands for.
+    func holds(_ value: Float, _ pattern: UInt16) -> Bool {
+      let rest = pattern & 0x7fff
+      let right = rest == infinity ? .infinity : magnitude(rest)
+      return Double(value.magnitude) == right && (value.sign == .minus) == (pattern > 0x7fff)
+    }
+
+    func isNaN(_ pattern: UInt16) -> Bool { pattern & 0x7fff > infinity }
+  }
+
+  static let formats = [Format.bf16, .f16]
+
+  /// Every target, and those with optional instructions once more without them.
+  static let targets =
+    Targets.usable
+    + Targets.native.filter { !$0.optionalFeatures.isEmpty }.map { target in
+      Target(
+        name: target.name, lanes: target.lanes, architecture: target.architecture,
+        guardMacro: target.guardMacro, functionFeatures: target.functionFeatures,
+        compilerArguments: target.compilerArguments, requiredFeatures: target.requiredFeatures,
+        hasStreamingStores: target.hasStreamingStores, pairsHalfStores: target.pairsHalfStores,
+        matmulTile: target.matmulTile)
+    }
+
+  /// What a Float32 must be stored as; nil for a NaN of any payload.
+  struct Case {
+    let value: Float
+    let pattern: UInt16?
+  }
+
+  /// Every pattern itself, every midpoint of neighbours, and the Float32 on both sides of each, of
+  /// both signs: the right results follow from the neighbours, without a rounding function.
+  static func cases(_ format: Format) -> [Case] {
+    var cases: [Case] = []
+    func add(_ value: Float, _ pattern: UInt16) {
+      cases.append(Case(value: value, pattern: pattern))
+      cases.append(Case(value: -value, pattern: pattern | 0x8000))
+    }
+    for pattern in 0..<format.infinity {
+      let low = Float(format.magnitude(pattern))
+      // Float32 holds every midpoint; the last one lies before the power of two beyond the range.
+      let tie = Float((format.magnitude(pattern) + format.magnitude(pattern + 1)) / 2)
+      let high = Float(format.magnitude(pattern + 1))
+      add(low, pattern)
+      add(low.nextUp, pattern)
+      add(tie.nextDown, pattern)
+      add(tie, pattern % 2 == 0 ? pattern : pattern + 1)
+      add(tie.nextUp, pattern + 1)
+      add(high.nextDown, pattern + 1)
+    }
+    add(.infinity, format.infinity)
+    add(.greatestFiniteMagnitude, format.infinity)
+    add(.leastNonzeroMagnitude, 0)
+    let quiet = Float.nan.bitPattern
+    for payload: UInt32 in [0, 1, 0x1fff, 0x2000, 0xffff, 0x10000, 0x3f_ffff] {
+      for sign: UInt32 in [0, 0x8000_0000] {
+        cases.append(Case(value: Float(bitPattern: quiet | payload | sign), pattern: nil))
+        // Signalling, unless the payload is empty: that is infinity.
+        guard payload > 0 else { continue }
+        let signalling = Float(bitPattern: 0x7f80_0000 | payload | sign)
+        cases.append(Case(value: signalling, pattern: nil))
+      }
+    }
+    return cases
+  }
+
+  /// The output's bytes of one kernel of one input.
+  private func bytes(
+    of y: (Tensor) -> Tensor, _ input: HostTensor, as type: DType, on target: Target
+  ) throws -> [UInt8] {
+    let x = Tensor.input("x", [.rows, .fixed(input.shape[1])], input.storage)
+    let compiler = Compiler(target: target)
+    let lowering = try compiler.lower(
+      Kernel("k", outputs: [Kernel.Output("y", y(x), as: type)]))
+    let call = KernelCall(lowering, rows: input.shape[0], inputs: ["x": input])
+    let output = try TargetMachine.outputs(of: [call], on: target, compiler: compiler)[0]["y"]
+    return try #require(output).withUnsafeBytes { Array($0) }
+  }
+
+  private func elements<Element: FixedWidthInteger>(
+    _ bytes: [UInt8], as: Element.Type = Element.self
+  ) -> [Element] {
+    bytes.withUnsafeBytes { bytes in
+      stride(from: 0, to: bytes.count, by: MemoryLayout<Element>.size).map {
+        bytes.loadUnaligned(fromByteOffset: $0, as: Element.self)
+      }
+    }
+  }
+
+  private func tensor<Element: FixedWidthInteger>(
+    _ patterns: [Element], extent: Int, _ type: DType
+  ) throws -> HostTensor {
+    let rows = (patterns.count + extent - 1) / extent
+    let padded = patterns + [Element](repeating: 0, count: rows * extent - patterns.count)
+    return try padded.withUnsafeBytes { try HostTensor(bytes: $0, shape: [rows, extent], type) }
+  }
+
+  /// A whole number of vectors, and rows that end in a part of one.
+  static let extents = [4096, 61]
+
+  @Test(arguments: formats.indices, targets)
+  func everyPatternIsWidenedExactlyAndStoredBack(format: Int, target: Target) throws {
+    let format = Self.formats[format]
+    let patterns = (0...UInt16.max).map { $0 }
+    for extent in Self.extents {
+      let x = try tensor(patterns, extent: extent, format.type)
+      let widened: [UInt32] = elements(try bytes(of: { $0 }, x, as: .f32, on: target))
+      let stored: [UInt16] = elements(try bytes(of: { $0 * 1 }, x, as: format.type, on: target))
+      for pattern in patterns {
+        let wide = Float(bitPattern: widened[Int(pattern)])
+        let back = stored[Int(pattern)]
+        let isRight =
+          format.isNaN(pattern)
+          ? wide.isNaN && format.isNaN(back) : format.holds(wide, pattern) && back == pattern
+        guard isRight else {
+          Issue.record("\(format.type) \(pattern) on \(target): \(wide), \(back)")
+          return
+        }
+      }
+    }
+  }
+
+  @Test(arguments: formats.indices, targets)
+  func everyNeighbourhoodIsRoundedToNearestEven(format: Int, target: Target) throws {
+    let format = Self.formats[format]
+    let cases = Self.cases(format)
+    for extent in Self.extents {
+      let x = try tensor(cases.map(\.value.bitPattern), extent: extent, .f32)
+      let stored: [UInt16] = elements(try bytes(of: { $0 }, x, as: format.type, on: target))
+      // An explicit rounding point that stays in Float32.
+      let rounded: [UInt32] = elements(
+        try bytes(of: { $0.rounded(to: format.type) }, x, as: .f32, on: target))
+      for (index, item) in cases.enumerated() {
+        let wide = Float(bitPattern: rounded[index])
+        let isRight: Bool
+        if let pattern = item.pattern {
+          isRight = stored[index] == pattern && format.holds(wide, pattern)
+        } else {
+          isRight = format.isNaN(stored[index]) && wide.isNaN
+        }
+        guard isRight else {
+          Issue.record(
+            "\(format.type) of \(item.value) on \(target): \(stored[index]), \(wide)")
+          return
+        }
+      }
+    }
+  }
+
+  @Test(arguments: targets)
+  func everyIntegerAndEveryTieOfI8(target: Target) throws {
+    let integers = (Int8.min...Int8.max).map { $0 }
+    var cases: [(value: Float, right: Int8)] = [
+      (.nan, 0), (-.nan, 0), (-0.0, 0), (.infinity, 127), (-.infinity, -128),
+      (.greatestFiniteMagnitude, 127), (-.greatestFiniteMagnitude, -128), (0x1p31, 127),
+      (-0x1p31, -128), (0x1p32, 127), (.leastNonzeroMagnitude, 0), (-.leastNonzeroMagnitude, 0),
+    ]
+    for whole in -300...300 {
+      let saturated = Int8(clamping: whole)
+      let (tie, even) = (Float(whole) + 0.5, whole % 2 == 0 ? whole : whole + 1)
+      cases += [
+        (Float(whole), saturated), (tie, Int8(clamping: even)), (tie.nextDown, saturated),
+        (tie.nextUp, Int8(clamping: whole + 1)),
+      ]
+    }
+    for extent in Self.extents {
+      let x = try tensor(integers, extent: extent, .i8)
+      let widened: [UInt32] = elements(try bytes(of: { $0 }, x, as: .f32, on: target))
+      let stored: [Int8] = elements(try bytes(of: { $0 * 1 }, x, as: .i8, on: target))
+      #expect(widened.prefix(256).map { Float(bitPattern: $0) } == integers.map(Float.init))
+      #expect(Array(stored.prefix(256)) == integers)
+      let values = try tensor(cases.map(\.value.bitPattern), extent: extent, .f32)
+      let narrowed: [Int8] = elements(try bytes(of: { $0 }, values, as: .i8, on: target))
+      let rounded: [UInt32] = elements(
+        try bytes(of: { $0.rounded(to: .i8) }, values, as: .f32, on: target))
+      for (index, item) in cases.enumerated() {
+        // The Float32 of 0 is +0.
+        #expect(
+          narrowed[index] == item.right && rounded[index] == Float(item.right).bitPattern,
+          "\(item.value) on \(target)")
+      }
+    }
+  }
+}
