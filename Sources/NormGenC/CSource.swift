@@ -18,6 +18,8 @@ public struct CSource: Hashable, Sendable {
 
   /// The same functions with another text in the `.c` file.
   public func replacingText(with text: String) -> CSource {
-    CSource(name: name, target: target, source: text, header: header)
+    CSource(
+      name: name, target: target, source: text, header: header, definitions: text,
+      keepsLoops: keepsLoops)
   }
 }

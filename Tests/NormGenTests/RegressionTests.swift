@@ -60,4 +60,23 @@ import Testing
       try Targets.check([Targets.Call(graph: graph, rows: 3, inputs: inputs)], bounded: true)
     }
   }
+
+  /// Heads of 24 bytes do not begin where vectors of 32 may bypass the caches, whatever shape the
+  /// output is declared with.
+  @Test func unalignedPartsOfRowsAreNotStreamed() throws {
+    let graphs = try GraphParser.graphs(
+      in: """
+        kernel seed_1075(x1: f16[rows, 96]) {
+          %1 = reshape(x1, [rows, 8, 12])
+          y0 = reshape(%1 / (row_max(abs(%1)) + 0.5), [rows, 96])
+        } -> y0: bf16
+        """)
+    for target in Targets.native {
+      var compiler = Compiler(target: target)
+      compiler.schedule = Schedule(strategy: RowStreaming().name, streamingBytes: 1)
+      let checks = try KernelCheck.checks(
+        of: compiler.lower(graphs[0]), rows: [3], seed: 5, compiler: compiler)
+      #expect(checks.allSatisfy { $0.outputs.allSatisfy { $0.agreement.passes } })
+    }
+  }
 }

@@ -50,10 +50,11 @@ public struct FuzzCase: Hashable, Sendable {
   private static func kernel(seed: UInt64, _ random: inout SeededGenerator) -> Kernel {
     let kind = random.uniform()
     if kind < 0.45 {
-      return RandomGraph(seed: seed, steps: 1 + random.below(10), longestRow: 600).kernel
+      let steps = 1 + min(random.below(10), random.below(10))
+      return RandomGraph(seed: seed, steps: steps, longestRow: 600).kernel
     }
     let steps = 1 + min(random.below(8), random.below(8))
-    let products = kind < 0.75 ? 0 : random.choice([1, 1, 1, 1, 1, 1, 1, 2, 2, 8])
+    let products = kind < 0.75 ? 0 : random.happens(0.85) ? 1 : random.choice([2, 2, 2, 8])
     return RandomProducts.kernel(seed: seed, steps: steps, products: products)
   }
 

@@ -196,7 +196,7 @@ struct RandomProducts {
     let shift = random.happens(0.4) ? parameter(extent) : nil
     let epsilon: Float = random.choice([1e-6, 1e-5, 0.8765])
     let window = window(in: extent)
-    switch random.below(5) {
+    switch random.below(6) {
     case 0, 1, 2:
       let semantics = random.choice(RMSNormSemantics.named.map(\.value))
       let parts = x.rmsNormalization(
@@ -209,6 +209,10 @@ struct RandomProducts {
       return x.layerNormalization(
         gain: gain, shift: shift, epsilon: epsilon, statistics: window, semantics: semantics
       ).output
+    case 4:
+      let quantized = x.quantizedRows()
+      if x.shape.extents.count == 1 { scalars.append(quantized.scale) }
+      return quantized.values
     default: return x.l2Norm(gain: gain, epsilon: epsilon, statistics: window)
     }
   }
