@@ -10,12 +10,16 @@ cd "$(dirname "$0")/../.."
 seconds=${1:-600}
 if [ $# -gt 1 ]; then shift; else set -- ng npy safetensors; fi
 build=.build-reader
-swift build -c release --package-path Tests/ReaderFuzzer --scratch-path $build \
-  -Xswiftc -sanitize=fuzzer
+flags="-c release --package-path Tests/ReaderFuzzer --scratch-path $build -Xswiftc -sanitize=fuzzer"
+# shellcheck disable=SC2086 # a list of words
+swift build $flags
+# shellcheck disable=SC2086
+fuzzer=$(swift build $flags --show-bin-path)/ReaderFuzzer
+trap 'rm -f /dev/shm/normgen-reader-*' EXIT
 
 for reader in "$@"; do
   mkdir -p "$build/corpus/$reader"
-  NORMGEN_READER=$reader $build/release/ReaderFuzzer \
+  NORMGEN_READER=$reader "$fuzzer" \
     -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 \
     -max_len=4096 -len_control=0 -print_final_stats=1 -dict="Tests/ReaderFuzzer/$reader.dict" \
     -artifact_prefix="$build/$reader-" "$build/corpus/$reader" "Tests/ReaderFuzzer/Corpus/$reader"
