@@ -74,7 +74,8 @@ public struct CEmitter {
         "command": command,
         "text": text.joined(separator: "\n"), "schedule": schedule.joined(separator: "\n"),
         "support": library.definitions(reachedFrom: functions.definitions),
-        "function": functions.definitions, "loops": functions.keepsLoops ? CRegion.keepLoops.begin : "",
+        "function": functions.definitions,
+        "loops": functions.keepsLoops ? CRegion.keepLoops.begin : "",
         "enable": target.featureRegion.begin,
         "disable": target.featureRegion.end
           + (functions.keepsLoops ? CRegion.keepLoops.end : ""),
