@@ -124,7 +124,8 @@ public struct Bounded: Hashable, Sendable {
   func squareRoot() -> Bounded {
     if value.isNaN { return self }
     if isVacuous { return Bounded(value.squareRoot(), error: .infinity) }
-    if value == .infinity { return self }
+    // The root of −0 is −0.
+    if value == .infinity || (value == 0 && error == 0) { return self }
     if high < 0 { return Bounded(.nan) }
     let root = max(value, 0).squareRoot()
     if low < 0 { return Bounded(root, error: .infinity) }
@@ -149,14 +150,16 @@ public struct Bounded: Hashable, Sendable {
 
   func absolute() -> Bounded { Bounded(abs(value), error: error) }
 
-  /// The greater of two; what either may be stays inside the larger of the two bounds.
+  /// The greater of two, the second of equal ones; what either may be stays inside the larger of the
+  /// two bounds.
   func maximum(_ other: Bounded) -> Bounded {
     if isCertainlyNaN || other.isCertainlyNaN { return Bounded(.nan) }
     if isVacuous || other.isVacuous {
       return Bounded(Swift.max(value, other.value), error: .infinity)
     }
-    if low >= other.high { return self }
     if other.low >= high { return other }
+    if low > other.high || (low == other.high && low != 0) { return self }
+    // Also a zero whose sign depends on the roundings.
     return Bounded(Swift.max(value, other.value), error: Swift.max(error, other.error))
   }
 

@@ -188,7 +188,7 @@ extension RowLowering {
       ]
       cursor = whole + lanes
     }
-    return statements
+    return withGroupsOnce(statements)
   }
 
   /// One block of the canonical order, from `from` to `to`; a repeated block counts from `base`.
@@ -224,7 +224,17 @@ extension RowLowering {
         cursor = whole + lanes
       }
     }
-    return statements
+    return withGroupsOnce(statements)
+  }
+
+  /// Statements in which no group is declared again: the vectors of a later one replace those of an
+  /// earlier one.
+  private func withGroupsOnce(_ statements: [Stmt]) -> [Stmt] {
+    var declared: Set<String> = []
+    return statements.filter { statement in
+      guard case .group(let name) = statement else { return true }
+      return declared.insert(name).inserted
+    }
   }
 
   /// One vector outside a loop.

@@ -98,6 +98,13 @@ import Testing
     try Self.expectSmallFinding(defect.kind, by: judge, showing: defect.shows)
   }
 
+  /// A printer that loses how weights are stored: the product that is read back is another.
+  @Test func aDefectOfTheTextFormIsFoundAndMadeSmall() throws {
+    var judge = try Self.judge([HostCPU.current.bestTarget])
+    judge.printed = { "\($0)".replacing(", layout: out_in", with: "") }
+    try Self.expectSmallFinding(.text, by: judge, showing: "layout: out_in")
+  }
+
   private static func expectSmallFinding(
     _ kind: FuzzFailure.Kind, by judge: FuzzJudge, showing shows: String
   ) throws {

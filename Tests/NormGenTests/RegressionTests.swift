@@ -79,4 +79,45 @@ import Testing
       #expect(checks.allSatisfy { $0.outputs.allSatisfy { $0.agreement.passes } })
     }
   }
+
+  /// Two whole groups of 64 elements beside each other, each rounded together: the leading part cuts
+  /// the loop between them.
+  @Test func groupsBesideACutAreDeclaredOnce() throws {
+    let graphs = try GraphParser.graphs(
+      in: """
+        kernel seed_1010000596(in0: f32[rows, 186]) {
+          y0 = leading_part(in0, count: 64, of: 186)
+        } -> y0: bf16
+        kernel seed_1010001360(x1: f32[rows, 219], in0: f32[rows, 219]) {
+          y1 = mean(x1, fraction: 0.2930524379229703, rounding: up)
+        } -> y0: bf16 = in0, y1: f32
+        kernel seed_1040001644(x1: f32[rows, 192]) {
+          y0 = leading_part(x1, count: 101, of: 192)
+        } -> y0: f32, y1: i8 = x1
+        """)
+    for graph in graphs {
+      let inputs = try RandomInputs.tensors(for: graph, rows: 3, seed: 5)
+      try Targets.check([Targets.Call(graph: graph, rows: 3, inputs: inputs)], bounded: true)
+    }
+  }
+
+  /// The sign of a zero decides which infinity its reciprocal is: √−0 is −0, and of two equal zeros
+  /// max and min take the second.
+  @Test func zerosKeepTheirSigns() throws {
+    let graphs = try GraphParser.graphs(
+      in: """
+        kernel seed_1030001534(x: f32[rows, 1]) {
+          y = 1.0 / sqrt(x)
+        } -> y: f32
+        kernel seed_1090001670(x: f32[rows, 1]) {
+          y = 1.0 / max(x, 0.0)
+        } -> y: f32
+        kernel second(x: f32[rows, 1]) {
+        } -> a: f32 = 1.0 / max(0.0, x), b: f32 = 1.0 / min(x, -0.0), c: f32 = 1.0 / min(-0.0, x)
+        """)
+    for graph in graphs {
+      let inputs = ["x": try HostTensor([-0.0, 0, 4] as [Float], shape: [3, 1])]
+      try Targets.check([Targets.Call(graph: graph, rows: 3, inputs: inputs)], bounded: true)
+    }
+  }
 }

@@ -106,10 +106,12 @@ private struct Rebuilt {
       return
     }
     let position = ValueID(nodes.count)
+    // A value that becomes an input has the input's name and no other.
+    let isPlain = reduction.dropsNames || id == reduction.cut
     nodes.append(
       Node(
-        op: op, operands: operands, shape: shape, name: reduction.dropsNames ? nil : node.name,
-        scope: reduction.dropsNames ? nil : node.scope))
+        op: op, operands: operands, shape: shape, name: isPlain ? nil : node.name,
+        scope: isPlain ? nil : node.scope))
     interned[key] = position
     new[id] = position
   }
