@@ -92,14 +92,16 @@ import Testing
     return cases
   }
 
-  /// The output's bytes of one kernel of one input.
+  /// The output's bytes of one kernel of one input, whose C may be edited.
   private func bytes(
-    of y: (Tensor) -> Tensor, _ input: HostTensor, as type: DType, on target: Target
+    of y: (Tensor) -> Tensor, _ input: HostTensor, as type: DType, on target: Target,
+    edited: (String) -> String = { $0 }
   ) throws -> [UInt8] {
     let x = Tensor.input("x", [.rows, .fixed(input.shape[1])], input.storage)
     let compiler = Compiler(target: target)
-    let lowering = try compiler.lower(
+    var lowering = try compiler.lower(
       Kernel("k", outputs: [Kernel.Output("y", y(x), as: type)]))
+    lowering = lowering.replacingSource(with: edited(lowering.source.source))
     let call = KernelCall(lowering, rows: input.shape[0], inputs: ["x": input])
     let output = try TargetMachine.outputs(of: [call], on: target, compiler: compiler)[0]["y"]
     return try #require(output).withUnsafeBytes { Array($0) }
@@ -173,6 +175,23 @@ import Testing
         }
       }
     }
+  }
+
+  /// Ties away from zero, truncation, and a half that is lost: each is seen by the neighbourhoods.
+  @Test(arguments: ["0x8000u", "0u", "0x7fffu"])
+  func otherRoundingsAreSeen(addend: String) throws {
+    let cases = Self.cases(.bf16)
+    let x = try tensor(cases.map(\.value.bitPattern), extent: 64, .f32)
+    let nearestEven = "0x7fffu + (bits >> 16u & 1u)"
+    let stored: [UInt16] = elements(
+      try bytes(of: { $0 }, x, as: .bf16, on: .portable) { source in
+        #expect(source.contains(nearestEven))
+        return source.replacing(nearestEven, with: addend)
+      })
+    let wrong = zip(cases, stored).filter { item, pattern in
+      item.pattern.map { $0 != pattern } ?? false
+    }
+    #expect(!wrong.isEmpty)
   }
 
   @Test(arguments: targets)
