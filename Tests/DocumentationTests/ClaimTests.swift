@@ -152,6 +152,11 @@ import Testing
     }
   }
 
+  @Test func readmeCountsTheCatalog() throws {
+    let sentence = "`Generated/` holds \(Catalog.standard.entries.count) kernels"
+    #expect(try Repository.text("README.md").contains(sentence), "\(sentence)")
+  }
+
   @Test func everyTextFunctionIsDescribed() throws {
     let article = try Repository.article("TextForm")
     for name in TextFunction.library.keys.sorted() + ["select", "reshape"] {
