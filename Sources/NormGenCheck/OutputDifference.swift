@@ -35,7 +35,7 @@ public struct OutputDifference: Hashable, Sendable {
   public private(set) var greatestDistance = 0.0
 
   /// Compares two tensors of one shape and type.
-  public init(output: String, _ first: HostTensor, _ second: HostTensor) {
+  init(output: String, _ first: HostTensor, _ second: HostTensor) {
     let axes = Shape(hasRows: false, extents: first.shape)
     precondition(
       first.shape == second.shape && first.storage == second.storage,

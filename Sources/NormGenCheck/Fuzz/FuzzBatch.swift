@@ -131,7 +131,9 @@ struct FuzzBatch {
         throw .failed(.call, [target], "the oracle: \(error)", at: call)
       }
       for (output, expected) in zip(graph.outputs, oracle) {
-        guard let tensor = outputs[output.name] else { continue }
+        guard let tensor = outputs[output.name] else {
+          throw .failed(.call, [target], "output '\(output.name)' is missing", at: call)
+        }
         let agreement = Agreement(kernel: tensor, oracle: expected)
         guard agreement.passes else {
           throw .failed(
