@@ -1,4 +1,4 @@
-public import NormGen
+import NormGen
 
 /// How two tensors of one output differ, bit by bit; NaNs are equal whatever their payload.
 public struct OutputDifference: Hashable, Sendable {
