@@ -6,6 +6,8 @@ usage, from the root of the repository:
                         this file, the greatest errors, where they are, and digests of the result
                         bits; about 6 minutes of one core with AVX-512 for all. JOBS=2 in the
                         environment runs two parts at a time.
+  measure.py bits       the digests of all 2^32 results on every instruction set that runs here, which
+                        must be those of errors.json: 8 minutes of one core.
   measure.py check      a sample of the arguments and the places in errors.json: seconds. Fails where
                         errors or digests are not those of errors.json.
   measure.py speed [ISA]
@@ -32,12 +34,12 @@ EXACT = {"sqrt", "fma"}
 SIDES = ["negative", "positive"]
 # Of so many blocks one is checked: a multiple of the stride, so that the record has seen it.
 SAMPLE = 4097
-# Of so many blocks one is compared between targets when the table is made.
-BETWEEN_TARGETS = 17
 PARTS = 64
 V4 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
 # The widest last: it makes the sweep.
 FLAGS = {
+    # The compiler may use what the machine has: the C is that for any machine.
+    "portable": ["-march=x86-64-v3"],
     "avx2": ["-march=x86-64-v3"],
     "avx512": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
 }
@@ -89,6 +91,14 @@ def digests(programs, function, stride):
     return found.popitem()[1]
 
 
+def compared(programs, entry, stride):
+    """Demands the digest of an entry, whose arguments are one in stride, from every target."""
+    digest = digests(programs, entry["function"], stride)
+    # With a stride, sweeps and digests choose other arguments.
+    if stride == 1 and digest != entry["digest"]:
+        raise SystemExit(f"{entry['function']}: digest {digest}, not {entry['digest']}")
+
+
 def merged(parts):
     """The record of several parts of the arguments: the greatest errors, and sums of the rest."""
     entry = {key: sum(part[key] for part in parts)
@@ -103,7 +113,7 @@ def merged(parts):
     return {**entry, "digest": f"{digest:016x}"}
 
 
-def measured(programs, sweep, function, parts):
+def measured(programs, sweep, stride, function, parts):
     entry = {"function": function, **merged(parts)}
     if entry["wrong_specials"]:
         raise SystemExit(f"{function}: {entry['wrong_specials']} wrong special results")
@@ -111,7 +121,7 @@ def measured(programs, sweep, function, parts):
         if entry[side]:
             entry[side] = confirmed(programs[sweep], function, entry[side])
     entry["sample_digest"] = digests(programs, function, SAMPLE)
-    digests(programs, function, BETWEEN_TARGETS)
+    compared(programs, entry, stride)
     return entry
 
 
@@ -133,12 +143,23 @@ def measure(work, stride):
             if task[1] == parts[-1]:
                 print(f"{task[0]} swept", file=sys.stderr, flush=True)
         entries = list(pool.map(
-            lambda index: measured(programs, sweep, FUNCTIONS[index],
+            lambda index: measured(programs, sweep, stride, FUNCTIONS[index],
                                    results[index * len(parts):(index + 1) * len(parts)]),
             range(len(FUNCTIONS))))
     table = {"processor": cpuinfo("model name"), "target": sweep, "stride": stride, "sample": SAMPLE,
              "functions": entries}
     TABLE.write_text(json.dumps(table, indent=2) + "\n")
+
+
+def bits(work):
+    """Compares all results of every target with the digests of the table."""
+    table = json.loads(TABLE.read_text())
+    if table["stride"] != 1:
+        raise SystemExit(f"errors.json has one block in {table['stride']}, not all")
+    programs = {isa: build(work, isa) for isa in usable()}
+    for entry in table["functions"]:
+        compared(programs, entry, 1)
+        print(f"{entry['function']}: {entry['digest']} on {', '.join(programs)}", flush=True)
 
 
 def check(work):
@@ -184,6 +205,9 @@ def main():
         work = pathlib.Path(folder)
         if arguments[:1] == ["check"]:
             return check(work)
+        if arguments[:1] == ["bits"]:
+            bits(work)
+            return 0
         if arguments[:1] == ["speed"]:
             print(output(build(work, (arguments + ["avx2"])[1]), "all", "speed"))
             return 0

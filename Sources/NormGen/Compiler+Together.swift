@@ -24,7 +24,7 @@ extension Compiler {
     let name = "\(lowerings.first?.graph.name ?? "none")_and_\(max(lowerings.count, 1) - 1)_more"
     do {
       let object = try ClangSession.shared().object(
-        source: text, fileName: "\(name).c", options: Compiler.options(for: target))
+        source: text, fileName: "\(name).c", options: Compiler.options(for: target, optimization))
       if let directory = trace.keepDirectory {
         let keep = KeepDirectory(path: directory)
         try keep.write(text.utf8, name: "\(name).\(target.name).c")

@@ -45,6 +45,8 @@ public struct Compiler: Sendable {
   public var command: String?
   /// Where compiled objects are kept between processes.
   public var cache: ObjectCache = .standard
+  /// How much LLVM does.
+  package var optimization = Optimization.full
   /// Debugging switches.
   public var trace: CompilerTrace
 
@@ -190,7 +192,7 @@ public struct Compiler: Sendable {
     let fileName = "\(lowering.graph.name).c"
     do {
       let session = try ClangSession.shared()
-      let options = Compiler.options(for: lowering.target)
+      let options = Compiler.options(for: lowering.target, optimization)
       let key = try KernelCache.Key(
         source: text, fileName: fileName, options: options, session: session)
       let cached = try cache.kernelCache.object(for: key) { () throws(JITError) in
@@ -256,19 +258,20 @@ public struct Compiler: Sendable {
     do {
       return try make(
         try ClangSession.shared(), lowering.source.source, "\(lowering.graph.name).c",
-        Compiler.options(for: lowering.target))
+        Compiler.options(for: lowering.target, optimization))
     } catch { throw .jit(error) }
   }
 
   /// How kernels are compiled; none of the options may change a bit of a result.
-  static func options(for target: Target) -> CompileOptions {
+  static func options(
+    for target: Target, _ optimization: Optimization = .full
+  ) -> CompileOptions {
     let isForeign = target.architecture.map { $0 != HostCPU.current.architecture } ?? false
     let optional = target.optionalFeatures.filter { HostCPU.current.features.contains($0.name) }
       .map(\.compilerArgument)
     return CompileOptions(
       triple: isForeign ? target.architecture.map { "\($0)-linux-gnu" } : nil,
-      arguments: ["-std=c11", "-O3"] + target.compilerArguments + optional + [
-        "-fno-math-errno", "-ffp-contract=off",
-      ])
+      arguments: ["-std=c11"] + optimization.arguments + target.compilerArguments + optional
+        + CompileOptions.numericArguments)
   }
 }

@@ -104,7 +104,7 @@ extension FuzzReport.Finding {
       // Seed \(finding.seed): \(Self.line(finding.smallestFailure.description))
       // \(again)
       // \(tool) \(check.replacing("FILE", with: name))
-      \(Self.schedules(smallest))
+      \(Self.schedules(smallest))\(Self.optimizations(smallest))
       """
     let text = comment + "\(smallest.graph)\n"
     let path = try FileWriter.write([EmittedFile(path: name, text: text)], to: directory)[0]
@@ -134,6 +134,13 @@ extension FuzzReport.Finding {
     }
     return "// It shows with schedules of its own only, which the first command takes:\n"
       + lines.joined()
+  }
+
+  private static func optimizations(_ smallest: FuzzCase) -> String {
+    guard smallest.optimizations.contains(where: { $0 != .full }) else { return "" }
+    let options = smallest.optimizations.map { $0.arguments.joined(separator: " ") }
+    return "// It shows only when the targets are compiled with \(options.joined(separator: ", ")) "
+      + "in turn, as the first command does.\n"
   }
 
   private static func line(_ text: String) -> String {

@@ -18,23 +18,54 @@ import Testing
       .map { "\(corpus)/\(reader)/\($0)" }
   }
 
-  private func run(_ arguments: [String], in directory: TestDirectory) throws -> ProgramResult {
+  private func run(
+    _ arguments: [String], in directory: TestDirectory, tool: String? = nil
+  ) throws -> ProgramResult {
     try CommandLineFixture.run(
       "/bin/sh",
       [
         "-c", "ulimit -c 0; ulimit -v \(Self.memory); exec \"$@\"", "sh",
-        try CommandLineFixture.toolPath(),
+        try tool ?? CommandLineFixture.toolPath(),
       ] + arguments, in: directory, timeLimit: 60)
   }
 
   private func judge(_ result: ProgramResult, _ path: String) {
-    let name = path.split(separator: "/").last ?? ""
-    #expect(!result.endedBySignal, "\(name): ended by signal \(result.status)")
-    guard result.status != 0 else { return }
-    #expect(result.output.isEmpty, "\(name)")
-    #expect(result.errors.contains(name), "\(name): \(result.errors.prefix(400))")
-    #expect(result.errors.contains("error: "), "\(name)")
-    #expect(result.errors.utf8.count < 2500, "\(name): \(result.errors.utf8.count) bytes")
+    for complaint in complaints(about: result, path) {
+      Issue.record("\(path): \(complaint); \(result.errors.prefix(400))")
+    }
+  }
+
+  /// What is wrong with how the tool took a file.
+  private func complaints(about result: ProgramResult, _ path: String) -> [String] {
+    if result.endedBySignal { return ["ended by signal \(result.status)"] }
+    guard result.status != 0 else { return [] }
+    var complaints: [String] = []
+    if !result.output.isEmpty { complaints.append("output beside an error") }
+    if !result.errors.contains("error: ") { complaints.append("no error in words") }
+    if !result.errors.contains(path.split(separator: "/").last ?? "") {
+      complaints.append("the file is not named")
+    }
+    let size = result.errors.utf8.count
+    if size >= 2500 { complaints.append("an error of \(size) bytes") }
+    return complaints
+  }
+
+  /// Readers with defects, as shell scripts that get the file's path.
+  @Test(arguments: [
+    ("kill -SEGV $$", "ended by signal 11"),
+    ("echo 1 2 3; echo \"error: $1 is damaged\" >&2; exit 1", "output beside an error"),
+    ("echo \"$1 is damaged\" >&2; exit 1", "no error in words"),
+    ("echo 'error: damaged' >&2; exit 1", "the file is not named"),
+    ("echo \"error: $1: $(seq 2000)\" >&2; exit 1", "an error of 8"),
+    // What a header of four gigabytes asks for.
+    ("exec python3 -c 'bytearray(4 << 30)'", "no error in words"),
+  ])
+  func defectsOfReadersAreSeen(script: String, complaint: String) throws {
+    let directory = try TestDirectory()
+    let path = "\(directory.path)/a.npy"
+    let result = try run(["-c", script, "sh", path], in: directory, tool: "/bin/sh")
+    let complaints = complaints(about: result, path)
+    #expect(complaints.contains { $0.hasPrefix(complaint) }, "\(complaints), \(result.errors.prefix(400))")
   }
 
   @Test func textsAreReadOrRefused() throws {

@@ -1,4 +1,5 @@
 import NormGen
+import NormGenCheck
 import Testing
 
 /// The model of the hardware's bf16 dot product, and what the oracle makes of it.
@@ -20,6 +21,65 @@ import Testing
       #expect(
         bits == words[start + 3], "\([accumulator, x, weights].map { String($0, radix: 16) })")
     }
+  }
+
+  typealias Pair = (first: Float, second: Float)
+  typealias Step = @Sendable (Float, Pair, Pair) -> Float
+
+  /// Rules that a processor might follow instead, by the rule of the record that each breaks.
+  private static let otherModels: [(broken: String, step: Step)] = [
+    (
+      "the second product is added first",
+      { BF16Dot.bf16Dot(accumulator: $0, ($1.second, $1.first), ($2.second, $2.first)) }
+    ),
+    (
+      "products are fused",
+      { ($0 + $1.second * $2.second) + $1.first * $2.first }
+    ),
+    (
+      "each product is rounded on its own",
+      { accumulator, x, weights in
+        let first = Double(x.first) * Double(weights.first)
+        let second = Double(x.second) * Double(weights.second)
+        return Float(Double(accumulator) + (first + second))
+      }
+    ),
+    (
+      "denormal results are zero",
+      { $0.addingProduct($1.second, $2.second).addingProduct($1.first, $2.first) }
+    ),
+  ]
+
+  @Test(arguments: otherModels.map(\.broken))
+  func otherModelsContradictTheRecord(broken: String) throws {
+    let step = try #require(Self.otherModels.first { $0.broken == broken }).step
+    let text = try #require(BF16DotRecord.cases.first { $0.key == broken }).value
+    let words = text.split { $0.isWhitespace }.compactMap { UInt32($0, radix: 16) }
+    let contradictions = stride(from: 0, to: words.count, by: 4).count { start in
+      let accumulator = Float(bitPattern: words[start])
+      let result = step(accumulator, pair(words[start + 1]), pair(words[start + 2]))
+      return result.bitPattern != words[start + 3]
+    }
+    #expect(contradictions > words.count / 8)
+  }
+
+  /// The ordinary order of a product's sum, judged as the model's.
+  @Test func otherSumsAreNotTheModels() throws {
+    let (terms, columns, rows) = (513, 40, 9)
+    let x = Tensor.input("x", [.rows, .fixed(terms)], .bf16)
+    let weights = Tensor.input("w", [.fixed(terms), .fixed(columns)], .bf16)
+    func kernel(_ accumulation: Matmul.Accumulation) -> Kernel {
+      Kernel(
+        "k",
+        outputs: [Kernel.Output("y", x.matmul(weights, accumulate: accumulation), as: .f32)])
+    }
+    let compiler = Compiler(target: HostCPU.current.bestTarget)
+    let right = try compiler.lower(kernel(.bf16Dot))
+    let inputs = try RandomInputs.tensors(for: right.graph, rows: rows, seed: 7)
+    let call = KernelCall(right, rows: rows, inputs: inputs)
+    #expect(try KernelCheck(call, outputs: try compiler.compile(right)(inputs)).passes)
+    let wrong = try compiler.compile(kernel(.fused))
+    #expect(try !KernelCheck(call, outputs: try wrong(inputs)).passes)
   }
 
   /// The product by single calls of the model, literally as the licence says.

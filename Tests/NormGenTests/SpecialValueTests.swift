@@ -135,4 +135,59 @@ import Testing
       }
     }
   }
+
+  // MARK: Planted defects
+
+  /// A mistake that ordinary rows do not show.
+  struct Mistake: CustomTestStringConvertible {
+    let testDescription: String
+    let right: @Sendable (Tensor) -> Tensor
+    let wrong: @Sendable (Tensor) -> Tensor
+
+    private static let rms: @Sendable (Tensor) -> Tensor = { $0.rmsNorm(epsilon: 1e-6) }
+    private static let bare: @Sendable (Tensor) -> Tensor = {
+      $0.rmsNorm(semantics: RMSNormSemantics(epsilonPlacement: .none))
+    }
+    private static let leastNormal = Tensor.constant(.leastNormalMagnitude)
+    private static let greatest = Tensor.constant(.greatestFiniteMagnitude)
+
+    static let all = [
+      Mistake(testDescription: "rows of zeros stay zeros", right: bare) {
+        $0 / ($0 * $0).mean().maximum(leastNormal).squareRoot()
+      },
+      Mistake(testDescription: "NaN is taken for zero", right: rms) {
+        rms($0.absolute().select(ifGreaterThan: .constant(-1), $0, else: .constant(0)))
+      },
+      Mistake(testDescription: "infinity is taken for the greatest number", right: rms) {
+        rms($0.minimum(greatest).maximum(-1 * greatest))
+      },
+      Mistake(testDescription: "denormals are taken for zero", right: bare) {
+        bare($0.absolute().select(ifGreaterThan: leastNormal, $0, else: .constant(0)))
+      },
+      Mistake(testDescription: "zero loses its sign", right: rms) {
+        rms($0.absolute().select(ifGreaterThan: .constant(0), $0, else: .constant(0)))
+      },
+      Mistake(testDescription: "sums of squares do not overflow", right: rms) {
+        $0.rmsNorm(epsilon: 1e-6, range: .scaled)
+      },
+    ]
+  }
+
+  @Test(arguments: Mistake.all)
+  func mistakesAreSeenOnSpecialRowsOnly(mistake: Mistake) throws {
+    let extent = 37
+    let x = Tensor.input("x", [.rows, .fixed(extent)], .f32)
+    let compiler = Compiler(target: HostCPU.current.bestTarget)
+    let right = try compiler.lower(Kernel("k", mistake.right(x)))
+    let wrong = try compiler.compile(Kernel("k", mistake.wrong(x)))
+    func check(_ rows: Int, _ inputs: [String: HostTensor]) throws -> KernelCheck {
+      try KernelCheck(KernelCall(right, rows: rows, inputs: inputs), outputs: try wrong(inputs))
+    }
+    let ordinary = try RandomInputs.tensors(for: right.graph, rows: 20, seed: 3)
+    let ordinaryCheck = try check(20, ordinary)
+    #expect(ordinaryCheck.passes, "\(ordinaryCheck.outputs)")
+    let rows = Self.rows(extent, .f32)
+    let special = try HostTensor(rows.flatMap(\.values), shape: [rows.count, extent], .f32)
+    #expect(try !check(rows.count, ["x": special]).passes)
+  }
 }

@@ -5,7 +5,9 @@ extension FuzzBatch {
   func outputs(of subjects: [Subject], _ index: Int) -> [Result<Outputs, Stop>] {
     guard judge.machines[index] == .native else { return emulated(subjects, index) }
     let target = judge.targets[index]
-    let kernels = compiled(subjects, index)
+    let kernels = groups(of: subjects, index).flatMap { group in
+      compiled(group.subjects, index, group.optimization)
+    }
     return zip(subjects, kernels).map { subject, kernel in
       Result { () throws(Stop) in try called(kernel.get(), subject, target) }
     }
@@ -30,13 +32,28 @@ extension FuzzBatch {
 
   // MARK: Compilation
 
+  /// Neighbours that are compiled in the same way.
+  private func groups(
+    of subjects: [Subject], _ index: Int
+  ) -> [(optimization: Optimization, subjects: [Subject])] {
+    subjects.reduce(into: []) { groups, subject in
+      let optimization = subject.fuzzCase.optimization(index)
+      if groups.last?.optimization == optimization {
+        groups[groups.count - 1].subjects.append(subject)
+      } else {
+        groups.append((optimization, [subject]))
+      }
+    }
+  }
+
   /// The kernels together, or one by one where they do not compile together.
   private func compiled(
-    _ subjects: [Subject], _ index: Int
+    _ subjects: [Subject], _ index: Int, _ optimization: Optimization
   ) -> [Result<CompiledKernel, Stop>] {
     let target = judge.targets[index]
     var compiler = judge.compiler
     compiler.target = target
+    compiler.optimization = optimization
     let lowerings = subjects.compactMap { $0.lowerings[index] }
     guard lowerings.count > 1 else { return lowerings.map { alone($0, compiler) } }
     do throws(CompilerError) {

@@ -1,7 +1,7 @@
 import NormGen
 
 extension FuzzCase {
-  /// The operations, storage types, schedules and kinds of calls that it has.
+  /// The operations, storage types, schedules, optimizations and kinds of calls that it has.
   public var features: Set<String> {
     var found: Set<String> = []
     for node in graph.nodes {
@@ -18,6 +18,7 @@ extension FuzzCase {
       if schedule.matmul.blockRows != nil { found.insert("block rows") }
       if schedule.streamingBytes != nil { found.insert("streaming stores") }
     }
+    for optimization in optimizations { found.insert("optimization \(optimization)") }
     for call in calls {
       if call.firstSpecial != nil { found.insert("special rows") }
       if call.rows == 0 { found.insert("no rows") }

@@ -10,6 +10,8 @@ public struct FuzzCase: Hashable, Sendable {
   public package(set) var calls: [FuzzCall]
   /// The knobs for the targets in turn; nil for the compiler's choice. Bits must not depend on them.
   public package(set) var schedules: [Schedule?]
+  /// How the kernel is compiled for the targets in turn. Bits must not depend on it either.
+  package var optimizations: [Optimization]
 
   /// The kernel and calls of `seed`.
   ///
@@ -35,6 +37,7 @@ public struct FuzzCase: Hashable, Sendable {
           packsWeights: random.happens(0.5)))
       return position == plain ? nil : schedule
     }
+    self.optimizations = FuzzCase.optimizations(group: seed / UInt64(FuzzRun.batch))
     self.calls = Set(drawn).sorted().map { FuzzCall(rows: $0) }
     if random.happens(0.5) {
       let special = SpecialRows.count(for: graph)
@@ -56,6 +59,21 @@ public struct FuzzCase: Hashable, Sendable {
     let steps = 1 + min(random.below(8), random.below(8))
     let products = kind < 0.75 ? 0 : random.happens(0.85) ? 1 : random.choice([2, 2, 2, 8])
     return RandomProducts.kernel(seed: seed, steps: steps, products: products)
+  }
+
+  /// How the kernel is compiled for the target with an index.
+  func optimization(_ target: Int) -> Optimization {
+    optimizations[target % optimizations.count]
+  }
+
+  /// The optimization of kernels that are compiled together, mostly none: compiling is most of a
+  /// run's time, and the emitter's mistakes are in the C already.
+  private static func optimizations(group: UInt64) -> [Optimization] {
+    var random = SeededGenerator(seed: group)
+    return (0..<3).map { _ in
+      let share = random.uniform()
+      return share < 0.75 ? .none : share < 0.9 ? .lean : .full
+    }
   }
 
   /// None, one, numbers that no tile divides, tiles of the targets, and around a block of the sums

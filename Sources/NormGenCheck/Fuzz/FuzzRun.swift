@@ -71,10 +71,12 @@ public struct FuzzRun: Sendable {
     let first = totals.nextSeed
     let judge = judge
     let verdicts = Mutex([FuzzJudge.Verdict?](repeating: nil, count: max(count, 0)))
-    let batches = (max(count, 0) + FuzzRun.batch - 1) / FuzzRun.batch
+    // Batches end where kernels are compiled in another way.
+    let before = Int(first % UInt64(FuzzRun.batch))
+    let batches = (before + max(count, 0) + FuzzRun.batch - 1) / FuzzRun.batch
     DispatchQueue.concurrentPerform(iterations: batches) { batch in
-      let start = batch * FuzzRun.batch
-      let positions = start..<min(start + FuzzRun.batch, count)
+      let start = batch * FuzzRun.batch - before
+      let positions = max(start, 0)..<min(start + FuzzRun.batch, count)
       let judged = judge.verdicts(seeds: positions.map { first &+ UInt64($0) })
       verdicts.withLock { $0.replaceSubrange(positions, with: judged) }
     }

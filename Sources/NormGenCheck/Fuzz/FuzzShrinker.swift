@@ -78,6 +78,7 @@ struct FuzzShrinker {
         add { $0.calls = [FuzzCall(rows: fewer, firstSpecial: last)] }
       }
     }
+    add { $0.optimizations = $0.optimizations.map { _ in .full } }
     add { $0.schedules = $0.schedules.map { _ in nil } }
     for position in current.schedules.indices { add { $0.schedules[position] = nil } }
     return calls
