@@ -65,7 +65,9 @@ import Testing
     let path = "\(directory.path)/a.npy"
     let result = try run(["-c", script, "sh", path], in: directory, tool: "/bin/sh")
     let complaints = complaints(about: result, path)
-    #expect(complaints.contains { $0.hasPrefix(complaint) }, "\(complaints), \(result.errors.prefix(400))")
+    #expect(
+      complaints.contains { $0.hasPrefix(complaint) },
+      "\(complaints), \(result.errors.prefix(400))")
   }
 
   @Test func textsAreReadOrRefused() throws {
