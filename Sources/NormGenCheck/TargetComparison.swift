@@ -140,7 +140,7 @@ public struct TargetComparison: Sendable {
         progress("\(graph.name): \(target) in \(count) threads")
         let shared = try TargetMachine.outputs(
           of: calls, on: target, compiler: compiler, threads: count)
-        compare(
+        try compare(
           graph, rows, outputs, shared,
           executions: ["\(target)", "\(target) in \(count) threads"])
       }
@@ -153,7 +153,7 @@ public struct TargetComparison: Sendable {
       self.variations += varied.results
       differences += varied.differences
       if let reference {
-        compare(
+        try compare(
           graph, rows, reference.outputs, outputs,
           executions: ["\(reference.target)", "\(target)"])
       } else {
@@ -191,29 +191,37 @@ public struct TargetComparison: Sendable {
   private mutating func compare(
     _ graph: Graph, _ rows: [Int], _ first: [[String: HostTensor]],
     _ second: [[String: HostTensor]], executions: [String]
-  ) {
+  ) throws(CallError) {
     for (rows, (first, second)) in zip(rows, zip(first, second)) {
-      differences += graph.outputs.compactMap { output in
-        Difference(
-          rows: rows, output: output.name, executions: executions, first[output.name],
-          second[output.name])
-      }
+      differences += try Difference.all(
+        of: graph, rows: rows, executions: executions, first, second)
     }
   }
 }
 
 extension TargetComparison.Difference {
-  /// The difference of two outputs; nil if their bits are the same.
+  /// The differences of the outputs of two executions of one call, one for each output whose bits
+  /// differ.
   ///
   /// NaNs are equal whatever their payload, as for ``Agreement``.
-  init?(
-    rows: Int, output: String, executions: [String], _ first: HostTensor?, _ second: HostTensor?
-  ) {
-    guard let first, let second else { return nil }
-    let difference = OutputDifference(output: output, first, second)
-    guard let element = difference.first else { return nil }
-    self.init(
-      rows: rows, output: output, position: element.position, count: difference.differing,
-      executions: executions, values: element.values)
+  ///
+  /// - Throws: `CallError` when an execution did not return an output.
+  static func all(
+    of graph: Graph, rows: Int, executions: [String], _ first: [String: HostTensor],
+    _ second: [String: HostTensor]
+  ) throws(CallError) -> [TargetComparison.Difference] {
+    var differences: [TargetComparison.Difference] = []
+    for name in graph.outputs.map(\.name) {
+      guard let left = first[name], let right = second[name] else {
+        throw .missing(parameter: name)
+      }
+      let difference = OutputDifference(output: name, left, right)
+      guard let element = difference.first else { continue }
+      differences.append(
+        TargetComparison.Difference(
+          rows: rows, output: name, position: element.position, count: difference.differing,
+          executions: executions, values: element.values))
+    }
+    return differences
   }
 }

@@ -65,14 +65,11 @@ public struct VariationCheck {
   private mutating func compare(
     _ rows: Int, _ first: [String: HostTensor], _ second: [String: HostTensor], _ how: String,
     _ result: inout VariationResult
-  ) {
+  ) throws(CallError) {
     result.executions += 1
     let executions = ["\(lowering.target)", "\(lowering.target) \(how)"]
-    differences += lowering.graph.outputs.compactMap { output in
-      TargetComparison.Difference(
-        rows: rows, output: output.name, executions: executions, first[output.name],
-        second[output.name])
-    }
+    differences += try TargetComparison.Difference.all(
+      of: lowering.graph, rows: rows, executions: executions, first, second)
   }
 
   // MARK: Batch
@@ -107,7 +104,7 @@ public struct VariationCheck {
       of: requests, on: lowering.target, compiler: compiler)
     for (part, found) in zip(parts, outputs) {
       let plain = try expected[part.call].mapValues { try $0.gathering(rows: part.rows) }
-      compare(calls[part.call].rows, plain, found, part.how, &result)
+      try compare(calls[part.call].rows, plain, found, part.how, &result)
     }
   }
 
@@ -152,7 +149,7 @@ public struct VariationCheck {
         ? "with gaps of \(call.gap) elements behind rows"
         : "with buffers \(call.offset) elements behind a page's beginning"
       switch found {
-      case .success(let found): compare(call.rows, expected[index], found, how, &result)
+      case .success(let found): try compare(call.rows, expected[index], found, how, &result)
       case .failure(let violation):
         result.executions += 1
         result.violations.append("\(lowering.target) \(how), rows \(call.rows): \(violation)")
@@ -188,7 +185,7 @@ public struct VariationCheck {
       let outputs = try TargetMachine.outputs(
         of: requests, on: lowering.target, compiler: compiler)
       for (index, found) in outputs.enumerated() {
-        compare(
+        try compare(
           calls[index].rows, expected[index], found, "by \(lowering.schedules)", &result)
       }
     }

@@ -53,6 +53,7 @@ import Testing
       DType.allCases.flatMap { ["load \($0)", "store \($0)", "convert to \($0)"] })
     expected.formUnion(ElementwiseOp.allCases.map(\.rawValue))
     expected.formUnion(Reduction.allCases.map { "row \($0)" })
+    expected.formUnion(Optimization.allCases.map { "optimization \($0)" })
     #expect(expected.subtracting(found).sorted() == [])
   }
 
@@ -95,7 +96,26 @@ import Testing
     judge.edited = { text, target in
       defect.targets.contains(target) ? text.replacing(defect.right, with: defect.wrong) : text
     }
-    try Self.expectSmallFinding(defect.kind, by: judge, showing: defect.shows)
+    let finding = try Self.expectSmallFinding(defect.kind, by: judge, showing: defect.shows)
+    #expect(finding.smallest?.optimizations.allSatisfy { $0 == .full } == true)
+  }
+
+  /// A mistake that only code without optimization has: the smallest kernel keeps that.
+  @Test func aDefectOfUnoptimizedCodeIsFound() throws {
+    var judge = try Self.judge([.portable, HostCPU.current.bestTarget])
+    judge.edited = { text, _ in
+      let wrong = """
+        #ifdef __OPTIMIZE__
+        #define COEFFICIENT -0x1.555554p-2f
+        #else
+        #define COEFFICIENT -0x1.54p-2f
+        #endif
+
+        """
+      return wrong + text.replacing("broadcast(-0x1.555554p-2f)", with: "broadcast(COEFFICIENT)")
+    }
+    let finding = try Self.expectSmallFinding(nil, by: judge, showing: "tanh(")
+    #expect(finding.smallest?.optimizations.contains(.none) == true)
   }
 
   /// A printer that loses how weights are stored: the product that is read back is another.
@@ -105,13 +125,16 @@ import Testing
     try Self.expectSmallFinding(.text, by: judge, showing: "layout: out_in")
   }
 
+  /// Demands a failure, of one kind unless that is nil, and that its kernel is made small.
+  @discardableResult
   private static func expectSmallFinding(
-    _ kind: FuzzFailure.Kind, by judge: FuzzJudge, showing shows: String
-  ) throws {
+    _ kind: FuzzFailure.Kind?, by judge: FuzzJudge, showing shows: String
+  ) throws -> FuzzFinding {
     var run = FuzzRun(judge, from: FuzzTotals(seed: 300))
     var failures: [(seed: UInt64, failure: FuzzFailure)] = []
     while failures.isEmpty, run.totals.graphs < 200 { failures += run.judgeNext(8) }
     let first = try #require(failures.first)
+    let kind = kind ?? first.failure.kind
     #expect(first.failure.kind == kind)
     #expect(run.totals.failed == failures.map(\.seed))
     let finding = FuzzFinding(seed: first.seed, first.failure, judge: judge)
@@ -127,9 +150,10 @@ import Testing
     // The seed alone shows it again.
     guard case .failed(let again) = judge.verdict(seed: first.seed) else {
       Issue.record("seed \(first.seed) does not fail again")
-      return
+      return finding
     }
     #expect(again == first.failure)
+    return finding
   }
 
   @Test func aRunGoesOnWhereItEnded() throws {

@@ -103,6 +103,9 @@ import Testing
           // Half of the threads want the same kernel, the others each another one.
           let number = (thread % 2 == 0 ? round : round + thread) % subjects.count
           let subject = subjects[number]
+          // Two of these are new to the process, so that several threads ask first.
+          var compiler = compiler
+          compiler.optimization = Optimization.allCases[(thread + round) % 3]
           do {
             if thread == 0 { Self.damage(directory, number: round) }
             let own = try compiler.compile(subject.graph)

@@ -150,14 +150,14 @@ struct FuzzBatch {
     _ executions: [String], _ targets: [Target]
   ) throws(Stop) {
     for (call, (first, second)) in zip(fuzzCase.calls, zip(first, second)) {
-      for output in fuzzCase.graph.outputs {
-        let difference = TargetComparison.Difference(
-          rows: call.rows, output: output.name, executions: executions, first[output.name],
-          second[output.name])
-        guard let difference else { continue }
-        let special = call.firstSpecial == nil ? "" : "\(call): "
-        throw .failed(kind, targets, "\(special)\(difference)", at: call)
-      }
+      let differences: [TargetComparison.Difference]
+      do {
+        differences = try TargetComparison.Difference.all(
+          of: fuzzCase.graph, rows: call.rows, executions: executions, first, second)
+      } catch { throw .failed(.call, targets, "\(error)", at: call) }
+      guard let difference = differences.first else { continue }
+      let special = call.firstSpecial == nil ? "" : "\(call): "
+      throw .failed(kind, targets, "\(special)\(difference)", at: call)
     }
   }
 }
