@@ -122,8 +122,9 @@ struct FuzzCommand: ParsableCommand {
     return report
   }
 
-  /// Kernels between two looks at the clock: a batch for each processor.
-  private static let chunk = FuzzRun.batch * ProcessInfo.processInfo.activeProcessorCount
+  /// Kernels between two looks at the clock: batches take unlike times, and processors wait for the
+  /// last one.
+  private static let chunk = 4 * FuzzRun.batch * ProcessInfo.processInfo.activeProcessorCount
 
   private func targets(_ compiler: Compiler) throws -> [Target] {
     let names = target.flatMap { $0.split(separator: ",").map(String.init) }
