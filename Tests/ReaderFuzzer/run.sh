@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the readers of .ng, .npy and .safetensors under libFuzzer, guided by coverage: none may crash,
-# hang, take much memory, or refuse a file without saying which.
+# hang, take much memory, or refuse a file without saying which. First a planted crash must be found.
 #
 # usage: Tests/ReaderFuzzer/run.sh [SECONDS [READER...]]     (for each reader; by default 600)
 #
@@ -15,7 +15,19 @@ flags="-c release --package-path Tests/ReaderFuzzer --scratch-path $build -Xswif
 swift build $flags
 # shellcheck disable=SC2086
 fuzzer=$(swift build $flags --show-bin-path)/ReaderFuzzer
-trap 'rm -f /dev/shm/normgen-reader-*' EXIT
+# Swift's handler of crashes would keep libFuzzer's from writing down the file.
+export SWIFT_BACKTRACE=enable=no
+found=$(mktemp -d)
+trap 'rm -rf /dev/shm/normgen-reader-* "$found"' EXIT
+
+if NORMGEN_PLANTED_CRASH=1 NORMGEN_READER=npy "$fuzzer" -max_total_time=120 -max_len=512 \
+  -dict=Tests/ReaderFuzzer/npy.dict -artifact_prefix="$found/" >"$found/log" 2>&1 ||
+  ! ls "$found"/crash-* >"$found/names" 2>&1; then
+  cat "$found/log"
+  echo "error: the planted crash was not found" >&2
+  exit 1
+fi
+echo "the planted crash was found"
 
 for reader in "$@"; do
   mkdir -p "$build/corpus/$reader"
