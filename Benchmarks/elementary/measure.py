@@ -4,8 +4,8 @@
 usage, from the root of the repository:
   measure.py [STRIDE]   all 2^32 arguments, or one block of 64 in STRIDE: writes errors.json beside
                         this file, the greatest errors, where they are, and digests of the result
-                        bits; about 6 minutes of one core with AVX-512 for all. JOBS=2 in the
-                        environment runs two parts at a time.
+                        bits, compared as by bits; about 6 minutes of one core with AVX-512
+                        besides. JOBS=2 in the environment runs two parts at a time.
   measure.py bits       the digests of all 2^32 results on every instruction set that runs here, which
                         must be those of errors.json: 8 minutes of one core.
   measure.py check      a sample of the arguments and the places in errors.json: seconds. Fails where

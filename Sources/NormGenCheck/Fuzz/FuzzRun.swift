@@ -68,12 +68,13 @@ public struct FuzzRun: Sendable {
   ///
   /// - Returns: The kernels that broke a promise, in the order of seeds.
   public mutating func judgeNext(_ count: Int) -> [(seed: UInt64, failure: FuzzFailure)] {
+    let count = max(count, 0)
     let first = totals.nextSeed
     let judge = judge
-    let verdicts = Mutex([FuzzJudge.Verdict?](repeating: nil, count: max(count, 0)))
+    let verdicts = Mutex([FuzzJudge.Verdict?](repeating: nil, count: count))
     // Batches end where kernels are compiled in another way.
     let before = Int(first % UInt64(FuzzRun.batch))
-    let batches = (before + max(count, 0) + FuzzRun.batch - 1) / FuzzRun.batch
+    let batches = (before + count + FuzzRun.batch - 1) / FuzzRun.batch
     DispatchQueue.concurrentPerform(iterations: batches) { batch in
       let start = batch * FuzzRun.batch - before
       let positions = max(start, 0)..<min(start + FuzzRun.batch, count)
