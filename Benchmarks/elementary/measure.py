@@ -7,7 +7,7 @@ usage, from the root of the repository:
                         bits, compared as by bits; about 6 minutes of one core with AVX-512
                         besides. JOBS=2 in the environment runs two parts at a time.
   measure.py bits       the digests of all 2^32 results on every instruction set that runs here, which
-                        must be those of errors.json: 8 minutes of one core.
+                        must be those of errors.json: 13 minutes of one core.
   measure.py check      a sample of the arguments and the places in errors.json: seconds. Fails where
                         errors or digests are not those of errors.json.
   measure.py speed [ISA]
