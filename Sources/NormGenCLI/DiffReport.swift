@@ -146,8 +146,8 @@ extension DiffReport.Line {
     greatestDistance = difference.greatestDistance
     first = element(difference.first)
     worst = element(difference.worst)
-    a = DiffReport.Judgement(output.first)
-    b = DiffReport.Judgement(output.second)
+    a = DiffReport.Judgement(output.first.bound)
+    b = DiffReport.Judgement(output.second.bound)
     bByBoundOfA = DiffReport.Judgement(output.secondByFirst)
     aByBoundOfB = DiffReport.Judgement(output.firstBySecond)
   }

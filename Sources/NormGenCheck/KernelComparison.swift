@@ -6,10 +6,10 @@ public struct KernelComparison: Sendable {
   public struct Output: Sendable {
     /// How the bits differ.
     public let difference: OutputDifference
-    /// The first kernel's values by its own bound.
-    public let first: Agreement
-    /// The second kernel's values by its own bound.
-    public let second: Agreement
+    /// The first kernel's values by its own graph.
+    public let first: Judgement
+    /// The second kernel's values by its own graph.
+    public let second: Judgement
     /// The second kernel's values by the first one's bound.
     public let secondByFirst: Agreement
     /// The first kernel's values by the second one's bound.
@@ -34,9 +34,22 @@ public struct KernelComparison: Sendable {
     calls.allSatisfy { $0.outputs.allSatisfy { $0.difference.differing == 0 } }
   }
 
+  /// Whether both kernels have the bits that their graphs fix.
+  public var haveExactBits: Bool {
+    calls.allSatisfy { $0.outputs.allSatisfy { $0.first.exact.passes && $0.second.exact.passes } }
+  }
+
   /// Whether the values of both kernels lie within the first one's bounds.
   public var liesWithinFirstBound: Bool {
-    calls.allSatisfy { $0.outputs.allSatisfy { $0.first.passes && $0.secondByFirst.passes } }
+    calls.allSatisfy { $0.outputs.allSatisfy { $0.first.bound.passes && $0.secondByFirst.passes } }
+  }
+
+  /// The outputs that no call says anything of: nothing but NaN, or without a bound.
+  public var unjudged: [String] {
+    guard let outputs = calls.first?.outputs else { return [] }
+    return outputs.indices.filter { index in
+      calls.allSatisfy { $0.outputs[index].first.telling == 0 }
+    }.map { outputs[$0].difference.output }
   }
 
   /// Runs and compares two kernels.
@@ -61,7 +74,7 @@ public struct KernelComparison: Sendable {
       results.append(try kernel.outputs(of: inputs, threads: threads))
     }
     for (index, call) in inputs.enumerated() {
-      progress("oracle of \(call.rows) rows")
+      progress("interpreters of \(call.rows) rows")
       let values = try Values(first.graph, call, results[0][index], results[1][index])
       let others =
         haveSameGraph
@@ -75,31 +88,38 @@ public struct KernelComparison: Sendable {
     private let graph: Graph
     private let first: [String: HostTensor]
     private let second: [String: HostTensor]
-    private let oracle: [String: [Bounded]]
+    private let reference: ReferenceOutputs
 
     init(
       _ graph: Graph, _ call: TargetComparison.Call, _ first: [String: HostTensor],
       _ second: [String: HostTensor]
-    ) throws(InterpreterError) {
+    ) throws {
       self.graph = graph
       self.first = first
       self.second = second
-      let values = try GraphInterpreter.outputs(of: graph, rows: call.rows, inputs: call.inputs)
-      oracle = Dictionary(uniqueKeysWithValues: zip(graph.outputs.map(\.name), values))
+      reference = try ReferenceOutputs(of: graph, rows: call.rows, inputs: call.inputs)
+    }
+
+    /// The output of a name as this graph's interpreters judge it.
+    private func judgement(_ name: String, of tensor: HostTensor) throws(CallError) -> Judgement {
+      guard let index = graph.outputs.firstIndex(where: { $0.name == name }) else {
+        throw CallError.missing(parameter: name)
+      }
+      return reference.judgement(of: tensor, output: index)
     }
 
     func outputs(_ others: Values) throws(CallError) -> [Output] {
       try graph.outputs.map { output throws(CallError) in
         let name = output.name
-        guard let left = first[name], let right = second[name], let own = oracle[name],
-          let other = others.oracle[name]
-        else { throw CallError.missing(parameter: name) }
+        guard let left = first[name], let right = second[name] else {
+          throw CallError.missing(parameter: name)
+        }
         return Output(
           difference: OutputDifference(output: name, left, right),
-          first: Agreement(kernel: left, oracle: own),
-          second: Agreement(kernel: right, oracle: other),
-          secondByFirst: Agreement(kernel: right, oracle: own),
-          firstBySecond: Agreement(kernel: left, oracle: other))
+          first: try judgement(name, of: left),
+          second: try others.judgement(name, of: right),
+          secondByFirst: try judgement(name, of: right).bound,
+          firstBySecond: try others.judgement(name, of: left).bound)
       }
     }
   }

@@ -1,7 +1,7 @@
 public import NormGen
 
-/// A kernel on the same seeded inputs for several targets and numbers of threads: each target judged
-/// by the oracle, and all bits compared.
+/// A kernel on the same inputs for several targets and numbers of threads: each target judged by both
+/// interpreters, and all bits compared.
 public struct TargetComparison: Sendable {
   /// The checks of one target.
   public struct TargetResult: Sendable {
@@ -14,7 +14,7 @@ public struct TargetComparison: Sendable {
     /// The numbers of threads whose bits were compared with one thread's; none if it is emulated.
     public let threads: [Int]
 
-    /// Whether every element lies inside its bound.
+    /// Whether every bit is right and every value lies within its bound.
     public var passes: Bool { checks.allSatisfy(\.passes) }
   }
 
@@ -81,8 +81,10 @@ public struct TargetComparison: Sendable {
   public private(set) var variations: [VariationResult] = []
   /// The worst element; nil without elements.
   public private(set) var worst: WorstElement?
+  /// The outputs that no call says anything of: nothing but NaN, or without a bound.
+  public private(set) var unjudged: [String] = []
 
-  /// Whether every target lies inside the bounds and all executions have the same bits.
+  /// Whether every target has the exact bits, lies inside the bounds, and all executions agree.
   public var passes: Bool {
     differences.isEmpty && results.allSatisfy(\.passes)
       && variations.allSatisfy(\.violations.isEmpty)
@@ -117,9 +119,9 @@ public struct TargetComparison: Sendable {
     }
     if let special { inputs.append(Call(rows: special.count, inputs: special.inputs)) }
     let rows = inputs.map(\.rows)
-    let oracles = try inputs.map { call in
-      progress("\(graph.name): oracle of \(call.rows) rows")
-      return try GraphInterpreter.outputs(of: graph, rows: call.rows, inputs: call.inputs)
+    let references = try inputs.map { call in
+      progress("\(graph.name): interpreters of \(call.rows) rows")
+      return try ReferenceOutputs(of: graph, rows: call.rows, inputs: call.inputs)
     }
     var reference: (target: Target, outputs: [[String: HostTensor]])?
     for (target, machine) in zip(targets, machines) {
@@ -131,7 +133,7 @@ public struct TargetComparison: Sendable {
       let outputs = try TargetMachine.outputs(of: calls, on: target, compiler: compiler)
       var checks: [KernelCheck] = []
       for (index, call) in calls.enumerated() {
-        checks.append(try KernelCheck(call, outputs: outputs[index], oracle: oracles[index]))
+        checks.append(try KernelCheck(call, outputs: outputs[index], reference: references[index]))
       }
       let compared = machine == .native ? threads : []
       results.append(
@@ -161,6 +163,7 @@ public struct TargetComparison: Sendable {
       }
     }
     worst = try worstElement(graph, inputs)
+    unjudged = KernelCheck.unjudged(results.first?.checks ?? [], of: graph)
   }
 
   private func worstElement(_ graph: Graph, _ calls: [Call]) throws -> WorstElement? {

@@ -25,6 +25,8 @@ public struct Agreement: Hashable, Sendable {
   public private(set) var exact = 0
   /// Elements whose bound says nothing, because a result may or may not overflow.
   public private(set) var vacuous = 0
+  /// Elements that must be NaN.
+  public private(set) var notANumber = 0
   /// Elements outside their bound.
   public private(set) var failures = 0
   /// The largest distance in units in the last place of the storage type.
@@ -41,6 +43,9 @@ public struct Agreement: Hashable, Sendable {
   /// Whether every element lies inside its bound.
   public var passes: Bool { failures == 0 }
 
+  /// Elements that the bound says something about: numbers whose bound is finite.
+  public var telling: Int { count - vacuous - notANumber }
+
   /// The median of error / bound.
   public var medianRatio: Double {
     ratios.isEmpty ? 0 : ratios.sorted()[ratios.count / 2]
@@ -56,9 +61,13 @@ public struct Agreement: Hashable, Sendable {
   }
 
   /// Compares a kernel's output with the oracle's; a different number of elements fails.
-  public init(kernel: HostTensor, oracle: [Bounded]) {
+  ///
+  /// - Parameter isJudged: Whether the element at a row-major position is compared.
+  public init(
+    kernel: HostTensor, oracle: [Bounded], isJudged: (Int) -> Bool = { _ in true }
+  ) {
     if kernel.count != oracle.count { failures += 1 }
-    for position in 0..<min(kernel.count, oracle.count) {
+    for position in 0..<min(kernel.count, oracle.count) where isJudged(position) {
       add(kernel[position], oracle[position], at: position, kernel.storage)
     }
   }
@@ -71,6 +80,7 @@ public struct Agreement: Hashable, Sendable {
       vacuous += 1
       return
     }
+    if oracle.value.isNaN { notANumber += 1 }
     let error: Double
     if kernel.isNaN || oracle.value.isNaN {
       // NaNs are equal whatever their payload.

@@ -57,7 +57,7 @@ public struct ElementTrace: Sendable {
       }
     }
     let values = try GraphInterpreter.values(
-      of: graph, rows: rows, inputs: inputs, omitsWeights: true)
+      of: graph, rows: rows, inputs: inputs, keeping: .allButWeights)
     var path = ElementPath(graph, values)
     path.visit(output.value, at: position, isInReduction: false)
     steps = path.steps(firstRow: firstRow)

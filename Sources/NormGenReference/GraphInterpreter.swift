@@ -34,6 +34,7 @@ public enum InterpreterError: Error, Hashable, Sendable, CustomStringConvertible
 public struct GraphInterpreter {
   private let graph: Graph
   private let rows: Int
+  private let columns: JudgedColumns
   private var values: [[Bounded]] = []
 
   /// The outputs of `graph`, in order, row-major.
@@ -42,11 +43,13 @@ public struct GraphInterpreter {
   ///   - graph: The kernel's meaning.
   ///   - rows: The number of rows; with 0 the outputs are empty.
   ///   - inputs: A tensor for every input; `rows` is the leading extent where the shape has it.
+  ///   - columns: The columns that are needed; the others hold zeros or what follows from them.
   /// - Throws: ``InterpreterError``.
   public static func outputs(
-    of graph: Graph, rows: Int, inputs: [String: HostTensor]
+    of graph: Graph, rows: Int, inputs: [String: HostTensor], columns: JudgedColumns? = nil
   ) throws(InterpreterError) -> [[Bounded]] {
-    let values = try values(of: graph, rows: rows, inputs: inputs, omitsWeights: true)
+    let values = try values(
+      of: graph, rows: rows, inputs: inputs, columns: columns, keeping: .outputs)
     return graph.outputs.map { output in
       values[output.value.index].map { $0.rounded(to: output.storage) }
     }
@@ -56,13 +59,22 @@ public struct GraphInterpreter {
   public static func allValues(
     of graph: Graph, rows: Int, inputs: [String: HostTensor]
   ) throws(InterpreterError) -> [[Bounded]] {
-    try values(of: graph, rows: rows, inputs: inputs, omitsWeights: false)
+    try values(of: graph, rows: rows, inputs: inputs, keeping: .everything)
   }
 
-  /// - Parameter omitsWeights: Whether inputs that are nothing but weights of matmuls, which read
-  ///   them where they are, stay empty.
+  /// The values that an evaluation leaves.
+  enum Kept {
+    /// All.
+    case everything
+    /// All but inputs that are weights of matmuls and nothing else, which read them where they are.
+    case allButWeights
+    /// Those that are stored; the others make room when they were used last.
+    case outputs
+  }
+
   static func values(
-    of graph: Graph, rows: Int, inputs: [String: HostTensor], omitsWeights: Bool
+    of graph: Graph, rows: Int, inputs: [String: HostTensor], columns: JudgedColumns? = nil,
+    keeping kept: Kept
   ) throws(InterpreterError) -> [[Bounded]] {
     guard rows >= 0 else { throw .rows(rows) }
     let names = graph.inputs.compactMap { id -> String? in
@@ -72,38 +84,30 @@ public struct GraphInterpreter {
     if let name = inputs.keys.sorted().first(where: { !names.contains($0) }) {
       throw .unknown(name: name)
     }
-    var interpreter = GraphInterpreter(graph: graph, rows: rows)
-    let omitted = omitsWeights ? weights(of: graph) : []
+    var interpreter = GraphInterpreter(
+      graph: graph, rows: rows, columns: columns ?? .all(of: graph))
+    let omitted = kept == .everything ? [] : graph.weightsOnly
+    let lastUses = kept == .outputs ? graph.lastUses : []
     for id in graph.values {
       interpreter.values.append(
-        omitted.contains(id) ? [] : try interpreter.evaluate(graph[id], inputs))
+        omitted.contains(id) ? [] : try interpreter.evaluate(id, inputs))
+      for unused in lastUses.isEmpty ? [] : lastUses[id.index] {
+        interpreter.values[unused.index] = []
+      }
     }
     return interpreter.values
   }
 
-  /// The inputs that are weights of matmuls and nothing else.
-  private static func weights(of graph: Graph) -> Set<ValueID> {
-    var weights: Set<ValueID> = []
-    var others = Set(graph.outputs.map(\.value))
-    for node in graph.nodes {
-      if case .matmul = node.op, node.operands.count == 2 {
-        others.insert(node.operands[0])
-        weights.insert(node.operands[1])
-      } else {
-        others.formUnion(node.operands)
-      }
-    }
-    return weights.subtracting(others)
-  }
-
-  private init(graph: Graph, rows: Int) {
+  private init(graph: Graph, rows: Int, columns: JudgedColumns) {
     self.graph = graph
     self.rows = rows
+    self.columns = columns
   }
 
   private func evaluate(
-    _ node: Node, _ inputs: [String: HostTensor]
+    _ id: ValueID, _ inputs: [String: HostTensor]
   ) throws(InterpreterError) -> [Bounded] {
+    let node = graph[id]
     switch node.op {
     case .input:
       return try tensor(of: node, inputs).doubles.map { Bounded($0) }
@@ -140,7 +144,7 @@ public struct GraphInterpreter {
       let tensor = try tensor(of: weights, inputs)
       return MatmulEvaluation.product(
         values[node.operands[0].index], terms: graph[node.operands[0]].shape.rowExtent, tensor,
-        matmul)
+        matmul, needed: columns.columns(of: id))
     case .rowSum(let sum):
       return RowSumEvaluation.sum(sum, terms: terms(node.operands), rows: rows)
     case .outerSum:
@@ -265,6 +269,33 @@ public struct GraphInterpreter {
 }
 
 extension Graph {
+  /// The inputs that are weights of matmuls and nothing else: products read them where they are.
+  var weightsOnly: Set<ValueID> {
+    var weights: Set<ValueID> = []
+    var others = Set(outputs.map(\.value))
+    for node in nodes {
+      if case .matmul = node.op, node.operands.count == 2 {
+        others.insert(node.operands[0])
+        weights.insert(node.operands[1])
+      } else {
+        others.formUnion(node.operands)
+      }
+    }
+    return weights.subtracting(others)
+  }
+
+  /// For each node the values that nothing needs once it is evaluated; outputs stay.
+  var lastUses: [[ValueID]] {
+    var uses = [[ValueID]](repeating: [], count: nodes.count)
+    var seen = Set(outputs.map(\.value))
+    for id in values.reversed() {
+      for operand in self[id].operands where seen.insert(operand).inserted {
+        uses[id.index].append(operand)
+      }
+    }
+    return uses
+  }
+
   /// The shape of the terms that a reduction of these operands takes: theirs, broadcast.
   func termShape(of operands: [ValueID]) -> Shape {
     operands.dropFirst().reduce(self[operands[0]].shape) { shape, operand in

@@ -17,25 +17,27 @@ struct MatmulEvaluation {
   private static let panel = 64
 
   /// The product of the rows of `x`, each of `terms` elements, with weights that fit them.
-  static func product(_ x: [Bounded], terms: Int, _ weights: HostTensor, _ matmul: Matmul)
-    -> [Bounded]
-  {
+  ///
+  /// - Parameter needed: The columns to evaluate, the others stay 0; nil for all.
+  static func product(
+    _ x: [Bounded], terms: Int, _ weights: HostTensor, _ matmul: Matmul, needed: [Int]?
+  ) -> [Bounded] {
     let columns = terms > 0 ? weights.count / terms : 0
     let evaluation = MatmulEvaluation(
       matmul: matmul, terms: terms, columns: columns, x: x, weights: weights)
-    return evaluation.product()
+    return evaluation.product(needed ?? Array(0..<columns))
   }
 
-  private func product() -> [Bounded] {
+  private func product(_ needed: [Int]) -> [Bounded] {
     let rows = x.count / terms
     var result = [Bounded](repeating: Bounded(0), count: rows * columns)
-    for start in stride(from: 0, to: columns, by: Self.panel) {
-      let range = start..<min(start + Self.panel, columns)
-      let panel = weightPanel(range)
-      let columnwise = exactColumns(panel, count: range.count)
+    for start in stride(from: 0, to: needed.count, by: Self.panel) {
+      let chosen = needed[start..<min(start + Self.panel, needed.count)]
+      let panel = weightPanel(chosen)
+      let columnwise = exactColumns(panel, count: chosen.count)
       for row in 0..<rows {
-        let elements = evaluate(row: row, panel, columnwise, count: range.count)
-        for (column, element) in zip(range, elements) {
+        let elements = evaluate(row: row, panel, columnwise, count: chosen.count)
+        for (column, element) in zip(chosen, elements) {
           result[row * columns + column] = element
         }
       }
@@ -44,11 +46,11 @@ struct MatmulEvaluation {
   }
 
   /// The weights of some columns, k by k.
-  private func weightPanel(_ range: Range<Int>) -> [Double] {
+  private func weightPanel(_ chosen: ArraySlice<Int>) -> [Double] {
     var panel: [Double] = []
-    panel.reserveCapacity(terms * range.count)
+    panel.reserveCapacity(terms * chosen.count)
     for k in 0..<terms {
-      for column in range {
+      for column in chosen {
         switch matmul.layout {
         case .inOut: panel.append(weights[k * columns + column])
         case .outIn: panel.append(weights[column * terms + k])

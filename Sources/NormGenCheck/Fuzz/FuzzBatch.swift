@@ -16,8 +16,10 @@ struct FuzzBatch {
     var inputs: [[String: HostTensor]] = []
     /// The lowered kernel by the target's index.
     var lowerings: [Int: Lowering] = [:]
-    /// The target that the oracle has judged, and its outputs.
-    var first: (target: Target, outputs: Outputs)?
+    /// What the interpreters say of each call.
+    var references: [ReferenceOutputs] = []
+    /// The outputs that have had a telling element.
+    var judged: Set<String> = []
     var figures = FuzzFigures()
     var stop: Stop?
   }
@@ -48,6 +50,8 @@ struct FuzzBatch {
     }
     return subjects.map { subject in
       switch subject.stop {
+      case nil where subject.judged.count < subject.fuzzCase.graph.outputs.count:
+        .unjudged(subject.figures)
       case nil: .passed(subject.figures)
       case .refused(let reason): .refused(reason: reason)
       case .failed(let failure): .failed(failure)
@@ -104,42 +108,41 @@ struct FuzzBatch {
 
   // MARK: After a target
 
-  /// Compares a target's outputs with the oracle's, or with those of the target that it has judged.
+  /// Judges a target's outputs by both interpreters.
   private func examine(_ subject: inout Subject, _ outputs: Outputs, _ index: Int) throws(Stop) {
     let target = judge.targets[index]
     let isNative = judge.machines[index] == .native
+    let isFirst = subject.references.isEmpty
     subject.figures.calls += outputs.count * (isNative ? 2 : 1)
-    if let first = subject.first {
-      try Self.compare(
-        subject.fuzzCase, first.outputs, outputs, kind: .targets,
-        [first.target.name, target.name], [first.target, target])
-    } else {
-      try judgeByOracle(&subject, outputs, target)
-      subject.first = (target, outputs)
-    }
-  }
-
-  private func judgeByOracle(
-    _ subject: inout Subject, _ outputs: Outputs, _ target: Target
-  ) throws(Stop) {
+    if isFirst { try evaluate(&subject) }
     let (fuzzCase, graph) = (subject.fuzzCase, subject.fuzzCase.graph)
-    for (call, (inputs, outputs)) in zip(fuzzCase.calls, zip(subject.inputs, outputs)) {
-      let oracle: [[Bounded]]
-      do {
-        oracle = try GraphInterpreter.outputs(of: graph, rows: call.rows, inputs: inputs)
-      } catch {
-        throw .failed(.call, [target], "the oracle: \(error)", at: call)
-      }
-      for (output, expected) in zip(graph.outputs, oracle) {
+    for (position, (call, outputs)) in zip(fuzzCase.calls, outputs).enumerated() {
+      for (number, output) in graph.outputs.enumerated() {
         guard let tensor = outputs[output.name] else {
           throw .failed(.call, [target], "output '\(output.name)' is missing", at: call)
         }
-        let agreement = Agreement(kernel: tensor, oracle: expected)
-        guard agreement.passes else {
-          throw .failed(
-            .bound, [target], "\(call), output '\(output.name)': \(agreement)", at: call)
+        let judgement = subject.references[position].judgement(of: tensor, output: number)
+        let place = "\(call), output '\(output.name)': "
+        guard judgement.bound.passes else {
+          throw .failed(.bound, [target], "\(place)\(judgement.bound)", at: call)
         }
-        subject.figures.add(agreement, of: call, seed: fuzzCase.seed)
+        guard judgement.exact.passes else {
+          throw .failed(.bits, [target], "\(place)\(judgement.exact)", at: call)
+        }
+        if judgement.telling > 0 { subject.judged.insert(output.name) }
+        if isFirst { subject.figures.add(judgement, of: call, seed: fuzzCase.seed) }
+      }
+    }
+  }
+
+  /// Evaluates all calls with both interpreters.
+  private func evaluate(_ subject: inout Subject) throws(Stop) {
+    for (call, inputs) in zip(subject.fuzzCase.calls, subject.inputs) {
+      do {
+        subject.references.append(
+          try ReferenceOutputs(of: subject.fuzzCase.graph, rows: call.rows, inputs: inputs))
+      } catch {
+        throw .failed(.call, [], "the interpreters: \(error)", at: call)
       }
     }
   }

@@ -14,10 +14,10 @@ public struct FuzzFailure: Error, Hashable, Sendable, CustomStringConvertible {
     case compilation
     /// A call or the oracle refused its inputs.
     case call
+    /// An element does not have the bits that the graph fixes.
+    case bits
     /// An element lies beyond the oracle's bound.
     case bound
-    /// Two targets or schedules give different bits.
-    case targets
     /// Several threads give other bits than one.
     case threads
   }
@@ -40,7 +40,7 @@ public struct FuzzFailure: Error, Hashable, Sendable, CustomStringConvertible {
   package func isLike(_ other: FuzzFailure) -> Bool {
     guard kind == other.kind else { return false }
     switch kind {
-    case .graph, .text, .bound, .targets, .threads: return true
+    case .graph, .text, .bits, .bound, .threads: return true
     case .plan, .compilation, .call:
       return FuzzRefusal.reason(of: message) == FuzzRefusal.reason(of: other.message)
     }

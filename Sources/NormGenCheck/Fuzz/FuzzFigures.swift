@@ -4,7 +4,7 @@ import NormGen
 public struct FuzzFigures: Hashable, Sendable, Codable {
   /// Calls, each of one target with one number of rows in one number of threads.
   public package(set) var calls = 0
-  /// Elements that the oracle judged.
+  /// Elements that both interpreters judged.
   public package(set) var elements = 0
   /// Those among them that are computed from ``SpecialRows``.
   public package(set) var special = 0
@@ -44,7 +44,8 @@ public struct FuzzFigures: Hashable, Sendable, Codable {
   }
 
   /// Counts one output of one call of the kernel of `seed`.
-  mutating func add(_ agreement: Agreement, of call: FuzzCall, seed: UInt64) {
+  mutating func add(_ judgement: Judgement, of call: FuzzCall, seed: UInt64) {
+    let agreement = judgement.bound
     elements += agreement.count
     if call.firstSpecial != nil { special += agreement.count }
     exact += agreement.exact

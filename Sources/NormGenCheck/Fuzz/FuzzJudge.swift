@@ -1,9 +1,9 @@
 public import NormGen
 
-/// Judges kernels by all that their contract promises: the text form, the oracle's bound, and the same
-/// bits on every target, with every schedule and in several threads.
+/// Judges kernels by all that their contract promises: the text form, the exact bits on every target,
+/// with every schedule and in several threads, and the oracle's bound.
 public struct FuzzJudge: Sendable {
-  /// The instruction sets; the first is judged by the oracle, the others by its bits.
+  /// The instruction sets, each judged by both interpreters.
   public let targets: [Target]
   /// The threads that share each call once more.
   public let threads: Int
@@ -18,6 +18,8 @@ public struct FuzzJudge: Sendable {
   public enum Verdict: Sendable {
     /// Everything held.
     case passed(FuzzFigures)
+    /// Everything held, but an output is nothing but NaN, or without a bound, in all calls.
+    case unjudged(FuzzFigures)
     /// The planner refuses such kernels.
     case refused(reason: String)
     /// A promise was broken.

@@ -12,6 +12,8 @@ public struct FuzzTotals: Hashable, Sendable, Codable {
   public internal(set) var refused: [String: Int] = [:]
   /// The seeds of those that broke a promise.
   public internal(set) var failed: [UInt64] = []
+  /// The seeds of those of which an output says nothing: only NaN, or without a bound, in all calls.
+  public internal(set) var unjudged: [UInt64] = []
   /// What the calls of the others came to.
   public internal(set) var figures = FuzzFigures()
 
@@ -23,13 +25,19 @@ public struct FuzzTotals: Hashable, Sendable, Codable {
   /// The seed of the next kernel.
   public var nextSeed: UInt64 { seed &+ UInt64(graphs) }
 
-  /// The kernels that were compiled, called and judged without a failure.
-  public var passed: Int { graphs - failed.count - refused.values.reduce(0, +) }
+  /// The kernels that were compiled and called, and of which all outputs were judged without a
+  /// failure.
+  public var passed: Int {
+    graphs - failed.count - unjudged.count - refused.values.reduce(0, +)
+  }
 
   mutating func add(_ verdict: FuzzJudge.Verdict, seed: UInt64) {
     graphs += 1
     switch verdict {
     case .passed(let figures): self.figures.add(figures)
+    case .unjudged(let figures):
+      self.figures.add(figures)
+      unjudged.append(seed)
     case .refused(let reason): refused[reason, default: 0] += 1
     case .failed: failed.append(seed)
     }

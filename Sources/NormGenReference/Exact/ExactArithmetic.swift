@@ -1,0 +1,81 @@
+import NormGenIR
+
+/// Scalar operations in Float32, each with the one rounding that the numeric contract gives it.
+enum ExactArithmetic {
+  /// a, b where they are equal, NaN where either is NaN.
+  static func maximum(_ a: Float, _ b: Float) -> Float {
+    if a.isNaN { return a }
+    return a > b ? a : b
+  }
+
+  static func minimum(_ a: Float, _ b: Float) -> Float {
+    if a.isNaN { return a }
+    return a < b ? a : b
+  }
+
+  /// The greatest power of two up to |x| that Float32 holds.
+  static func binade(_ x: Float) -> Float {
+    if x.isNaN || x == 0 { return x.magnitude }
+    if x.isInfinite { return 0x1p127 }
+    return Float(sign: .plus, exponent: x.exponent, significand: 1)
+  }
+
+  // MARK: Rounding to storage types
+
+  /// The value of a storage type nearest to a Float32, as Float32; ties to even.
+  static func rounded(_ x: Float, to type: DType) -> Float {
+    switch type {
+    case .f32: return x
+    case .bf16: return rounded(x, significandBits: 7, leastExponent: -126, greatest: 0x1.fep127)
+    case .f16: return rounded(x, significandBits: 10, leastExponent: -14, greatest: 65504)
+    case .i8:
+      if x.isNaN { return 0 }
+      // The sum with zero makes −0 a +0.
+      return min(max(x, -128), 127).rounded(.toNearestOrEven) + 0
+    }
+  }
+
+  /// Rounds to a format by adding and subtracting a number so large that the sum ends where the
+  /// format's significand does.
+  ///
+  /// In Float64, so that neither step rounds anything else or leaves the range.
+  private static func rounded(
+    _ x: Float, significandBits: Int, leastExponent: Int, greatest: Float
+  ) -> Float {
+    guard x.isFinite, x != 0 else { return x }
+    let exponent = max(Int(x.exponent), leastExponent)
+    let anchor = Double(sign: .plus, exponent: exponent - significandBits + 52, significand: 1.5)
+    let nearest = Float(Double(x.magnitude) + anchor - anchor)
+    return Float(signOf: x, magnitudeOf: nearest > greatest ? .infinity : nearest)
+  }
+
+  /// The stored bits of a value that the type holds.
+  static func bits(of x: Float, as type: DType) -> UInt32 {
+    switch type {
+    case .f32: return x.bitPattern
+    case .bf16: return x.isNaN ? 0x7fc0 : x.bitPattern >> 16
+    case .f16:
+      if x.isNaN { return 0x7e00 }
+      let sign: UInt32 = x.sign == .minus ? 0x8000 : 0
+      if x.isInfinite { return sign | 0x7c00 }
+      // Multiplied by this, a value of binary16 has its exponent and fraction where they belong.
+      return sign | (x.magnitude * 0x1p-112).bitPattern >> 13
+    case .i8: return UInt32(UInt8(bitPattern: Int8(x)))
+    }
+  }
+
+  /// The Float32 that stored bits widen to.
+  static func value(ofBits bits: UInt32, as type: DType) -> Float {
+    switch type {
+    case .f32: return Float(bitPattern: bits)
+    case .bf16: return Float(bitPattern: bits << 16)
+    case .f16:
+      let magnitude = bits & 0x7fff
+      let value: Float =
+        magnitude >= 0x7c00
+        ? (magnitude > 0x7c00 ? .nan : .infinity) : Float(bitPattern: magnitude << 13) * 0x1p112
+      return bits & 0x8000 == 0 ? value : -value
+    case .i8: return Float(Int8(truncatingIfNeeded: bits))
+    }
+  }
+}
