@@ -3,7 +3,7 @@ import NormGen
 /// Takes the steps of a ``RandomGraph``.
 struct RandomGraphBuilder {
   var random: SeededGenerator
-  /// Fixed axes between `rows` and the row, such as heads; empty or one.
+  /// Fixed axes between `rows` and the row, such as heads: mostly none, or one.
   let outer: [Int]
   let extent: Int
   /// Values with an element for every position of a row; never empty.
@@ -11,6 +11,8 @@ struct RandomGraphBuilder {
   /// One number a row.
   private var scalars: [Tensor] = []
   private var count = 0
+  /// Whether names are as long as they may be.
+  private let hasLongNames: Bool
 
   /// Extents around the widths of vectors and of the canonical order.
   static let extents = [
@@ -26,9 +28,20 @@ struct RandomGraphBuilder {
 
   init(seed: UInt64, longestRow: Int) {
     random = SeededGenerator(seed: seed)
-    outer = random.happens(0.25) ? [2 + random.below(4)] : []
-    let limit = outer.isEmpty ? longestRow : min(longestRow, 130)
+    if random.happens(0.03) {
+      // Many axes, of few elements together.
+      var axes: [Int] = []
+      for _ in 0..<2 + random.below(12) {
+        axes.append(axes.reduce(1, *) < 64 ? 1 + random.below(3) : 1)
+      }
+      outer = axes
+    } else {
+      outer = random.happens(0.25) ? [2 + random.below(4)] : []
+    }
+    let limit =
+      outer.isEmpty ? longestRow : outer.count > 1 ? 9 : min(longestRow, 130)
     extent = random.choice(Self.extents.filter { $0 <= limit })
+    hasLongNames = random.happens(0.03)
     values.append(rowInput())
   }
 
@@ -41,7 +54,7 @@ struct RandomGraphBuilder {
 
   private mutating func name(_ prefix: String) -> String {
     count += 1
-    return "\(prefix)\(count)"
+    return hasLongNames ? random.longName(count) : "\(prefix)\(count)"
   }
 
   /// An input of rows; with heads it may be declared flat.
@@ -55,8 +68,11 @@ struct RandomGraphBuilder {
   /// An input without rows that broadcasts to a row.
   private mutating func parameter() -> Tensor {
     var shapes: [[Extent]] = [[.fixed(extent)], [.fixed(extent)], [1]]
-    if let heads = outer.first {
-      shapes += [[.fixed(heads), .fixed(extent)], [.fixed(heads), 1], [1, .fixed(extent)]]
+    if !outer.isEmpty {
+      let heads = outer.map { Extent.fixed($0) }
+      shapes += [
+        heads + [.fixed(extent)], heads + [1], heads.map { _ in 1 } + [.fixed(extent)],
+      ]
     }
     let shape = random.choice(shapes)
     return .input(name("w"), shape, type())
@@ -115,7 +131,9 @@ struct RandomGraphBuilder {
   private mutating func statistic() -> Tensor {
     let x = value()
     let window = window()
-    switch random.below(7) {
+    switch random.below(9) {
+    case 7: return random.terms(of: x, random.choice(values), parameter()).sum(over: window)
+    case 8: return random.terms(of: x, parameter(), random.choice(values)).mean(over: window)
     case 0: return x.sum(over: window)
     case 1: return x.mean(over: window)
     case 2: return (x * x).mean(over: window)
@@ -127,7 +145,7 @@ struct RandomGraphBuilder {
   }
 
   private mutating func normalized() -> Tensor {
-    let x = value()
+    let x = random.happens(0.3) ? binary(value(), random.choice(values)) : value()
     let gain = random.happens(0.7) ? parameter() : nil
     let shift = random.happens(0.4) ? parameter() : nil
     let epsilon: Float = random.choice([1e-6, 1e-5, 0.8765])

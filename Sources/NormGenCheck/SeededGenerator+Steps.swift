@@ -43,4 +43,26 @@ extension SeededGenerator {
     default: return left.minimum(right)
     }
   }
+
+  /// Terms of a sum that are no values of their own: what is added to the sum so far must be
+  /// computed first.
+  mutating func terms(of x: Tensor, _ y: Tensor, _ z: Tensor) -> Tensor {
+    switch below(7) {
+    case 0: return x + y
+    case 1: return x - y
+    case 2: return x - (y - z)
+    case 3: return x + y * z
+    case 4: return x.multiplyAdd(y, z)
+    case 5: return (x + y) * z
+    default: return -x
+    }
+  }
+
+  /// A name as long as names may be but for a few characters, which begins like all of its kind.
+  mutating func longName(_ number: Int) -> String {
+    let length = Identifier.longest - below(12)
+    let end = "_\(number)"
+    return String(repeating: choice(["long_name_", "x", "_"]), count: length).prefix(
+      length - end.count) + end
+  }
 }

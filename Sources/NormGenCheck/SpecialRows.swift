@@ -39,7 +39,7 @@ public struct SpecialRows: Sendable {
       var values = ordinary.doubles
       for index in (position == 0 ? 0 : families.count * row.extent)..<values.count {
         let family = SpecialRows.families[index / row.extent % families.count]
-        values[index] = family.value(row, index % row.extent)
+        values[index] = family.value(row, index % row.extent, position)
       }
       inputs[name] = try HostTensor(values, shape: ordinary.shape, storage)
     }
@@ -82,21 +82,51 @@ public struct SpecialRows: Sendable {
     }
   }
 
-  private static let families: [(name: String, value: @Sendable (Row, Int) -> Double)] = [
-    ("zeros", { _, _ in 0 }), ("negative zeros", { _, _ in -0.0 }),
-    ("mixed zeros", { $1 % 2 == 0 ? 0 : -0.0 }), ("least", { row, _ in row.least }),
-    ("denormals", { Double($1 % 5 - 2) * $0.least }), ("greatest", { row, _ in row.greatest }),
-    ("signed greatest", { $1 % 2 == 0 ? $0.greatest : -$0.greatest }),
-    ("NaN", { $0.lone(.nan, $1) }), ("NaN first", { $1 == 0 ? .nan : 1 }),
-    ("NaN last", { $1 == $0.extent - 1 ? .nan : 1 }), ("infinity", { $0.lone(.infinity, $1) }),
-    ("negative infinity", { $0.lone(-.infinity, $1) }),
-    ("both infinities", { $1 == 0 ? .infinity : ($1 == $0.extent - 1 ? -.infinity : 1) }),
-    ("constant", { _, _ in 3 }), ("inexact constant", { _, _ in 0.1 }),
-    ("mean beyond deviation", { 1000 + Double($1 % 3) / 8 }),
-    ("one huge", { $0.lone($0.greatest, $1) }),
-    ("squares overflow", { row, _ in row.greatest.squareRoot() }),
-    ("squares underflow", { $1 % 2 == 0 ? 1e-25 : -2e-25 }),
-    ("cancelling", { $1 % 2 == 0 ? 1e4 : -1e4 + Double($1) / 16 }),
-    ("activations of Gemma 3", { $0.lone(8e4, $1) }),
+  /// A family's value at an index of the row of an input at a position among those with rows.
+  private typealias Value = @Sendable (_ row: Row, _ index: Int, _ input: Int) -> Double
+
+  private static let families: [(name: String, value: Value)] = [
+    ("zeros", { _, _, _ in 0 }), ("negative zeros", { _, _, _ in -0.0 }),
+    ("mixed zeros", { _, index, _ in index % 2 == 0 ? 0 : -0.0 }),
+    ("least", { row, _, _ in row.least }),
+    ("denormals", { row, index, _ in Double(index % 5 - 2) * row.least }),
+    ("greatest", { row, _, _ in row.greatest }),
+    ("signed greatest", { row, index, _ in index % 2 == 0 ? row.greatest : -row.greatest }),
+    ("NaN", { row, index, _ in row.lone(.nan, index) }),
+    ("NaN first", { _, index, _ in index == 0 ? .nan : 1 }),
+    ("NaN last", { row, index, _ in index == row.extent - 1 ? .nan : 1 }),
+    ("infinity", { row, index, _ in row.lone(.infinity, index) }),
+    ("negative infinity", { row, index, _ in row.lone(-.infinity, index) }),
+    (
+      "both infinities",
+      { row, index, _ in
+        index == 0 ? .infinity : (index == row.extent - 1 ? -.infinity : 1)
+      }
+    ),
+    ("constant", { _, _, _ in 3 }), ("inexact constant", { _, _, _ in 0.1 }),
+    ("mean beyond deviation", { _, index, _ in 1000 + Double(index % 3) / 8 }),
+    ("mean far beyond deviation", { _, index, _ in 1e5 + Double(index % 7) / 64 }),
+    ("one huge", { row, index, _ in row.lone(row.greatest, index) }),
+    ("squares overflow", { row, _, _ in row.greatest.squareRoot() }),
+    ("squares underflow", { _, index, _ in index % 2 == 0 ? 1e-25 : -2e-25 }),
+    ("cancelling", { _, index, _ in index % 2 == 0 ? 1e4 : -1e4 + Double(index) / 16 }),
+    // Where inputs are added, what is large is gone, and what was rounded away beside it shows.
+    (
+      "opposite inputs",
+      { _, index, input in
+        let size = 1 + Double(index * 37 % 101) / 64
+        return input == 0
+          ? size * 4096 : -size * 4096 + Double(index % 5) / (input > 1 ? 32 : 16)
+      }
+    ),
+    (
+      "opposite ends",
+      { row, index, input in
+        if index == 0 { return 1 }
+        guard index == row.extent - 1 else { return 0 }
+        return input == 0 ? 1e9 : -1e9
+      }
+    ),
+    ("activations of Gemma 3", { row, index, _ in row.lone(8e4, index) }),
   ]
 }

@@ -111,7 +111,8 @@ public struct JudgedColumns: Sendable {
       return node.operands.map { operand in
         let range = start..<start + graph[operand].shape.rowExtent
         start = range.upperBound
-        return (operand, columns.map { Set($0.filter(range.contains).map { $0 - range.lowerBound }) })
+        let own = columns?.filter(range.contains)
+        return (operand, own.map { Set($0.map { $0 - range.lowerBound }) })
       }
     case .leadingPart:
       let isRepeated = graph[node.operands[0]].shape.rowExtent == 1

@@ -17,6 +17,7 @@ struct ElementaryErrors: Decodable {
     let wrong_specials: Int
     let negative: Side?
     let positive: Side?
+    let digest: String
     let sample_digest: String
 
     var sides: [Side] { [negative, positive].compactMap { $0 } }

@@ -34,17 +34,17 @@ struct MutantCatches {
     let accepted = try KernelCheck(call, outputs: right)
     #expect(accepted.passes, "\(kernel), \(detail): the right kernel")
     #expect(accepted.outputs.allSatisfy { $0.agreement.vacuous == 0 })
+    let check = try KernelCheck(call, outputs: wrong)
+    let isExact = check.outputs.allSatisfy(\.judgement.exact.passes)
+    #expect(!isExact, "'\(name)' has the exact bits on \(kernel), \(detail)")
     switch judge {
     case .bound:
-      let check = try KernelCheck(call, outputs: wrong)
-      #expect(!check.passes, "'\(name)' survives on \(kernel), \(detail)")
-      guard !check.passes else { return }
+      #expect(!check.liesWithinBounds, "'\(name)' survives on \(kernel), \(detail)")
+      guard !check.liesWithinBounds else { return }
       let ratio = check.outputs.compactMap(\.agreement.worst?.ratio).max() ?? 0
       excess[kernel] = min(excess[kernel] ?? .infinity, ratio)
     case .bits:
-      let differs = firstDifference(right, wrong) != nil
-      #expect(differs, "'\(name)' survives on \(kernel), \(detail)")
-      if differs { excess[kernel] = 1 }
+      if !isExact { excess[kernel] = 1 }
     }
   }
 

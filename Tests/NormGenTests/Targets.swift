@@ -19,8 +19,8 @@ enum Targets {
     let inputs: [String: HostTensor]
   }
 
-  /// Executes the calls on every usable target; the first one's outputs lie within the oracle's
-  /// bound and all others have the same bits.
+  /// Executes the calls on every usable target; all have the exact interpreter's bits and lie within
+  /// the oracle's bounds.
   ///
   /// - Parameters:
   ///   - bounded: Whether every element must have a bound that says something.
@@ -28,7 +28,9 @@ enum Targets {
   static func check(
     _ calls: [Call], bounded: Bool, seed: UInt64 = 0, targets: [Target] = usable
   ) throws {
-    var first: [[String: HostTensor]] = []
+    let references = try calls.map { call in
+      try ReferenceOutputs(of: call.graph, rows: call.rows, inputs: call.inputs)
+    }
     for target in targets {
       let compiler = Compiler(target: target)
       var lowerings: [Graph: Lowering] = [:]
@@ -38,35 +40,28 @@ enum Targets {
         return KernelCall(lowering, rows: call.rows, inputs: call.inputs)
       }
       let outputs = try TargetMachine.outputs(of: kernelCalls, on: target, compiler: compiler)
-      if first.isEmpty {
-        first = outputs
-        try judge(kernelCalls, outputs, bounded: bounded, seed: seed)
-        continue
-      }
-      for (index, call) in calls.enumerated() {
-        guard let difference = firstDifference(first[index], outputs[index]) else { continue }
-        Issue.record(
-          "\(targets[0]) and \(target) differ, seed \(seed), \(call.rows) rows: \(difference)\n\(call.graph)"
-        )
+      for (index, call) in kernelCalls.enumerated() {
+        let check = try KernelCheck(call, outputs: outputs[index], reference: references[index])
+        judge(check, call, outputs[index], bounded: bounded, seed: seed)
       }
     }
   }
 
   private static func judge(
-    _ calls: [KernelCall], _ outputs: [[String: HostTensor]], bounded: Bool, seed: UInt64
-  ) throws {
-    for (call, output) in zip(calls, outputs) {
-      let check = try KernelCheck(call, outputs: output)
-      for result in check.outputs {
-        let elements = output[result.name]?.count ?? 0
-        #expect(result.agreement.count == elements)
-        if bounded { #expect(result.agreement.vacuous == 0) }
-        if !result.agreement.passes {
-          Issue.record(
-            "'\(result.name)', seed \(seed), \(call.rows) rows: \(result.agreement)\n\(call.lowering.graph)"
-          )
-        }
-      }
+    _ check: KernelCheck, _ call: KernelCall, _ outputs: [String: HostTensor], bounded: Bool,
+    seed: UInt64
+  ) {
+    for result in check.outputs {
+      let elements = outputs[result.name]?.count ?? 0
+      #expect(result.agreement.count == elements && result.judgement.exact.count == elements)
+      if bounded { #expect(result.agreement.vacuous == 0) }
+      guard !result.judgement.passes else { continue }
+      Issue.record(
+        """
+        '\(result.name)' on \(call.lowering.target), seed \(seed), \(call.rows) rows: \
+        \(result.judgement.exact); \(result.agreement)
+        \(call.lowering.graph)
+        """)
     }
   }
 }

@@ -13,6 +13,7 @@ extension FuzzCase {
     }
     for output in graph.outputs { found.insert("store \(output.storage)") }
     if graph.outputs.count > 1 { found.insert("several outputs") }
+    found.formUnion(sizes)
     for schedule in schedules.compactMap({ $0 }) {
       if schedule.matmul.packsWeights { found.insert("packed weights") }
       if schedule.matmul.blockRows != nil { found.insert("block rows") }
@@ -23,6 +24,26 @@ extension FuzzCase {
       if call.firstSpecial != nil { found.insert("special rows") }
       if call.rows == 0 { found.insert("no rows") }
       if call.rows > RowSumOrder.block { found.insert("blocks of rows") }
+    }
+    return found
+  }
+
+  /// In which ways the kernel is large.
+  private var sizes: Set<String> {
+    var found: Set<String> = []
+    func count(_ isCounted: (Op) -> Bool) -> Int { graph.nodes.count { isCounted($0.op) } }
+    if count({ if case .matmul = $0 { true } else { false } }) >= 16 {
+      found.insert("many products")
+    }
+    if count({ if case .statistic = $0 { true } else { false } }) >= 20 {
+      found.insert("many statistics")
+    }
+    if graph.nodes.count >= 100 { found.insert("long chain") }
+    if graph.inputs.count >= 10 { found.insert("many inputs") }
+    if graph.outputs.count >= 10 { found.insert("many outputs") }
+    if graph.nodes.contains(where: { $0.shape.extents.count > 3 }) { found.insert("many axes") }
+    if graph.inputs.contains(where: { (graph[$0].inputName?.count ?? 0) > 150 }) {
+      found.insert("long names")
     }
     return found
   }

@@ -10,6 +10,9 @@ public struct FuzzCase: Hashable, Sendable {
   public package(set) var calls: [FuzzCall]
   /// The knobs for the targets in turn; nil for the compiler's choice. Bits must not depend on them.
   public package(set) var schedules: [Schedule?]
+  /// The share of kernels that are large in one way; they take the most time.
+  private static let largeShare = 0.015
+
   /// How the kernel is compiled for the targets in turn. Bits must not depend on it either.
   package var optimizations: [Optimization]
 
@@ -52,6 +55,7 @@ public struct FuzzCase: Hashable, Sendable {
   /// compile.
   private static func kernel(seed: UInt64, _ random: inout SeededGenerator) -> Kernel {
     let kind = random.uniform()
+    if kind < largeShare { return RandomLargeGraph.kernel(seed: seed) }
     if kind < 0.45 {
       let steps = 1 + min(random.below(10), random.below(10))
       return RandomGraph(seed: seed, steps: steps, longestRow: 600).kernel

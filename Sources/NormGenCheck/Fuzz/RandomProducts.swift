@@ -180,7 +180,9 @@ struct RandomProducts {
 
   private mutating func statistic(_ x: Tensor) -> Tensor {
     let window = window(in: x.shape.rowExtent)
-    switch random.below(6) {
+    switch random.below(8) {
+    case 6: return terms(x).sum(over: window)
+    case 7: return terms(x).mean(over: window)
     case 0: return x.sum(over: window)
     case 1: return x.mean(over: window)
     case 2: return (x * x).mean(over: window)
@@ -188,6 +190,12 @@ struct RandomProducts {
     case 4: return x.absolute().rowMaximum(over: window)
     default: return x.rowMinimum(over: window)
     }
+  }
+
+  /// Terms of a sum that are no values of their own.
+  private mutating func terms(_ x: Tensor) -> Tensor {
+    let (y, z) = (partner(of: x), partner(of: x))
+    return random.terms(of: x, y, z)
   }
 
   private mutating func normalized(_ x: Tensor) -> Tensor {
@@ -240,7 +248,9 @@ struct RandomProducts {
 
   private mutating func sum() {
     let x = value()
-    switch random.below(5) {
+    switch random.below(7) {
+    case 5: sums.append(terms(x).sumOverRows())
+    case 6: sums.append(terms(x).meanOverRows())
     case 0: sums.append(x.sumOverRows())
     case 1: sums.append(x.meanOverRows())
     case 2, 3: sums.append((x * partner(of: x)).sumOverRows())

@@ -53,6 +53,7 @@ extension ExactAgreement: CustomStringConvertible {
     let place = first.map {
       ", first at element \($0.position): kernel \($0.kernel), exact \($0.exact)"
     }
-    return "\(differing) of \(count) elements have wrong bits" + (place ?? ": another shape or type")
+    return "\(differing) of \(count) elements have wrong bits"
+      + (place ?? ": another shape or type")
   }
 }
