@@ -85,8 +85,9 @@ struct BenchCommand: ParsableCommand {
 
   func run() throws {
     let compiler = try target.compiler()
-    let cases = try cases()
-    let first = cases[0]
+    var refusals = KernelRefusals()
+    let cases = try admitted(try cases(), compiler, &refusals)
+    guard let first = cases.first else { return try refusals.throwIfAny() }
     let compileTime = try withTemporaryDirectory { directory in
       try CompileTime(first.graph, compiler: compiler, cacheDirectory: directory)
     }
@@ -98,7 +99,6 @@ struct BenchCommand: ParsableCommand {
     for (index, one) in cases.enumerated() {
       Terminal.progress("\(index + 1)/\(cases.count) \(one.graph.name), \(one.rows) rows")
       let compiled = try compiler.compile(one.graph)
-      try BenchCommand.admit(compiled, rows: one.rows)
       results.append(
         try KernelBenchmark(
           compiled, rows: one.rows, threads: threads, loops: loops, rounds: rounds))
@@ -114,6 +114,30 @@ struct BenchCommand: ParsableCommand {
     if let plot {
       let text = BenchmarkPlot(report).document.text
       _ = try FileWriter.write([EmittedFile(path: plot, text: text)], to: "")
+    }
+    try refusals.throwIfAny()
+  }
+
+  /// The cases of kernels that compile; buffers beyond memory end the command before it measures.
+  private func admitted(
+    _ cases: [BenchmarkCase], _ compiler: Compiler, _ refusals: inout KernelRefusals
+  ) throws -> [BenchmarkCase] {
+    let isOnly = Set(cases.map(\.graph.name)).count == 1
+    var refused: [Graph] = []
+    return try cases.filter { one in
+      let name = one.graph.name
+      // A kernel is refused once, not for each number of rows.
+      if refused.contains(one.graph) { return false }
+      Terminal.progress("compiling \(name)")
+      let kernel = try refusals.result(of: name, isOnly: isOnly) {
+        try compiler.compile(one.graph)
+      }
+      guard let kernel else {
+        refused.append(one.graph)
+        return false
+      }
+      try BenchCommand.admit(kernel, rows: one.rows)
+      return true
     }
   }
 

@@ -7,11 +7,12 @@ internal import NormGenCheck
 struct CheckCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check",
-    abstract: "Run a kernel on seeded inputs and compare it with the oracle.",
+    abstract: "Run a kernel on seeded inputs, or on files, and compare it with the oracle.",
     discussion: """
       The oracle evaluates the kernel's graph in Float64 with the declared rounding points and \
       derives a bound on the error of every element; an element beyond its bound is a failure. \
-      Targets that this processor lacks are emulated. With several targets their bits are \
+      Targets that this processor lacks are emulated. --input takes tensors from files in place of \
+      seeded ones. A kernel that can't be checked leaves the others to be checked. With several targets their bits are \
       compared with each other, too, and with --variations those of other ways to make the same calls. \
       --adversarial adds rows of special values: zeros of both signs, denormals, the greatest numbers, \
       NaN, infinities, constant rows, a mean beyond the deviation, one huge element, sums that cancel \
@@ -20,15 +21,7 @@ struct CheckCommand: ParsableCommand {
 
   @OptionGroup var selection: CheckedKernels
 
-  @Flag(help: "Check rows of special values, too; alone without --rows.")
-  var adversarial = false
-
-  @Option(
-    parsing: .upToNextOption,
-    help: ArgumentHelp(
-      "Numbers of rows.", discussion: "By default \(CheckCommand.boundaryRowsText).",
-      valueName: "n"))
-  var rows: [Int] = []
+  @OptionGroup var inputs: CallInputs
 
   @Option(
     parsing: .upToNextOption,
@@ -44,51 +37,51 @@ struct CheckCommand: ParsableCommand {
 
   @OptionGroup var strategy: ScheduleOption
 
-  @Option(help: "The seed of the inputs, by default NORMGEN_SEED or a new one.")
-  var seed: UInt64?
-
   @Flag(help: "Print JSON.")
   var json = false
 
-  /// None, one, and numbers around a few; an odd one last.
-  static let boundaryRows = [0, 1, 2, 3, 17]
-
-  static var boundaryRowsText: String { boundaryRows.map(String.init).joined(separator: " ") }
-
   func validate() throws {
-    if let row = rows.first(where: { $0 < 0 }) {
-      throw ValidationError("--rows: expected numbers from 0 on, found \(row)")
-    }
     if allTargets, !target.isEmpty {
       throw ValidationError("--all-targets: can't go with --target")
+    }
+    if selection.all, !inputs.areSeeded {
+      throw ValidationError("--input: the tensors of one kernel or one file, not with --all")
     }
   }
 
   func run() throws {
-    let kernels = try selection.kernels()
     let compiler = try strategy.compiler()
     let targets = try targets(default: compiler.target)
-    for kernel in kernels {
-      for rows in rows(for: kernel.graph) { try CheckMemory.admit(kernel.graph, rows: rows) }
+    let kernels = try selection.kernels()
+    let seed = inputs.seed ?? compiler.trace.seed ?? UInt64.random(in: 0...0xffff_ffff)
+    let isOnly = kernels.count == 1
+    let chosen = try kernels.map { kernel in
+      try Result(of: kernel.graph.name, isOnly: isOnly) {
+        let graph = try selection.gradient.applied(to: kernel).graph
+        if inputs.areSeeded {
+          for rows in inputs.rows { try CheckMemory.admit(graph, rows: rows) }
+        }
+        return graph
+      }
     }
-    let seed = seed ?? compiler.trace.seed ?? UInt64.random(in: 0...0xffff_ffff)
     // Printed first, so that a crash can be repeated.
     if json {
-      Terminal.current.error("seed \(seed)")
-    } else {
+      if inputs.areSeeded { Terminal.current.error("seed \(seed)") }
+    } else if inputs.areSeeded {
       try Terminal.print("seed \(seed)")
     }
     var reports: [CheckReport] = []
-    for (number, kernel) in kernels.enumerated() {
-      let place = kernels.count > 1 ? "\(number + 1)/\(kernels.count) " : ""
-      let special = adversarial ? try SpecialRows(for: kernel.graph, seed: seed) : nil
-      let comparison = try TargetComparison(
-        of: kernel.graph, targets: targets, rows: rows(for: kernel.graph), seed: seed,
-        compiler: compiler, threads: variation.threads(on: targets),
-        variations: variation.chosen, special: special,
-        progress: { Terminal.progress(place + $0) })
+    for (number, (kernel, graph)) in zip(kernels, chosen).enumerated() {
+      let place = isOnly ? "" : "\(number + 1)/\(kernels.count) "
+      let result = try Result(of: kernel.graph.name, isOnly: isOnly) {
+        try self.report(try graph.get(), targets, compiler, seed: seed, place: place)
+      }
       Terminal.endProgress()
-      let report = CheckReport(kernel.graph, comparison, seed: seed, special: special)
+      let report =
+        switch result {
+        case .success(let report): report
+        case .failure(let refusal): CheckReport(refusal, seed: inputs.areSeeded ? seed : nil)
+        }
       if !json { try Terminal.print(selection.all ? report.summary : report.text) }
       reports.append(report)
     }
@@ -101,13 +94,24 @@ struct CheckCommand: ParsableCommand {
     if reports.contains(where: { !$0.passes }) { throw ExitCode.failure }
   }
 
-  /// The rows of the ordinary calls; those of the whole catalog stay within ``mostWork``.
-  private func rows(for graph: Graph) -> [Int] {
-    if !rows.isEmpty { return rows }
-    if adversarial { return [] }
-    guard selection.all else { return CheckCommand.boundaryRows }
+  private func report(
+    _ graph: Graph, _ targets: [Target], _ compiler: Compiler, seed: UInt64, place: String
+  ) throws -> CheckReport {
+    let calls = try inputs.calls(of: graph, seed: seed, rows: boundaryRows(for: graph))
+    let comparison = try TargetComparison(
+      of: graph, targets: targets, inputs: calls.map(\.inputs), compiler: compiler,
+      threads: variation.threads(on: targets), variations: variation.chosen,
+      progress: { Terminal.progress(place + $0) })
+    return CheckReport(
+      graph, comparison, seed: inputs.areSeeded ? seed : nil, special: calls.last?.special)
+  }
+
+  /// The rows of the calls when nobody has chosen them; those of the whole catalog stay within
+  /// ``mostWork``.
+  private func boundaryRows(for graph: Graph) -> [Int] {
+    guard selection.all else { return CallInputs.boundaryRows }
     let row = KernelWork.ofRow(graph)
-    return CheckCommand.boundaryRows.filter { $0 <= 1 || $0 * row <= CheckCommand.mostWork }
+    return CallInputs.boundaryRows.filter { $0 <= 1 || $0 * row <= CheckCommand.mostWork }
   }
 
   /// The most multiplications of a call when nobody has chosen its rows: seconds of the oracle.

@@ -43,7 +43,10 @@ struct CheckReport: Encodable {
   }
 
   let kernel: String
-  let seed: UInt64
+  /// The seed of the inputs; nil for those from files.
+  let seed: UInt64?
+  /// Why the kernel was not checked; nil if it was.
+  let refusal: String?
   let lines: [Line]
   let targets: [String]
   /// The numbers of threads that were compared with one thread.
@@ -67,10 +70,11 @@ struct CheckReport: Encodable {
   }
 
   init(
-    _ graph: Graph, _ comparison: TargetComparison, seed: UInt64, special: SpecialRows? = nil
+    _ graph: Graph, _ comparison: TargetComparison, seed: UInt64?, special: SpecialRows? = nil
   ) {
     self.kernel = graph.name
     self.seed = seed
+    self.refusal = nil
     self.passes = comparison.passes
     self.targets = comparison.results.map(\.target.name)
     let threaded = comparison.results.filter { !$0.threads.isEmpty }
@@ -95,8 +99,18 @@ struct CheckReport: Encodable {
     }
   }
 
+  /// The report of a kernel that was not checked.
+  init(_ refusal: KernelRefusal, seed: UInt64?) {
+    self.kernel = refusal.kernel
+    self.seed = seed
+    self.refusal = refusal.reason
+    (lines, targets, threads, threadedTargets) = ([], [], [], [])
+    (variations, differences, worst, passes) = ([], [], nil, false)
+  }
+
   /// The report as a table and its verdict.
   var text: String {
+    if let refusal { return "\(kernel)\nrefused: \(refusal)\nFAIL\n" }
     let header = [
       "target", "rows", "output", "elements", "worst error", "bound", "ratio", "median", "ulps",
       "99 %", "50 %", "nearest", "verdict",
@@ -135,6 +149,7 @@ struct CheckReport: Encodable {
 
   /// The report in one line, and what failed.
   var summary: String {
+    if let refusal { return "refused \(kernel): \(refusal)\n" }
     let elements = lines.reduce(0) { $0 + $1.elements }
     let ratio = lines.compactMap(\.worst?.ratio).max()
     let unbounded = lines.reduce(0) { $0 + $1.unbounded }

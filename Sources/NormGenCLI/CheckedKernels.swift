@@ -27,14 +27,12 @@ struct CheckedKernels: ParsableArguments {
     }
   }
 
-  /// The kernels, or their gradients.
+  /// The kernels themselves, also where their gradients are asked for.
   func kernels() throws -> [SelectedKernel] {
     guard let kernel else {
-      return try Registry.current.catalog.entries
-        .map { try gradient.applied(to: SelectedKernel($0)) }
+      return try Registry.current.catalog.entries.map { try SelectedKernel($0) }
     }
     return try SelectedKernel.named(kernel, kernelOfFile: choice.kernelName)
-      .map { try gradient.applied(to: $0) }
   }
 }
 

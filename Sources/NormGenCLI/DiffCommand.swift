@@ -45,7 +45,7 @@ struct DiffCommand: ParsableCommand {
   var target: [String] = []
 
   @OptionGroup var strategy: ScheduleOption
-  @OptionGroup var inputs: DiffInputs
+  @OptionGroup var inputs: CallInputs
 
   @Option(help: ArgumentHelp("The most threads that share a call.", valueName: "n"))
   var threads = 1
@@ -124,74 +124,5 @@ struct DiffCommand: ParsableCommand {
         found: defined.map(\.name))
     }
     return only
-  }
-}
-
-/// What both kernels of `diff` read.
-struct DiffInputs: ParsableArguments {
-  @Option(
-    parsing: .upToNextOption,
-    help: ArgumentHelp(
-      "Numbers of rows of seeded inputs.",
-      discussion: "By default \(CheckCommand.boundaryRowsText).",
-      valueName: "n"))
-  var rows: [Int] = []
-
-  @Flag(help: "Compare on rows of special values, too; alone without --rows.")
-  var adversarial = false
-
-  @Option(help: "The seed of the inputs, by default NORMGEN_SEED or a new one.")
-  var seed: UInt64?
-
-  @Option(
-    parsing: .upToNextOption,
-    help: ArgumentHelp(
-      "A tensor for every input in place of seeded ones: x=a.npy, gain=w.safetensors:gain.",
-      valueName: "name=file"))
-  var input: [String] = []
-
-  /// The inputs of a call.
-  struct Call {
-    let inputs: TargetComparison.Call
-    /// What the rows hold, if they hold special values.
-    let special: SpecialRows?
-  }
-
-  var areSeeded: Bool { input.isEmpty }
-
-  func validate() throws {
-    if let row = rows.first(where: { $0 < 0 }) {
-      throw ValidationError("--rows: expected numbers from 0 on, found \(row)")
-    }
-    _ = try TensorAssignment.all(input, option: "--input")
-    if !input.isEmpty, !rows.isEmpty || adversarial || seed != nil {
-      throw ValidationError("--input: can't go with --rows, --adversarial or --seed")
-    }
-  }
-
-  /// The inputs of each call of a kernel.
-  func calls(of graph: Graph, seed: UInt64) throws -> [Call] {
-    guard input.isEmpty else {
-      let parameters = RunParameters(graph)
-      let assignments = try TensorAssignment.all(input, option: "--input")
-      try parameters.check(inputs: assignments.map(\.name), outputs: [])
-      let (tensors, rows) = try parameters.load(assignments)
-      try CheckMemory.admit(graph, rows: rows)
-      return [Call(inputs: .init(rows: rows, inputs: tensors), special: nil)]
-    }
-    let counts = rows.isEmpty && !adversarial ? CheckCommand.boundaryRows : rows
-    var calls: [Call] = []
-    for rows in counts {
-      try CheckMemory.admit(graph, rows: rows)
-      let tensors = try RandomInputs.tensors(for: graph, rows: rows, seed: seed)
-      calls.append(Call(inputs: .init(rows: rows, inputs: tensors), special: nil))
-    }
-    if adversarial {
-      let special = try SpecialRows(for: graph, seed: seed)
-      calls.append(
-        Call(
-          inputs: .init(rows: special.count, inputs: special.inputs), special: special))
-    }
-    return calls
   }
 }

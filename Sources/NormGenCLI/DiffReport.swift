@@ -53,7 +53,7 @@ struct DiffReport: Encodable {
   private let graphDifference: [String]
 
   init(
-    _ comparison: KernelComparison, _ calls: [DiffInputs.Call], _ kernels: [ComparedKernel],
+    _ comparison: KernelComparison, _ calls: [CallInputs.Call], _ kernels: [ComparedKernel],
     names: [String], seed: UInt64?, acceptsBound: Bool
   ) {
     a = names[0]

@@ -7,7 +7,7 @@ struct EmitCommand: ParsableCommand {
     commandName: "emit",
     abstract: "Write a kernel as one .c and one .h file that need nothing else.",
     discussion: """
-      All kernels of a text file are written unless --kernel chooses one. With --catalog every \
+      All kernels of a text file are written unless --kernel chooses one, and none if one is refused. With --catalog every \
       kernel of the catalog is written for \(GeneratedFiles.targets.map(\.name)
         .joined(separator: ", ")), as a C module.
       """)
@@ -69,12 +69,19 @@ struct EmitCommand: ParsableCommand {
     guard let kernel else { return }
     let compiler = try target.compiler()
     var files: [EmittedFile] = []
-    for named in try SelectedKernel.named(kernel, kernelOfFile: choice.kernelName) {
-      let selected = try gradient.applied(to: named)
-      let source = try compiler.emitting(selected).lower(selected.graph).source
+    let kernels = try SelectedKernel.named(kernel, kernelOfFile: choice.kernelName)
+    var refusals = KernelRefusals()
+    for named in kernels {
+      let source = try refusals.result(of: named.graph.name, isOnly: kernels.count == 1) {
+        let selected = try gradient.applied(to: named)
+        return try compiler.emitting(selected).lower(selected.graph).source
+      }
+      guard let source else { continue }
       files.append(EmittedFile(path: "\(source.name).h", text: source.header))
       files.append(EmittedFile(path: "\(source.name).c", text: source.source))
     }
+    // All files are written or none.
+    try refusals.throwIfAny()
     if stdout {
       try Terminal.print(files.map(\.text).joined(separator: "\n"))
     } else {

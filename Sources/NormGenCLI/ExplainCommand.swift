@@ -39,19 +39,31 @@ struct ExplainCommand: ParsableCommand {
 
   func run() throws {
     let compiler = try target.compiler()
-    for (number, kernel) in try selection.all().enumerated() {
-      if number > 0 { try Terminal.print("") }
-      let compiler = compiler.emitting(kernel)
-      let lowering = try compiler.lower(kernel.graph)
-      guard !stage.isEmpty else {
-        try Terminal.print(KernelSummary(lowering, compiler).text)
-        continue
+    let kernels = try selection.all()
+    var refusals = KernelRefusals()
+    var isFirst = true
+    for named in kernels {
+      let text = try refusals.result(of: named.graph.name, isOnly: kernels.count == 1) {
+        let kernel = try selection.gradient.applied(to: named)
+        return try self.text(kernel, compiler.emitting(kernel))
       }
-      for stage in stage {
-        try Terminal.print("== \(stage.rawValue): \(kernel.graph.name), \(lowering.target)\n\n")
-        try Terminal.print(try text(of: stage, lowering, compiler) + "\n")
-      }
+      guard let text else { continue }
+      if !isFirst { try Terminal.print("") }
+      try Terminal.print(text)
+      isFirst = false
     }
+    try refusals.throwIfAny()
+  }
+
+  private func text(_ kernel: SelectedKernel, _ compiler: Compiler) throws -> String {
+    let lowering = try compiler.lower(kernel.graph)
+    guard !stage.isEmpty else { return KernelSummary(lowering, compiler).text }
+    var text = ""
+    for stage in stage {
+      text += "== \(stage.rawValue): \(kernel.graph.name), \(lowering.target)\n\n"
+      text += try self.text(of: stage, lowering, compiler) + "\n"
+    }
+    return text
   }
 
   private func text(

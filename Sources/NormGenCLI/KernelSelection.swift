@@ -11,19 +11,18 @@ struct KernelSelection: ParsableArguments {
   @OptionGroup var choice: FileKernelOption
   @OptionGroup var gradient: GradientOption
 
-  /// Exactly one kernel.
+  /// Exactly one kernel, or its gradient.
   func one() throws -> SelectedKernel {
     let all = try all()
     guard let only = all.first, all.count == 1 else {
       throw CommandError.severalKernels(file: kernel, names: all.map(\.graph.name))
     }
-    return only
+    return try gradient.applied(to: only)
   }
 
-  /// All kernels that are meant: one, or all of a file.
+  /// All kernels that are named, one or those of a file, also where their gradients are asked for.
   func all() throws -> [SelectedKernel] {
     try SelectedKernel.named(kernel, kernelOfFile: choice.kernelName)
-      .map { try gradient.applied(to: $0) }
   }
 }
 

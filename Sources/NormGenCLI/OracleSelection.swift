@@ -70,7 +70,7 @@ struct OracleSelection: ParsableArguments {
     for (texts, option) in [(oracle, "--oracle"), (bound, "--bound")] {
       for assignment in try TensorAssignment.all(texts, option: option) {
         for (output, elements) in zip(graph.outputs, outputs) where output.name == assignment.name {
-          let shape = [rows] + graph[output.value].shape.extents
+          let shape = graph[output.value].shape.extents(rows: rows)
           let values = option == "--oracle" ? elements.map(\.value) : elements.map(\.error)
           files.append(
             File(assignment, String(option.dropFirst(2)), values, shape: shape))

@@ -95,29 +95,21 @@ public struct TargetComparison: Sendable {
   /// - Parameters:
   ///   - graph: The kernel.
   ///   - targets: The instruction sets; each must run here or have its emulator installed.
-  ///   - rows: The numbers of rows to call it with.
-  ///   - seed: The seed of the inputs.
+  ///   - inputs: The inputs of each call.
   ///   - compiler: Compiles for each target in turn.
   ///   - threads: Numbers of threads to compare with one thread, on targets that run here; at least
   ///     one must.
   ///   - variations: Ways to execute the calls on each target whose bits are compared with the plain
   ///     calls'.
-  ///   - special: Inputs of one more call, whose rows hold special values.
   ///   - progress: Told what begins.
   public init(
-    of graph: Graph, targets: [Target], rows: [Int], seed: UInt64, compiler: Compiler,
-    threads: [Int] = [], variations: [Variation] = [], special: SpecialRows? = nil,
-    progress: (String) -> Void = { _ in }
+    of graph: Graph, targets: [Target], inputs: [Call], compiler: Compiler,
+    threads: [Int] = [], variations: [Variation] = [], progress: (String) -> Void = { _ in }
   ) throws {
     let machines = try targets.map { try TargetMachine.of($0) }
     if let target = targets.first, let most = threads.max(), !machines.contains(.native) {
       throw TargetMachineError.threads(target: target, most)
     }
-    var inputs = try rows.map { rows in
-      Call(
-        rows: rows, inputs: try RandomInputs.tensors(for: graph, rows: rows, seed: seed))
-    }
-    if let special { inputs.append(Call(rows: special.count, inputs: special.inputs)) }
     let rows = inputs.map(\.rows)
     let references = try inputs.map { call in
       progress("\(graph.name): interpreters of \(call.rows) rows")

@@ -21,10 +21,12 @@ import Testing
   private let arguments = ["run", "norm.ng", "--input", "x=x.npy"]
 
   /// The Float64 elements of a file that `run` wrote, behind a header of 128 bytes.
-  private func doubles(_ name: String, _ directory: TestDirectory) throws -> [Double] {
+  private func doubles(
+    _ name: String, _ directory: TestDirectory, shape: String = "(3, 5)"
+  ) throws -> [Double] {
     let bytes = try directory.bytes(of: name)
     let header = String(decoding: bytes[10..<128], as: UTF8.self)
-    #expect(header.contains("'descr': '<f8'") && header.contains("'shape': (3, 5)"))
+    #expect(header.contains("'descr': '<f8'") && header.contains("'shape': \(shape),"))
     return bytes[128...].withUnsafeBytes { elements in
       (0..<elements.count / 8).map {
         Double(
@@ -50,6 +52,26 @@ import Testing
     #expect(try doubles("v.npy", directory) == oracle.map(\.value))
     #expect(try doubles("b.npy", directory) == oracle.map(\.error))
     #expect(oracle.contains { $0.error > 0 })
+  }
+
+  /// A sum over the rows has one row's extents, whatever the number of rows.
+  @Test func outputsWithoutRowsHaveAnOracle() throws {
+    let directory = try fixture()
+    try directory.write(
+      "kernel sums(x: bf16[rows, 5]) {\n  s = sum_rows(x)\n} -> s: f32\n", to: "sums.ng")
+    let result = try CommandLineFixture.normgen(
+      [
+        "run", "sums.ng", "--input", "x=x.npy", "--output", "s=s.npy", "--oracle", "s=v.npy",
+        "--bound", "s=b.npy",
+      ], in: directory)
+    #expect(
+      result.output
+        == "s: f32[5] in s.npy\noracle of s: f64[5] in v.npy\nbound of s: f64[5] in b.npy\n",
+      "\(result.errors)")
+    let values = try doubles("v.npy", directory, shape: "(5,)")
+    let bounds = try doubles("b.npy", directory, shape: "(5,)")
+    let sums = try NpyFile(directory.path("s.npy")).load(as: .f32)
+    for index in 0..<5 { #expect(abs(sums[index] - values[index]) <= bounds[index]) }
   }
 
   @Test func theOracleNeedsNoOutput() throws {
