@@ -9,11 +9,13 @@ struct CheckCommand: ParsableCommand {
     commandName: "check",
     abstract: "Run a kernel on seeded inputs, or on files, and compare it with the oracle.",
     discussion: """
-      The oracle evaluates the kernel's graph in Float64 with the declared rounding points and \
-      derives a bound on the error of every element; an element beyond its bound is a failure. \
-      Targets that this processor lacks are emulated. --input takes tensors from files in place of \
-      seeded ones. A kernel that can't be checked leaves the others to be checked. With several targets their bits are \
-      compared with each other, too, and with --variations those of other ways to make the same calls. \
+      The exact interpreter evaluates the kernel's graph in Float32 to the bit, and the oracle in \
+      Float64 with a derived bound on the error of every element: a wrong bit is a failure, and so is \
+      an element beyond its bound. Where an output is nothing but NaN or has no bound in every call, \
+      it is reported as not judged, with status 3. Of large products all rows and drawn columns are \
+      judged. Targets that this processor lacks are emulated. --input takes tensors from files in \
+      place of seeded ones. A kernel that can't be checked leaves the others to be checked. \
+      --variations compares the bits of other ways to make the same calls. \
       --adversarial adds rows of special values: zeros of both signs, denormals, the greatest numbers, \
       NaN, infinities, constant rows, a mean beyond the deviation, one huge element, sums that cancel \
       and squares that overflow.
@@ -88,10 +90,11 @@ struct CheckCommand: ParsableCommand {
     if json {
       try Terminal.print(try JSONText.of(reports))
     } else if selection.all {
-      let passed = reports.count { $0.passes }
+      let passed = reports.count { $0.passes && $0.unjudged.isEmpty }
       try Terminal.print("\(passed) of \(reports.count) kernels pass")
     }
     if reports.contains(where: { !$0.passes }) { throw ExitCode.failure }
+    if reports.contains(where: { !$0.unjudged.isEmpty }) { throw ExitCode.notJudged }
   }
 
   private func report(

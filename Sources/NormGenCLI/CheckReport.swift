@@ -13,6 +13,13 @@ struct CheckReport: Encodable {
     let isAdversarial: Bool
     let output: String
     let elements: Int
+    /// Elements that were compared with the exact interpreter's bits; all but of large products.
+    let judgedExactly: Int
+    /// Elements whose bits are wrong.
+    let wrongBits: Int
+    /// Elements that were judged by a finite bound, and are no NaN.
+    let judgedByBound: Int
+    /// Elements that are the oracle's value exactly.
     let exact: Int
     /// Elements that the bound says nothing about, because a result may or may not overflow.
     let unbounded: Int
@@ -26,7 +33,20 @@ struct CheckReport: Encodable {
     let correctlyRounded: Int
     let medianRatio: Double
     let worst: Worst?
+    /// The first element whose bits are wrong.
+    let wrong: Wrong?
     let passes: Bool
+  }
+
+  /// An element whose bits are wrong.
+  struct Wrong: Encodable {
+    let position: Int
+    let indices: [Int]
+    /// What the row holds that it belongs to, if it holds special values.
+    let row: String?
+    let kernel: Double
+    /// What the exact interpreter says.
+    let exact: Double
   }
 
   /// The element that came closest to its bound, or went furthest beyond it.
@@ -57,6 +77,8 @@ struct CheckReport: Encodable {
   let differences: [String]
   /// The worst element of all lines and what led to it.
   let worst: WorstReport?
+  /// The outputs that no call says anything of: nothing but NaN, or without a bound.
+  let unjudged: [String]
   let passes: Bool
 
   /// What came of a variation on a target.
@@ -88,6 +110,7 @@ struct CheckReport: Encodable {
     }
     self.worst = WorstReport(comparison, special)
     self.differences = comparison.differences.map(\.description)
+    self.unjudged = comparison.unjudged
     self.lines = comparison.results.flatMap { result in
       result.checks.enumerated().flatMap { index, check in
         // The special call is the last one.
@@ -105,20 +128,20 @@ struct CheckReport: Encodable {
     self.seed = seed
     self.refusal = refusal.reason
     (lines, targets, threads, threadedTargets) = ([], [], [], [])
-    (variations, differences, worst, passes) = ([], [], nil, false)
+    (variations, differences, worst, unjudged, passes) = ([], [], nil, [], false)
   }
 
   /// The report as a table and its verdict.
   var text: String {
     if let refusal { return "\(kernel)\nrefused: \(refusal)\nFAIL\n" }
     let header = [
-      "target", "rows", "output", "elements", "worst error", "bound", "ratio", "median", "ulps",
-      "99 %", "50 %", "nearest", "verdict",
+      "target", "rows", "output", "elements", "exact", "bounded", "worst error", "bound", "ratio",
+      "median", "ulps", "99 %", "50 %", "nearest", "verdict",
     ]
     let rows = lines.map { line in
       [
         line.target, line.isAdversarial ? "special" : "\(line.rows)", line.output,
-        "\(line.elements)",
+        "\(line.elements)", "\(line.judgedExactly)", "\(line.judgedByBound)",
         CheckReport.short(line.worst?.error), CheckReport.short(line.worst?.bound),
         CheckReport.short(line.worst?.ratio, digits: 3),
         CheckReport.short(line.medianRatio, digits: 3), CheckReport.short(line.ulps),
@@ -130,7 +153,7 @@ struct CheckReport: Encodable {
       header: header,
       alignments: [
         .left, .right, .left, .right, .right, .right, .right, .right, .right, .right, .right,
-        .right, .left,
+        .right, .right, .right, .left,
       ], rows)
     var text = "\(kernel)\n" + table.text
     text += worst?.text ?? ""
@@ -144,7 +167,16 @@ struct CheckReport: Encodable {
     }
     text += variationText
     for machine in emulated { text += machine + "\n" }
-    return text + (passes ? "pass\n" : "FAIL\n")
+    return text + verdict
+  }
+
+  /// Whether the kernel was judged, and how.
+  private var verdict: String {
+    if !passes { return "FAIL\n" }
+    if unjudged.isEmpty { return "pass\n" }
+    let names = unjudged.map { "'\($0)'" }.joined(separator: ", ")
+    return "NOT JUDGED: of \(names) every element is NaN or has no bound, so a mistake could not "
+      + "show; check it on other inputs\n"
   }
 
   /// The report in one line, and what failed.
@@ -153,7 +185,8 @@ struct CheckReport: Encodable {
     let elements = lines.reduce(0) { $0 + $1.elements }
     let ratio = lines.compactMap(\.worst?.ratio).max()
     let unbounded = lines.reduce(0) { $0 + $1.unbounded }
-    var text = "\(passes ? "pass" : "FAIL") \(kernel): \(elements) elements, worst error / bound "
+    let word = !passes ? "FAIL" : unjudged.isEmpty ? "pass" : "NOT JUDGED"
+    var text = "\(word) \(kernel): \(elements) elements, worst error / bound "
     text += CheckReport.short(ratio, digits: 3)
     text += unbounded == 0 ? "\n" : ", \(unbounded) without bound\n"
     if !lines.allSatisfy(\.passes) { text += worst?.text ?? "" }
@@ -212,7 +245,10 @@ extension CheckReport.Line {
     self.rows = rows
     isAdversarial = special != nil
     self.output = output.name
-    elements = agreement.count
+    elements = output.judgement.elements
+    judgedExactly = output.judgement.exact.count
+    wrongBits = output.judgement.exact.differing
+    judgedByBound = output.judgement.telling
     exact = agreement.exact
     unbounded = agreement.vacuous
     failures = agreement.failures
@@ -225,11 +261,17 @@ extension CheckReport.Line {
     worst = agreement.worst.map { worst in
       CheckReport.Worst(
         position: worst.position, indices: shape?.indices(of: worst.position) ?? [],
-        row: special?.name(of: worst.position, among: agreement.count),
+        row: special?.name(of: worst.position, among: output.judgement.elements),
         kernel: worst.kernel, oracle: worst.oracle, error: worst.error,
         bound: worst.bound, ratio: worst.ratio)
     }
-    passes = agreement.passes
+    wrong = output.judgement.exact.first.map { wrong in
+      CheckReport.Wrong(
+        position: wrong.position, indices: shape?.indices(of: wrong.position) ?? [],
+        row: special?.name(of: wrong.position, among: output.judgement.elements),
+        kernel: wrong.kernel, exact: wrong.exact)
+    }
+    passes = output.judgement.passes
   }
 
   /// The part of the elements that are the nearest value.
@@ -239,14 +281,23 @@ extension CheckReport.Line {
   }
 
   fileprivate var verdict: String {
-    if !passes { return "\(failures) beyond the bound" }
+    if failures > 0 { return "\(failures) beyond the bound" }
+    if wrongBits > 0 { return "\(wrongBits) wrong in bits" }
     return unbounded == 0 ? "ok" : "ok, \(unbounded) without bound"
   }
 
   fileprivate var failureText: String {
-    guard let worst else { return "" }
-    let row = worst.row.map { " in the row of \($0)" } ?? ""
-    return "\(target), rows \(rows), output '\(output)': element \(worst.indices)\(row) is "
-      + "\(worst.kernel), the oracle says \(worst.oracle) ± \(worst.bound)\n"
+    let place = "\(target), rows \(isAdversarial ? "special" : "\(rows)"), output '\(output)': "
+    func row(_ name: String?) -> String { name.map { " in the row of \($0)" } ?? "" }
+    var text = ""
+    if failures > 0, let worst {
+      text += "\(place)element \(worst.indices)\(row(worst.row)) is \(worst.kernel), the oracle "
+        + "says \(worst.oracle) ± \(worst.bound)\n"
+    }
+    if let wrong {
+      text += "\(place)\(wrongBits) of \(judgedExactly) elements have wrong bits, first "
+        + "\(wrong.indices)\(row(wrong.row)): \(wrong.kernel), exactly it is \(wrong.exact)\n"
+    }
+    return text
   }
 }

@@ -1,4 +1,10 @@
+internal import ArgumentParser
 internal import NormGen
+
+extension ExitCode {
+  /// Nothing failed, but of an output nothing could be judged: every element is NaN, or has no bound.
+  static let notJudged = ExitCode(3)
+}
 
 /// A request that cannot be carried out; the message says where, what was expected and what was
 /// found.

@@ -13,8 +13,9 @@ struct DiffCommand: ParsableCommand {
       since), or a shared library FILE.so that defines an emitted kernel's functions. @TARGET behind \
       any of them says what it runs on. C and libraries have the graph of the other side, or that of \
       --graph, and by default the target whose functions they define. Instead of B: --source FILE.c, \
-      or two targets behind --target. The status is 0 if no bit differs, or with --within-bound if \
-      the values of both lie within A's bound; otherwise 1.
+      or two targets behind --target. The status is 0 if no bit differs and \
+      both have the bits that their graphs fix, or with --within-bound if the values of both lie within \
+      A's bound; otherwise 1, and 3 if nothing could be judged of an output.
       """)
 
   @Argument(
@@ -96,6 +97,7 @@ struct DiffCommand: ParsableCommand {
       seed: inputs.areSeeded ? seed : nil, acceptsBound: withinBound)
     try Terminal.print(json ? try JSONText.of(report) : report.text)
     if !report.passes { throw ExitCode.failure }
+    if !report.unjudged.isEmpty { throw ExitCode.notJudged }
   }
 
   /// A compiler for each side's target.

@@ -22,6 +22,8 @@ struct DiffReport: Encodable {
     let worstRatio: Double?
     let failures: Int
     let unbounded: Int
+    /// Elements whose bits are not those of the kernel's own graph; 0 by the other's bound.
+    let wrongBits: Int
   }
 
   /// One output of one call.
@@ -47,7 +49,11 @@ struct DiffReport: Encodable {
   let lines: [Line]
   let sameGraph: Bool
   let sameBits: Bool
+  /// Whether both sides have the bits that their graphs fix.
+  let exactBits: Bool
   let withinBoundOfA: Bool
+  /// The outputs that no call says anything of.
+  let unjudged: [String]
   let passes: Bool
   /// The first line of the text forms that differs.
   private let graphDifference: [String]
@@ -62,7 +68,9 @@ struct DiffReport: Encodable {
     sameGraph = comparison.haveSameGraph
     sameBits = comparison.haveSameBits
     withinBoundOfA = comparison.liesWithinFirstBound
-    passes = sameBits && !acceptsBound || acceptsBound && withinBoundOfA
+    exactBits = comparison.haveExactBits
+    unjudged = comparison.unjudged
+    passes = acceptsBound ? withinBoundOfA : sameBits && exactBits
     lines = zip(calls, comparison.calls).flatMap { call, compared in
       compared.outputs.map { Line($0, rows: compared.rows, call.special) }
     }
@@ -70,7 +78,7 @@ struct DiffReport: Encodable {
   }
 
   private enum CodingKeys: CodingKey {
-    case a, b, seed, lines, sameGraph, sameBits, withinBoundOfA, passes
+    case a, b, seed, lines, sameGraph, sameBits, exactBits, withinBoundOfA, unjudged, passes
   }
 
   /// The statements of two graphs that first differ.
@@ -100,6 +108,14 @@ struct DiffReport: Encodable {
     } else {
       text += "the bits differ: \(differing) of \(elements) elements, "
       text += withinBoundOfA ? "all within A's bound\n" : "not all within A's bound\n"
+    }
+    for (side, wrong) in [("A", lines.map(\.a.wrongBits)), ("B", lines.map(\.b.wrongBits))] {
+      let count = wrong.reduce(0, +)
+      if count > 0 { text += "\(side) has wrong bits in \(count) elements, by its own graph\n" }
+    }
+    if !unjudged.isEmpty {
+      let names = unjudged.map { "'\($0)'" }.joined(separator: ", ")
+      text += "NOT JUDGED: of \(names) every element is NaN or has no bound\n"
     }
     return text
   }
@@ -146,8 +162,8 @@ extension DiffReport.Line {
     greatestDistance = difference.greatestDistance
     first = element(difference.first)
     worst = element(difference.worst)
-    a = DiffReport.Judgement(output.first.bound)
-    b = DiffReport.Judgement(output.second.bound)
+    a = DiffReport.Judgement(output.first.bound, output.first.exact)
+    b = DiffReport.Judgement(output.second.bound, output.second.exact)
     bByBoundOfA = DiffReport.Judgement(output.secondByFirst)
     aByBoundOfB = DiffReport.Judgement(output.firstBySecond)
   }
@@ -170,7 +186,8 @@ extension DiffReport.Element {
 }
 
 extension DiffReport.Judgement {
-  fileprivate init(_ agreement: Agreement) {
+  fileprivate init(_ agreement: Agreement, _ exact: ExactAgreement? = nil) {
+    wrongBits = exact?.differing ?? 0
     worstRatio = agreement.worst?.ratio
     failures = agreement.failures
     unbounded = agreement.vacuous

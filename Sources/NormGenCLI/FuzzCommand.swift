@@ -91,6 +91,7 @@ struct FuzzCommand: ParsableCommand {
       try Terminal.print(report.text)
     }
     if !report.totals.failed.isEmpty { throw ExitCode.failure }
+    if !report.totals.unjudged.isEmpty { throw ExitCode.notJudged }
   }
 
   /// Judges until a limit is reached.

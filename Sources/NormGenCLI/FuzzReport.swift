@@ -28,7 +28,7 @@ struct FuzzReport: Encodable {
   }
 
   private enum Key: String, CodingKey {
-    case seed, nextSeed, graphs, passed, refused, failed, calls, elements, special, exact, unbounded
+    case seed, nextSeed, graphs, passed, refused, failed, unjudged, calls, elements, special, exact, unbounded
     case features, medianRatio, worstRatio, worstSeed, seconds, targets, threads, failures
   }
 
@@ -41,6 +41,7 @@ struct FuzzReport: Encodable {
     try container.encode(totals.passed, forKey: .passed)
     try container.encode(totals.refused, forKey: .refused)
     try container.encode(totals.failed, forKey: .failed)
+    try container.encode(totals.unjudged, forKey: .unjudged)
     try container.encode(figures.calls, forKey: .calls)
     try container.encode(figures.elements, forKey: .elements)
     try container.encode(figures.special, forKey: .special)
@@ -63,6 +64,7 @@ struct FuzzReport: Encodable {
     for finding in findings { text += finding.text }
     text += "kernels \(totals.graphs), passed \(totals.passed), "
     text += "refused \(totals.refused.values.reduce(0, +)), failed \(totals.failed.count), "
+    text += "not judged \(totals.unjudged.count), "
     text += String(format: "%.1f s\n", seconds)
     let others = totals.failed.filter { seed in !findings.contains { $0.seed == seed } }
     if !others.isEmpty {
@@ -81,7 +83,12 @@ struct FuzzReport: Encodable {
     }
     let counts = figures.features.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
     if !counts.isEmpty { text += "kernels with \(counts.joined(separator: ", "))\n" }
-    return text + (totals.failed.isEmpty ? "pass\n" : "FAIL\n")
+    if !totals.unjudged.isEmpty {
+      text += "not judged, since an output is NaN or has no bound in every call: seeds "
+      text += totals.unjudged.map(String.init).joined(separator: ", ") + "\n"
+    }
+    if !totals.failed.isEmpty { return text + "FAIL\n" }
+    return text + (totals.unjudged.isEmpty ? "pass\n" : "pass, but for what was not judged\n")
   }
 }
 
