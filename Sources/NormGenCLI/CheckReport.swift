@@ -291,11 +291,13 @@ extension CheckReport.Line {
     func row(_ name: String?) -> String { name.map { " in the row of \($0)" } ?? "" }
     var text = ""
     if failures > 0, let worst {
-      text += "\(place)element \(worst.indices)\(row(worst.row)) is \(worst.kernel), the oracle "
+      text +=
+        "\(place)element \(worst.indices)\(row(worst.row)) is \(worst.kernel), the oracle "
         + "says \(worst.oracle) ± \(worst.bound)\n"
     }
     if let wrong {
-      text += "\(place)\(wrongBits) of \(judgedExactly) elements have wrong bits, first "
+      text +=
+        "\(place)\(wrongBits) of \(judgedExactly) elements have wrong bits, first "
         + "\(wrong.indices)\(row(wrong.row)): \(wrong.kernel), exactly it is \(wrong.exact)\n"
     }
     return text

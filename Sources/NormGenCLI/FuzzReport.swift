@@ -28,7 +28,8 @@ struct FuzzReport: Encodable {
   }
 
   private enum Key: String, CodingKey {
-    case seed, nextSeed, graphs, passed, refused, failed, unjudged, calls, elements, special, exact, unbounded
+    case seed, nextSeed, graphs, passed, refused, failed, unjudged, calls, elements, special, exact,
+      unbounded
     case features, medianRatio, worstRatio, worstSeed, seconds, targets, threads, failures
   }
 

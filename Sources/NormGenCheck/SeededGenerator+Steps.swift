@@ -62,7 +62,7 @@ extension SeededGenerator {
   mutating func longName(_ number: Int) -> String {
     let length = Identifier.longest - below(12)
     let end = "_\(number)"
-    return String(repeating: choice(["long_name_", "x", "_"]), count: length).prefix(
+    return String(repeating: choice(["long_name_", "x", "n_"]), count: length).prefix(
       length - end.count) + end
   }
 }

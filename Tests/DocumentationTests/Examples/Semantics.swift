@@ -56,7 +56,7 @@ func ownSemantics() -> Kernel {
 // example: canonical-sum
 /// Σ x² in the canonical order, bit for bit as every kernel computes it.
 func canonicalSumOfSquares(_ x: [Float]) -> Float {
-  var total: Float = 0
+  var total: Float?
   for start in stride(from: 0, to: x.count, by: SumOrder.block) {
     var partials = [Float](repeating: 0, count: SumOrder.partials)
     for i in start..<min(start + SumOrder.block, x.count) {
@@ -66,8 +66,8 @@ func canonicalSumOfSquares(_ x: [Float]) -> Float {
     for step in [32, 16, 8, 4, 2, 1] {
       for partial in 0..<step { partials[partial] += partials[partial + step] }
     }
-    total += partials[0]
+    total = total.map { $0 + partials[0] } ?? partials[0]
   }
-  return total
+  return total ?? 0
 }
 // end
