@@ -129,7 +129,9 @@ extension SiteResult {
 
   private func verdict(_ timing: SiteTiming?) -> String {
     if let check, !check.unfusedAgrees { return "unfused bits differ" }
-    if let check, !check.passes { return "\(check.failures) beyond the bound" }
+    if let check, check.failures > 0 { return "\(check.failures) beyond the bound" }
+    if let check, check.wrongBits > 0 { return "\(check.wrongBits) wrong in bits" }
+    if let check, !check.passes { return "other bits unfused" }
     if let timing, !timing.agrees { return "bits differ" }
     guard let check else { return "not checked" }
     return check.unbounded == 0 ? "ok" : "ok, \(check.unbounded) without bound"

@@ -12,7 +12,7 @@ import Testing
   /// `normgen fuzz` judges as many as there is time for.
   @Test func randomKernelsKeepTheContract() throws {
     var run = FuzzRun(try Self.judge(), from: FuzzTotals(seed: 7000))
-    let failures = run.judgeNext(Targets.sweeps ? 5000 : 1000)
+    let failures = run.judgeNext(Targets.sweeps ? 5000 : 300)
     for (seed, failure) in failures { Issue.record("seed \(seed): \(failure)") }
     // Documented limits are rare.
     #expect(run.totals.passed > run.totals.graphs * 9 / 10)
@@ -118,6 +118,59 @@ import Testing
     }
     let finding = try Self.expectSmallFinding(nil, by: judge, showing: "tanh(")
     #expect(finding.smallest?.optimizations.contains(.none) == true)
+  }
+
+  /// C whose sums take the terms of a sum one by one: the parentheses behind a partial are gone.
+  @Sendable private static func withoutParentheses(_ text: String, _ target: Target) -> String {
+    var rest = text[...]
+    var result = ""
+    while let place = rest.range(of: /partials\[[^\]]*\] \+ \(/) {
+      result += rest[..<rest.index(before: place.upperBound)]
+      rest = rest[place.upperBound...]
+      var depth = 1
+      guard
+        let end = rest.indices.first(where: { index in
+          if rest[index] == "(" { depth += 1 }
+          if rest[index] == ")" { depth -= 1 }
+          return depth == 0
+        })
+      else { break }
+      result += rest[..<end]
+      rest = rest[rest.index(after: end)...]
+    }
+    return result + rest
+  }
+
+  @Test(arguments: [1, 40_000, 7_777_777] as [UInt64])
+  func termsAddedOneByOneAreFound(seed: UInt64) throws {
+    var judge = try Self.judge([.portable])
+    judge.edited = Self.withoutParentheses
+    var run = FuzzRun(judge, from: FuzzTotals(seed: seed))
+    var failures: [(seed: UInt64, failure: FuzzFailure)] = []
+    while failures.isEmpty, run.totals.graphs < 200 { failures += run.judgeNext(32) }
+    let first = try #require(failures.first, "no kernel of 200 shows it")
+    #expect(first.failure.kind == .bits || first.failure.kind == .bound)
+    print("terms added one by one: found in seed \(first.seed) of \(seed)")
+  }
+
+  /// C whose steps are counted modulo 32, as bits of an int are.
+  @Test(arguments: [1, 40_000, 7_777_777] as [UInt64])
+  func stepsBeyondAnIntsBitsAreFound(seed: UInt64) throws {
+    var judge = try Self.judge([.portable])
+    judge.edited = { text, _ in text.replacing("switch (step)", with: "switch (step & 31)") }
+    // No other kernel has so many steps.
+    var tried = 0
+    for seed in seed..<seed + 5000 where tried < 20 {
+      let fuzzCase = try FuzzCase(seed: seed)
+      guard fuzzCase.features.contains("many products") else { continue }
+      tried += 1
+      if case .failed(let failure) = judge.verdict(fuzzCase) {
+        #expect(failure.kind == .bits || failure.kind == .bound || failure.kind == .threads)
+        print("steps modulo 32: found in seed \(seed), \(tried) kernels with many products")
+        return
+      }
+    }
+    Issue.record("none of \(tried) kernels with many products shows it")
   }
 
   /// A printer that loses how weights are stored: the product that is read back is another.
