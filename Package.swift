@@ -123,7 +123,7 @@ let package = Package(
       name: "NormGenDSLTests", dependencies: ["NormGenTestSupport"], exclude: ["Goldens"],
       swiftSettings: settings),
     .testTarget(
-      name: "NormGenCTests", dependencies: ["NormGenTestSupport"], exclude: ["Goldens"],
+      name: "NormGenCTests", dependencies: ["NormGenC", "NormGenTestSupport"], exclude: ["Goldens"],
       swiftSettings: settings),
     .testTarget(
       name: "NormGenTests", dependencies: ["NormGenJIT", "NormGenTestSupport"],

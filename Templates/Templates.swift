@@ -22,6 +22,7 @@ extension TemplateFile {
     TemplateFile(path: "math/pairs.h.in", bytes: PackageResources.pairs_h_in),
     TemplateFile(path: "math/bf16_dot.h.in", bytes: PackageResources.bf16_dot_h_in),
     TemplateFile(path: "math/prefetch.h.in", bytes: PackageResources.prefetch_h_in),
+    TemplateFile(path: "math/parts.h.in", bytes: PackageResources.parts_h_in),
   ]
 
   /// An emitted source file.

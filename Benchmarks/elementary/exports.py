@@ -9,7 +9,7 @@ import sys
 
 MATH = [
     "order", "binade", "storage", "integers", "exp", "log", "tanh", "sigmoid", "erf", "put",
-    "pairs", "bf16_dot", "prefetch",
+    "pairs", "bf16_dot", "prefetch", "parts",
 ]
 
 

@@ -84,7 +84,7 @@ public struct CEmitter {
       .kernelHeader,
       [
         "name": symbol, "machine": target.machineCondition, "command": command,
-        "guard": "NORMGEN_\(symbol)_H",
+        "guard": "\(CReserved.guardPrefix)\(symbol)_H",
         "contract": functions.contract, "prototype": functions.prototypes,
         "entry": functions.entry,
       ])
@@ -187,7 +187,9 @@ enum CContract {
       let padded = name + String(repeating: " ", count: width - name.count)
       var line = " *   \(padded)  \(buffer.storage.rawValue) \(buffer.shape)"
       if buffer.isOutput { line += ", written" }
-      if buffer.shape.hasRows { line += "; \(CNames.stride(of: name)) elements from row to row" }
+      if buffer.shape.hasRows {
+        line += "; \(names.stride(of: buffer.name)) elements from row to row"
+      }
       guard let note = notes[buffer.name] else { return [line] }
       line += ";"
       guard line.count + 1 + note.count > CLayout.width else { return ["\(line) \(note)"] }

@@ -55,8 +55,8 @@ extension CProgram {
     }
     arguments += [place(ofTotal: accumulation.total), "is_first"]
     if needsGathered { arguments.append("gathered") }
-    let units = totals.units(of: accumulation)
-    arguments += ["\(units) * part / parts", "\(units) * (part + 1) / parts"]
+    let bounds = CProgram.bounds(of: .number(totals.units(of: accumulation)))
+    arguments += [bounds.first.text, bounds.end.text]
     return "\(totals.name(of: accumulation))(\(arguments.joined(separator: ", ")));"
   }
 
@@ -68,7 +68,8 @@ extension CProgram {
       return names(output)
     }
     let offset = totals.offset(of: name)
-    return offset > 0 ? "sums + \(offset)" : "sums"
+    let sums = CTerm.name("sums")
+    return (offset > 0 ? sums.displaced(by: .number(offset)) : sums).text
   }
 
   mutating func totalPart() -> [String] {
@@ -78,6 +79,7 @@ extension CProgram {
   /// Every block of rows is one part's.
   private mutating func blockPart() -> [String] {
     let stride = program.totalStride
+    let bounds = CProgram.bounds(of: .name("blocks"))
     var lines = [
       "// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next",
       "// phase begins when they have ended.",
@@ -85,8 +87,8 @@ extension CProgram {
       "  float *sums = (float *)(((uintptr_t)scratch + 63) / 64 * 64);",
       "  const int64_t blocks = (rows + \(block - 1)) / \(block);",
       "  if (phase == 0) {",
-      "    const int64_t end = blocks * (part + 1) / parts;",
-      "    for (int64_t block = blocks * part / parts; block < end; ++block) {",
+      "    const int64_t end = \(bounds.end.text);",
+      "    for (int64_t block = \(bounds.first.text); block < end; ++block) {",
       "      const int64_t row = \(block) * block;",
       "      const int64_t count = rows - row < \(block) ? rows - row : \(block);",
       "      float *block_sums = sums + \(stride) * block;",
@@ -118,7 +120,6 @@ extension CProgram {
       last.append("gathered")
     }
     if program.totalStride > 0 { last.append("sums") }
-    let all = (1 << steps) - 1
     lines += [
       "  if (phase == \(symbol)_phases(rows, parts) - 1) {"
     ]
@@ -129,11 +130,13 @@ extension CProgram {
       "  const int64_t end = parts > 1 && rows - first > \(block) ? first + \(block) : rows;",
       "  for (int64_t row = first; row < end; row += \(block)) {",
       "    const int64_t count = end - row < \(block) ? end - row : \(block);",
-      "    const int steps = parts > 1 ? 1 << phase % \(steps) : \(all);",
+      "    const int64_t first_step = parts > 1 ? phase % \(steps) : 0;",
+      "    const int64_t end_step = parts > 1 ? first_step + 1 : \(steps);",
     ]
     lines += CLayout.wrapped(
       call(
-        "run_steps", last + ["row == 0", "steps", "part", "parts"], rows: "count", offset: "row"),
+        CReserved.runSteps, last + ["row == 0", "first_step", "end_step", "part", "parts"],
+        rows: "count", offset: "row"),
       depth: 2)
     return lines + ["  }", "}"]
   }
@@ -145,7 +148,8 @@ extension CProgram {
       }
       var arguments = ["rows", blocks, place(ofTotal: total.name)]
       arguments += total.outputs.map { names($0) }
-      arguments += ["\(total.count) * part / parts", "\(total.count) * (part + 1) / parts"]
+      let bounds = CProgram.bounds(of: .number(total.count))
+      arguments += [bounds.first.text, bounds.end.text]
       return CLayout.wrapped(
         "\(totals.name(of: total))(\(arguments.joined(separator: ", ")));", depth: 1)
     }

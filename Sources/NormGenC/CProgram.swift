@@ -22,12 +22,6 @@ struct CProgram {
   /// The functions of the row programs, by the programs' names.
   private let functions: [String: String]
 
-  /// The names that the driver's functions use themselves.
-  private static let reserved: Set<String> = [
-    "scratch", "phase", "part", "parts", "panels", "steps", "count", "gathered", "tiles", "blocks",
-    "size", "end", "run_steps", "sums", "block_sums", "is_first",
-  ]
-
   init(
     _ program: LoopProgram, symbol: String, target: Target, library: SupportLibrary
   ) {
@@ -50,8 +44,8 @@ struct CProgram {
     self.functions = functions
     self.names = CNames(
       buffers: program.buffers, symbol: symbol, library: library,
-      reserved: CProgram.reserved.union(products.flatMap(\.names)).union(functions.values)
-        .union(totals.names))
+      reserved: CReserved.driver.union(LoopIndex.names).union(products.flatMap(\.names))
+        .union(functions.values).union(totals.names))
   }
 
   /// The function of a row program.
@@ -141,82 +135,88 @@ struct CProgram {
 
   /// A block of rows through all steps, or one step of it that parts share.
   private mutating func runSteps() -> [String] {
+    let bounds = CProgram.bounds(of: .name("rows"))
     var lines = [
-      "// Steps of a block of rows, a bit each; parts share its rows and the products' columns.",
+      "// The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; parts share",
+      "// its rows and the products' columns.",
       prototype(
-        "run_steps", prefix: "static void",
+        CReserved.runSteps, prefix: "static void",
         last: ["char *panels"] + (gathers ? ["void *gathered"] : [])
           + (program.totalStride > 0 ? ["float *sums"] : [])
           + (program.totals.isEmpty ? [] : ["int is_first"]) + [
-            "int steps", "int64_t part", "int64_t parts",
+            "int64_t first_step", "int64_t end_step", "int64_t part", "int64_t parts",
           ], end: " {"),
-      "  const int64_t row = rows * part / parts;",
-      "  const int64_t count = rows * (part + 1) / parts - row;",
+      "  const int64_t row = \(bounds.first.text);",
+      "  const int64_t count = \((bounds.end - .name("row")).text);",
     ]
     var offset = 0
     for panel in program.panels {
       let type = CExpression.elementType(panel.storage, isConstant: false)
-      let place = offset == 0 ? "panels" : "(panels + rows * \(offset))"
-      lines.append("  \(type)*\(names(panel.name)) = (\(type)*)\(place);")
+      let base = CTerm.name("panels")
+      let place =
+        offset == 0 ? base : base.displaced(by: .name("rows") * .number(offset))
+      lines.append("  \(type)*\(names(panel.name)) = \(place.cast(to: "\(type)*").text);")
       offset += panel.bytesPerRow
     }
+    lines += [
+      "  for (int64_t step = first_step; step < end_step; ++step) {", "    switch (step) {",
+    ]
     var remaining = products[...]
     for (number, step) in program.steps.enumerated() {
-      lines.append("  if (steps & \(1 << number)) {")
+      lines.append("    case \(number):")
       switch step {
       case .rows(let kernels):
-        for kernel in kernels { lines += CLayout.wrapped(call(kernel), depth: 2) }
+        for kernel in kernels { lines += CLayout.wrapped(call(kernel), depth: 3) }
       case .accumulate(let accumulations):
-        for accumulation in accumulations { lines += CLayout.wrapped(call(accumulation), depth: 2) }
+        for accumulation in accumulations { lines += CLayout.wrapped(call(accumulation), depth: 3) }
       case .multiply(let multiplications):
         for product in remaining.prefix(multiplications.count) {
-          var arguments = [
-            "rows", names(product.product.x), names(product.product.weights),
-            names(product.product.sums),
+          var arguments: [CTerm] = [
+            .name("rows"), .name(names(product.product.x)), .name(names(product.product.weights)),
+            .name(names(product.product.sums)),
           ]
-          if !product.product.isPacked { arguments.append("gathered") }
-          arguments += [
-            "\(product.panels) * part / parts", "\(product.panels) * (part + 1) / parts",
-          ]
-          lines += CLayout.wrapped(
-            "\(product.name)(\(arguments.joined(separator: ", ")));", depth: 2)
+          if !product.product.isPacked { arguments.append(.name("gathered")) }
+          let bounds = CProgram.bounds(of: .number(product.panels))
+          arguments += [bounds.first, bounds.end]
+          lines += CLayout.wrapped(CTerm.call(product.name, arguments).text + ";", depth: 3)
         }
         remaining = remaining.dropFirst(multiplications.count)
       }
-      lines.append("  }")
+      lines.append("      break;")
     }
-    return lines + ["}"]
+    return lines + ["    }", "  }", "}"]
   }
 
   /// A row program's call for the rows of this part.
   mutating func call(_ kernel: LoopKernel) -> String {
-    var arguments = ["count"]
+    var arguments = [CTerm.name("count")]
     for buffer in kernel.buffers {
       if buffer.isAccumulated {
+        let sums = CTerm.name("block_sums")
         let offset = totals.offset(of: buffer.name)
-        arguments.append(offset > 0 ? "block_sums + \(offset)" : "block_sums")
+        arguments.append(offset > 0 ? sums.displaced(by: .number(offset)) : sums)
         continue
       }
       let view = program.views.first { $0.name == buffer.name }
       let base = view?.base ?? buffer.name
-      var name = names(base)
-      if let view, view.offset > 0 { name += " + \(view.offset)" }
+      var place = CTerm.name(names(base))
+      if let view, view.offset > 0 { place = place.displaced(by: .number(view.offset)) }
       guard buffer.shape.hasRows else {
-        arguments.append(name)
+        arguments.append(place)
         continue
       }
       let panel = program.panels.first { $0.name == base }
-      let stride = panel.map { "\($0.stride)" } ?? CNames.stride(of: names(base))
-      arguments += ["\(name) + row * \(stride)", stride]
+      let stride = panel.map { CTerm.number($0.stride) } ?? .name(names.stride(of: base))
+      arguments += [place.displaced(by: .name("row") * stride), stride]
     }
-    if takesAllRows.contains(kernel.name) { arguments.append("rows") }
-    return "\(name(of: kernel))(\(arguments.joined(separator: ", ")));"
+    if takesAllRows.contains(kernel.name) { arguments.append(.name("rows")) }
+    return CTerm.call(name(of: kernel), arguments).text + ";"
   }
 
   private mutating func part() -> [String] {
+    let bounds = CProgram.bounds(of: .name("rows"))
     let tile = target.matmulTile.rows
     let blockRows = program.blockRows
-    let all = (1 << program.steps.count) - 1
     var lines = [
       "// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next",
       "// phase begins when they have ended.",
@@ -233,12 +233,12 @@ struct CProgram {
     }
     lines.append("  if (\(symbol)_phases(rows, parts) > 1) {")
     lines += CLayout.wrapped(
-      call("run_steps", ["panels"] + gathered + ["1 << phase", "part", "parts"]), depth: 2)
+      call("run_steps", ["panels"] + gathered + ["phase", "phase + 1", "part", "parts"]), depth: 2)
     lines += [
       "    return;", "  }",
       "  // As many rows for each part, in blocks of about the same size, whole tiles of \(tile).",
-      "  int64_t row = rows * part / parts;",
-      "  const int64_t end = rows * (part + 1) / parts;",
+      "  int64_t row = \(bounds.first.text);",
+      "  const int64_t end = \(bounds.end.text);",
       "  if (row >= end) return;",
       "  panels += part * (rows < \(blockRows) ? rows : \(blockRows)) * \(bytesPerRow);",
       "  const int64_t blocks = (end - row + \(blockRows - 1)) / \(blockRows);",
@@ -248,7 +248,8 @@ struct CProgram {
     ]
     lines += CLayout.wrapped(
       call(
-        "run_steps", ["panels"] + gathered + ["\(all)", "0", "1"], rows: "count",
+        CReserved.runSteps, ["panels"] + gathered + ["0", "\(program.steps.count)", "0", "1"],
+        rows: "count",
         offset: "row"), depth: 2)
     return lines + ["  }", "}"]
   }
@@ -259,15 +260,22 @@ struct CProgram {
   ) -> String {
     var arguments = [rows]
     for buffer in program.buffers {
-      let name = names(buffer.name)
+      let place = CTerm.name(names(buffer.name))
       guard buffer.shape.hasRows else {
-        arguments.append(name)
+        arguments.append(place.text)
         continue
       }
-      let stride = CNames.stride(of: name)
-      arguments += [offset.map { "\(name) + \($0) * \(stride)" } ?? name, stride]
+      let stride = CTerm.name(names.stride(of: buffer.name))
+      let moved = offset.map { place.displaced(by: .name($0) * stride) } ?? place
+      arguments += [moved.text, stride.text]
     }
     return "\(name)(\((arguments + last).joined(separator: ", ")));"
+  }
+
+  /// Where this part's share of `count` things begins and ends.
+  static func bounds(of count: CTerm) -> (first: CTerm, end: CTerm) {
+    func begin(_ part: CTerm) -> CTerm { .call("begin_of_part", [count, part, .name("parts")]) }
+    return (begin(.name("part")), begin(.name("part") + .number(1)))
   }
 
   // MARK: Declarations
@@ -286,7 +294,7 @@ struct CProgram {
       let type = CExpression.elementType(buffer.storage, isConstant: !buffer.isOutput)
       let parameter = names(buffer.name)
       parameters.append("\(type)*\(parameter)")
-      if buffer.shape.hasRows { parameters.append("int64_t \(CNames.stride(of: parameter))") }
+      if buffer.shape.hasRows { parameters.append("int64_t \(names.stride(of: buffer.name))") }
     }
     let text = "\(prefix) \(name)(\((parameters + last).joined(separator: ", ")))\(end)"
     return CLayout.wrapped(text, depth: 0).joined(separator: "\n")

@@ -25,7 +25,8 @@ struct CRowFunction {
     self.target = target
     self.schedule = schedule
     self.symbol = symbol
-    self.names = CNames(buffers: kernel.buffers, symbol: symbol, library: library)
+    self.names = CNames(
+      buffers: kernel.buffers, symbol: symbol, library: library, reserved: kernel.indexNames)
     let streams = target.hasStreamingStores && schedule.streamingBytes != nil
     self.streamed = streams ? StreamedOutput.all(of: kernel) : []
   }
@@ -75,9 +76,10 @@ struct CRowFunction {
       CLayout.wrapped(
         "\(symbol)_tile(\((arguments + ["\(tile)"]).joined(separator: ", ")));", depth: 2)
     }
+    let isWhole = CTerm.name("row") + .number(kernel.tile) <= .name("rows")
     let start = [
       "  int64_t row = 0;",
-      "  for (; row + \(kernel.tile) <= rows; row += \(kernel.tile)) {",
+      "  for (; \(isWhole.text); row += \(kernel.tile)) {",
     ]
     return start + call(kernel.tile) + ["  }", "  for (; row < rows; ++row) {"] + call(1) + ["  }"]
   }
@@ -86,18 +88,18 @@ struct CRowFunction {
   private mutating func streamDefinition() -> [String] {
     let bytes = streamed.map(\.bytesPerRow).reduce(0, +)
     let least = ((schedule.streamingBytes ?? 0) + bytes - 1) / bytes
-    var tests = ["\(takesAllRows ? "all_rows" : "rows") >= \(least)"]
+    var test = CTerm.name(takesAllRows ? "all_rows" : "rows") >= .number(least)
     for output in streamed {
-      let name = names(output.buffer.name)
-      let size = output.buffer.storage.byteCount
-      tests.append(
-        "((uintptr_t)\(name) | (uintptr_t)(\(CNames.stride(of: name)) * \(size))) % "
-          + "\(output.alignment(lanes: kernel.lanes)) == 0")
+      let stride = CTerm.name(names.stride(of: output.buffer.name))
+      let bytes = (stride * .number(output.buffer.storage.byteCount)).cast(to: "uintptr_t")
+      let start = CTerm.name(names(output.buffer.name)).cast(to: "uintptr_t")
+      let alignment = CTerm.number(output.alignment(lanes: kernel.lanes))
+      test = test && (start | bytes) % alignment == .number(0)
     }
     let threshold = schedule.streamingBytes ?? 0
     let size = threshold % (1 << 20) == 0 ? "\(threshold >> 20) MiB" : "\(threshold) bytes"
     return ["  // Outputs of \(size) and more bypass the caches where their rows are aligned."]
-      + CLayout.wrapped("const int stream = \(tests.joined(separator: " && "));", depth: 1)
+      + CLayout.wrapped("const int stream = \(test.text);", depth: 1)
   }
 
   /// What the function for a tile takes of the kernel's own parameters.
@@ -106,7 +108,7 @@ struct CRowFunction {
     for buffer in kernel.buffers {
       let name = names(buffer.name)
       result.append(name)
-      if buffer.shape.hasRows { result.append(CNames.stride(of: name)) }
+      if buffer.shape.hasRows { result.append(names.stride(of: buffer.name)) }
     }
     return result
   }
@@ -120,7 +122,7 @@ struct CRowFunction {
       let type = CExpression.elementType(buffer.storage, isConstant: !buffer.isOutput)
       let parameter = names(buffer.name)
       parameters.append("\(type)*\(isRestricted ? "restrict " : "")\(parameter)")
-      if buffer.shape.hasRows { parameters.append("int64_t \(CNames.stride(of: parameter))") }
+      if buffer.shape.hasRows { parameters.append("int64_t \(names.stride(of: buffer.name))") }
     }
     parameters += last
     let text = "\(prefix) \(name)(\(parameters.joined(separator: ", ")))\(end)"

@@ -97,16 +97,23 @@ struct CTotals {
     func loop(isWhole: Bool, depth: Int) -> [String] {
       let end = isWhole ? "" : "_first"
       let last = isWhole ? "" : ", \(count % lanes)"
-      func load(_ place: String) -> String { "load_f32\(end)(\(place)\(last))" }
+      func load(_ place: CTerm) -> CTerm {
+        .call("load_f32\(end)", [place] + (isWhole ? [] : [.number(count % lanes)]))
+      }
+      func place(_ base: String, _ stride: Int) -> CTerm {
+        let row = CTerm.number(stride) * .name("row")
+        let unit = CTerm.number(lanes) * .name("unit")
+        guard repeats > 1 else { return .name(base).displaced(by: row + unit) }
+        return .name(base).displaced(by: row + .number(count) * .name("repeat") + unit)
+      }
       let stride = panels[x]?.stride ?? 0
       let otherStride = y.flatMap { panels[$0]?.stride } ?? 0
-      let term = repeats > 1 ? " + \(count) * repeat + \(lanes) * unit" : " + \(lanes) * unit"
-      let xPlace = "x + \(stride) * row\(term)"
-      let added =
+      let chain = CTerm.name("chain")
+      let x = load(place("x", stride))
+      let sum =
         y == nil
-        ? "chain = chain + \(load(xPlace));"
-        : "chain = multiply_add(\(load(xPlace)), "
-          + "\(load("y + \(otherStride) * row\(term)")), chain);"
+        ? chain + x : .call("multiply_add", [x, load(place("y", otherStride)), chain])
+      let added = "chain = \(sum.text);"
       var body = ["vec chain = broadcast(0);", "for (int64_t row = 0; row < rows; ++row) {"]
       if repeats > 1 {
         body += ["  for (int64_t repeat = 0; repeat < \(repeats); ++repeat) {"]
@@ -116,7 +123,7 @@ struct CTotals {
       }
       body += [
         "float *sum = total + \(lanes) * unit;",
-        "if (!is_first) chain = \(load("sum")) + chain;",
+        "if (!is_first) chain = \((load(.name("sum")) + chain).text);",
         "store_f32\(end)(sum, chain\(last));",
       ]
       return body.map { String(repeating: "  ", count: depth) + $0 }

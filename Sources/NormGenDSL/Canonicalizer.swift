@@ -36,7 +36,8 @@ package enum Canonicalizer {
       var name = wanted
       var suffix = 2
       while !taken.insert(name).inserted {
-        name = "\(wanted)_\(suffix)"
+        let end = "_\(suffix)"
+        name = wanted.prefix(Identifier.longest - end.utf8.count) + end
         suffix += 1
       }
       return node.renamed(name)

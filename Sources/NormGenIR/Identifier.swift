@@ -33,8 +33,10 @@ public enum Identifier {
   /// Keywords of C11, C23 and C++ (the headers are usable from C++), and `asm`, `typeof`.
   public static let keywords: Set<String> = [
     "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break",
-    "case", "catch", "char", "class", "compl", "concept", "const", "const_cast", "consteval",
-    "constexpr", "constinit", "continue", "co_await", "co_return", "co_yield", "decltype",
+    "case", "catch", "char", "char16_t", "char32_t", "char8_t", "class", "compl", "concept",
+    "const",
+    "const_cast", "consteval", "constexpr", "constinit", "continue", "contract_assert", "co_await",
+    "co_return", "co_yield", "decltype",
     "default", "delete", "do", "double", "dynamic_cast", "else", "enum", "explicit", "export",
     "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int", "long", "mutable",
     "namespace", "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq",

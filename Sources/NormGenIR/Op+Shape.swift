@@ -7,16 +7,16 @@ extension Op {
   /// - Throws: ``ShapeError`` when the operands do not fit together.
   public func resultShape(of operands: [Shape], requested: Shape) throws(ShapeError) -> Shape {
     for (position, shape) in operands.enumerated() where !mayBeWeights(position) {
-      try shape.verifyCount(atMost: Shape.largestElementCount)
+      try shape.verifyLimits(count: Shape.largestElementCount)
     }
     let result = try uncheckedResultShape(of: operands, requested: requested)
     switch self {
-    case .input: try result.verifyCount(atMost: result.largestCount)
-    case .outerSum: try result.verifyCount(atMost: Shape.largestWeightCount)
-    case .reshape: try result.verifyCount(atMost: result.largestCount)
+    case .input: try result.verifyLimits(count: result.largestCount)
+    case .outerSum: try result.verifyLimits(count: Shape.largestWeightCount)
+    case .reshape: try result.verifyLimits(count: result.largestCount)
     case .constant, .elementwise, .statistic, .convert, .columns, .concatenate, .leadingPart,
       .matmul, .rowSum:
-      try result.verifyCount(atMost: Shape.largestElementCount)
+      try result.verifyLimits(count: Shape.largestElementCount)
     }
     return result
   }

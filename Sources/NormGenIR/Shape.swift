@@ -31,7 +31,8 @@ public struct Shape: Hashable, Sendable {
 
   /// Creates a shape from DSL extents.
   ///
-  /// - Throws: ``ShapeError`` when `.rows` is not the first axis or an extent is below 1.
+  /// - Throws: ``ShapeError`` when `.rows` is not the first axis, an extent is below 1, or there are
+  ///   too many axes or elements.
   public init(_ axes: [Extent]) throws(ShapeError) {
     var extents: [Int] = []
     var hasRows = false
@@ -46,8 +47,11 @@ public struct Shape: Hashable, Sendable {
       }
     }
     self.init(hasRows: hasRows, extents: extents)
-    try verifyCount(atMost: largestCount)
+    try verifyLimits(count: largestCount)
   }
+
+  /// The axes of a shape, `rows` included: each axis before the row is a loop around the others.
+  public static let mostAxes = 32
 
   /// The elements that belong to one index of `rows`: beyond any model's, and few enough for the
   /// verifiers to follow every access. Whatever rows meet elementwise has no more either.
@@ -59,8 +63,11 @@ public struct Shape: Hashable, Sendable {
   /// The elements that an input of this shape may have.
   var largestCount: Int { hasRows ? Shape.largestElementCount : Shape.largestWeightCount }
 
-  /// - Throws: ``ShapeError/tooManyElements(_:limit:)`` when the fixed extents hold more elements.
-  func verifyCount(atMost limit: Int) throws(ShapeError) {
+  /// - Throws: ``ShapeError/tooManyAxes(_:limit:)`` beyond ``mostAxes``,
+  ///   ``ShapeError/tooManyElements(_:limit:)`` when the fixed extents hold more elements than `limit`.
+  func verifyLimits(count limit: Int) throws(ShapeError) {
+    let axes = extents.count + (hasRows ? 1 : 0)
+    guard axes <= Shape.mostAxes else { throw .tooManyAxes(axes, limit: Shape.mostAxes) }
     var count = 1
     for extent in extents {
       let (product, overflow) = count.multipliedReportingOverflow(by: extent)
@@ -141,6 +148,8 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
   case rowsNotFirst(position: Int)
   /// A fixed extent is zero or negative.
   case extentBelowOne(Int, position: Int)
+  /// There are more axes than `limit`, `rows` included.
+  case tooManyAxes(Int, limit: Int)
   /// The product of the fixed extents exceeds `limit`.
   case tooManyElements([Int], limit: Int)
   /// Two shapes have no common broadcast shape.
@@ -176,6 +185,8 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
       "'rows' must be the first axis, found it at axis \(position)"
     case .extentBelowOne(let extent, let position):
       "axis \(position) must have an extent of at least 1, found \(extent)"
+    case .tooManyAxes(let count, let limit):
+      "a shape has at most \(limit) axes, 'rows' included, found \(count)"
     case .tooManyElements(let extents, let limit):
       "the fixed extents \(extents) hold more than \(limit) elements"
     case .notBroadcastable(let left, let right):

@@ -31,7 +31,7 @@ public struct LoopVerifier {
   private var partials: [String: Reduction] = [:]
   /// The slots of each group that have a value.
   private var groups: [String: Set<Int>] = [:]
-  private var indices: [String: Int] = ["row": 0]
+  private var indices: [String: Int] = [LoopIndex.row: 0]
 
   /// Verifies `kernel`.
   public static func verify(_ kernel: LoopKernel) throws(LoopError) {
@@ -162,7 +162,7 @@ public struct LoopVerifier {
       }
       try write(pointer, try value(index), SumOrder.partials)
     case .nextRow:
-      indices["next"] = 0
+      indices[LoopIndex.next] = 0
     case .prefetch(let pointer, let index):
       try access(pointer, try value(index), 1)
     case .storeScalar(let pointer, let index, let expression):

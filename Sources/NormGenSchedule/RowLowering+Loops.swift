@@ -100,13 +100,14 @@ extension RowLowering {
     }
     let groups = (to - cursor) / group
     if groups > 1 {
-      let prefetches = prefetches(in: pass, at: .variable("i"))
+      let prefetches = prefetches(in: pass, at: .variable(LoopIndex.element))
       let inner = slots(
-        items, base: .variable("i"), range: 0..<Partials.vectors(lanes: lanes), pass: pass,
+        items, base: .variable(LoopIndex.element), range: 0..<Partials.vectors(lanes: lanes),
+        pass: pass,
         elements: elements)
       statements.append(
         .loop(
-          index: "i", from: base + .constant(cursor),
+          index: LoopIndex.element, from: base + .constant(cursor),
           to: base + .constant(cursor + groups * group), step: group, body: prefetches + inner))
       cursor += groups * group
     } else if groups == 1 {
@@ -143,13 +144,15 @@ extension RowLowering {
   private mutating func slots(
     _ items: [Item], base: Index, range: Range<Int>, pass: Int, elements: Range<Int>
   ) -> [Stmt] {
-    let index = base + .variable("p") * .constant(lanes)
+    let index = base + .variable(LoopIndex.vector) * .constant(lanes)
     let isWhole = range == 0..<Partials.vectors(lanes: lanes)
     let groups = isWhole ? groupedStores(items) : [:]
     let loop = Stmt.loop(
-      index: "p", from: .constant(range.lowerBound), to: .constant(range.upperBound), step: 1,
+      index: LoopIndex.vector, from: .constant(range.lowerBound), to: .constant(range.upperBound),
+      step: 1,
       body: body(
-        items, at: index, slot: .variable("p"), pass: pass, remaining: nil, elements: elements,
+        items, at: index, slot: .variable(LoopIndex.vector), pass: pass, remaining: nil,
+        elements: elements,
         groups: groups))
     let ordered = groups.sorted { $0.key < $1.key }
     let stores = ordered.map { output, group -> Stmt in
@@ -165,9 +168,8 @@ extension RowLowering {
 
   /// The outputs that are stored 64 elements at once, and the names of their groups: rounding two
   /// vectors to bf16, or four to i8, together takes half the instructions.
-  private func groupedStores(_ items: [Item]) -> [Int: String] {
+  private mutating func groupedStores(_ items: [Item]) -> [Int: String] {
     guard target.pairsHalfStores else { return [:] }
-    var local = names
     var groups: [Int: String] = [:]
     for item in items {
       guard case .store(let output) = item.kind else { continue }
@@ -175,13 +177,15 @@ extension RowLowering {
       case .f32, .f16: continue
       case .bf16, .i8: break
       }
-      groups[output] = local.fresh("\(graph.outputs[output].name)_group")
+      let name = groupNames[output] ?? names.fresh("\(graph.outputs[output].name)_group")
+      groupNames[output] = name
+      groups[output] = name
     }
     return groups
   }
 
   /// The work on one vector; `remaining` is its first element if the row or an item may end in it.
-  private func body(
+  private mutating func body(
     _ items: [Item], at index: Index, slot: Index, pass: Int, remaining element: Int?,
     elements: Range<Int>, groups: [Int: String] = [:]
   ) -> [Stmt] {
@@ -228,6 +232,7 @@ extension RowLowering {
         vector.statements.append(.store(pointer, at: index, value, reach(item.extent)))
       }
     }
+    names.close(vector.names)
     guard isInTile else { return vector.statements }
     return vector.shared + [.rows(vector.statements)] + vector.after
   }
@@ -239,7 +244,7 @@ extension RowLowering {
     guard !graph.isOverRows(stored.value) else { return (outputPointers[output], index) }
     return (
       Pointer(name: stored.name, storage: stored.storage),
-      .variable("row") * .stride(stored.name) + index
+      .variable(LoopIndex.row) * .stride(stored.name) + index
     )
   }
 
@@ -249,7 +254,7 @@ extension RowLowering {
     guard isInTile, graph[id].shape.hasRows, case .input(let name, let storage) = graph[id].op
     else { return (pointer, index) }
     return (
-      Pointer(name: name, storage: storage), .variable("row") * .stride(name) + index
+      Pointer(name: name, storage: storage), .variable(LoopIndex.row) * .stride(name) + index
     )
   }
 }

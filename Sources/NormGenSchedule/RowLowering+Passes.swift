@@ -40,7 +40,7 @@ extension RowLowering {
     if end <= SumOrder.block {
       statements += block(items, base: .constant(0), from: 0, to: end, pass: pass)
       for reduction in reductions {
-        let name = names.fresh(label(of: reduction.id))
+        let name = name(of: reduction.id)
         let total = LoopExpr.combined(self.reduction(reduction.id), partials: reduction.name)
         statements.append(.define(name, finished(total, reduction.id, reduction.extent)))
         scalarNames[reduction.id] = name
@@ -67,12 +67,13 @@ extension RowLowering {
         continue
       }
       var body = block(
-        items, base: .variable("block"), from: 0, to: SumOrder.block, pass: pass, repeatedOver: span
+        items, base: .variable(LoopIndex.block), from: 0, to: SumOrder.block, pass: pass,
+        repeatedOver: span
       )
       body += reductions.map { added($0.id, $0.name, totals) }
       statements.append(
         .loop(
-          index: "block", from: .constant(span.lowerBound), to: .constant(span.upperBound),
+          index: LoopIndex.block, from: .constant(span.lowerBound), to: .constant(span.upperBound),
           step: SumOrder.block, body: body))
     }
     var start = fullBlocks * SumOrder.block
@@ -88,7 +89,7 @@ extension RowLowering {
       start = stop
     }
     for reduction in reductions {
-      let name = names.fresh(label(of: reduction.id))
+      let name = name(of: reduction.id)
       let total = LoopExpr.scalar(totals[reduction.id] ?? "")
       statements.append(.define(name, finished(total, reduction.id, reduction.extent)))
       scalarNames[reduction.id] = name

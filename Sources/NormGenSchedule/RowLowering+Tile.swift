@@ -76,7 +76,7 @@ extension RowLowering {
     guard pass == region.passes.count - 1 else { return [] }
     let requests = prefetchedInputs.compactMap { id -> Stmt? in
       guard case .input(let name, let storage) = graph[id].op else { return nil }
-      let next = Index.variable("next") * .stride(name)
+      let next = Index.variable(LoopIndex.next) * .stride(name)
       return .prefetch(Pointer(name: name, storage: storage), at: next + index)
     }
     guard isInTile, !requests.isEmpty else { return requests }

@@ -6,7 +6,7 @@ struct RowLowering {
   let region: Region
   let target: Target
   let materialization: Materialization
-  var names = NameAllocator()
+  var names: NameAllocator
   /// The names of the scalars that are defined already.
   var scalarNames: [ValueID: String] = [:]
   /// How deep the expressions of scalars without a name are nested.
@@ -25,10 +25,13 @@ struct RowLowering {
   var isInTile = false
   var tileScalars: [String] = []
   var tileGroups: Set<String> = []
+  /// The groups of outputs that are stored 64 elements at once.
+  var groupNames: [Int: String] = [:]
 
   init(region: Region, schedule: Schedule, target: Target) {
     self.schedule = schedule
     self.region = region
+    self.names = NameAllocator(of: region.graph)
     self.target = target
     let materialization = Materialization(region: region)
     self.materialization = materialization
@@ -65,7 +68,8 @@ struct RowLowering {
     for (axis, extent) in region.outerExtents.enumerated().reversed() {
       body = [
         .loop(
-          index: "outer\(axis)", from: .constant(0), to: .constant(extent), step: 1, body: body)
+          index: LoopIndex.outer(axis), from: .constant(0), to: .constant(extent), step: 1,
+          body: body)
       ]
     }
     return LoopKernel(
@@ -97,7 +101,6 @@ struct RowLowering {
       guard case .input(let name, let storage) = graph[id].op else { continue }
       let shape = region.parameterShapes[name] ?? graph[id].shape
       buffers.append(Buffer(name: name, storage: storage, shape: shape, isOutput: false))
-      names.reserve(name)
     }
     for output in graph.outputs {
       let shape = region.parameterShapes[output.name] ?? graph[output.value].shape
@@ -105,7 +108,6 @@ struct RowLowering {
         name: output.name, storage: output.storage, shape: shape, isOutput: true,
         isAccumulated: graph.isOverRows(output.value))
       buffers.append(buffer)
-      names.reserve(output.name)
     }
   }
 
@@ -130,7 +132,7 @@ struct RowLowering {
   private func offset(of buffer: Buffer, seenAs shape: Shape) -> Index {
     var offset = Index.constant(0)
     if buffer.shape.hasRows {
-      offset = .variable("row") * .stride(buffer.name)
+      offset = .variable(LoopIndex.row) * .stride(buffer.name)
     }
     let extents = shape.extents
     var stride = extents.last ?? 1
@@ -139,7 +141,7 @@ struct RowLowering {
       let position = extents.count - 2 - distance
       guard position >= 0 else { break }
       if extents[position] > 1 {
-        offset = offset + .variable("outer\(axis)") * .constant(stride)
+        offset = offset + .variable(LoopIndex.outer(axis)) * .constant(stride)
       }
       stride *= extents[position]
     }
@@ -173,7 +175,7 @@ struct RowLowering {
         }
       }
       let expression = scalarDefinition(id)
-      let name = names.fresh(label(of: id))
+      let name = name(of: id)
       statements.append(.define(name, expression))
       scalarNames[id] = name
     }
@@ -223,6 +225,11 @@ struct RowLowering {
       ? .apply(.multiplyAdd, factors + [sum]) : .apply(.add, [sum] + factors)
   }
 
+  /// A value's own name, or a new one.
+  mutating func name(of id: ValueID) -> String {
+    graph[id].name.map { names.own($0) } ?? names.fresh(label(of: id))
+  }
+
   /// A readable name for a value.
   func label(of id: ValueID) -> String {
     let node = graph[id]
@@ -254,22 +261,5 @@ struct RowLowering {
       case .exp, .log, .tanh, .erf, .sigmoid: return "\(op.rawValue)_value"
       }
     }
-  }
-}
-
-/// Hands out names that are unique in a kernel.
-struct NameAllocator {
-  private var taken: Set<String> = ["row", "rows", "next", "first", "tile", "i", "p", "block"]
-
-  mutating func reserve(_ name: String) { taken.insert(name) }
-
-  mutating func fresh(_ wanted: String) -> String {
-    var name = wanted
-    var suffix = 2
-    while !taken.insert(name).inserted {
-      name = "\(wanted)\(suffix)"
-      suffix += 1
-    }
-    return name
   }
 }

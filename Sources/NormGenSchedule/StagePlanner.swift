@@ -68,9 +68,7 @@ struct StagePlanner {
       }
     }
     self.depths = depths
-    self.names = NameAllocator()
-    for id in graph.inputs { if let name = graph[id].inputName { names.reserve(name) } }
-    for output in graph.outputs { names.reserve(output.name) }
+    self.names = NameAllocator(of: graph)
     let last = graph.values.map { StagePlanner.written($0, in: graph, depths) }.max()
     self.roots = [[Root]](repeating: [], count: (last ?? 0) + 1)
   }
@@ -124,7 +122,8 @@ struct StagePlanner {
         graph[base].inputName ?? panels.first { $0.value == base && $0.storage == .f32 }?.name ?? ""
       views.append(
         KernelPlan.PlannedView(
-          name: names.fresh(graph[id].name ?? "\(name)_part"), base: name, offset: start, value: id)
+          name: graph[id].name.map { names.own($0) } ?? names.fresh("\(name)_part"), base: name,
+          offset: start, value: id)
       )
     }
     for stage in roots.indices.reversed() {

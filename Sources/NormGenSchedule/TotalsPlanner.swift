@@ -5,9 +5,7 @@ import NormGenIR
 enum TotalsPlanner {
   /// The plan of a graph that is one region, whose passes accumulate its sums over rows.
   static func plan(of graph: Graph) throws(PlanError) -> KernelPlan {
-    var names = NameAllocator()
-    for id in graph.inputs { if let name = graph[id].inputName { names.reserve(name) } }
-    for output in graph.outputs { names.reserve(output.name) }
+    var names = NameAllocator(of: graph)
     let totals = totals(of: graph, names: &names)
     let region = try FusionPlanner.region(of: accumulating(graph, totals))
     return KernelPlan(

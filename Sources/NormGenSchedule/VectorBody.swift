@@ -18,7 +18,7 @@ struct VectorBody {
   private var useCounts: [ValueID: Int] = [:]
   /// How deep each value's expression is nested.
   private var depths: [ValueID: Int] = [:]
-  private var names: NameAllocator
+  private(set) var names: NameAllocator
 
   init(
     lowering: RowLowering, pass: Int, index: Index, loadLanes: Lanes, elements: Range<Int>
@@ -96,7 +96,7 @@ struct VectorBody {
       expressions[id] = definition
       return definition
     }
-    let name = names.fresh("\(lowering.label(of: id))_i")
+    let name = names.freshInScope("\(lowering.label(of: id))_i")
     if lowering.isShared(id) {
       shared.append(.define(name, definition))
     } else {
@@ -110,7 +110,7 @@ struct VectorBody {
   mutating func addTile(to output: Int, _ lanes: Lanes) {
     let id = lowering.graph.outputs[output].value
     let place = lowering.outputPlace(output, at: index)
-    let name = names.fresh("\(lowering.graph.outputs[output].name)_i")
+    let name = names.freshInScope("\(lowering.graph.outputs[output].name)_i")
     shared.append(.variable(name, .load(place.pointer, at: place.index, loadLanes)))
     let terms = lowering.graph[id].operands.map { expression($0) }
     statements.append(.assign(name, lowering.accumulated(terms, .vector(name))))

@@ -60,16 +60,30 @@ import Testing
 
   static let native = CCompiler.all.filter { $0.architecture == HostCPU.current.architecture }
 
+  /// The flags that allow other roundings and that a compiler announces.
+  static func announced(by compiler: CCompiler) -> [[String]] {
+    let both = [["-ffast-math"], ["-ffinite-math-only"], ["-Ofast", "-Wno-deprecated"]]
+    guard !compiler.command.hasPrefix("clang") else { return both }
+    return both + [
+      ["-freciprocal-math"], ["-fno-signed-zeros"], ["-funsafe-math-optimizations"],
+      ["-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math"],
+    ]
+  }
+
   @Test(arguments: native)
-  func fastMathIsRefused(compiler: CCompiler) throws {
+  func flagsThatChangeBitsAreRefused(compiler: CCompiler) throws {
     let x = Tensor.input("x", [.rows, 8], .f32)
     let source = try Compiler(target: .portable).lower(Kernel("fast", x.rmsNorm())).source
     try withTemporaryDirectory { directory in
       try Data(source.source.utf8).write(to: directory.appendingPathComponent("fast.c"))
-      let failure = #expect(throws: Command.Failure.self) {
-        try compiler.run(["-ffast-math", "-c", "fast.c"], in: directory)
+      for flags in Self.announced(by: compiler) {
+        let failure = #expect(throws: Command.Failure.self, "\(flags)") {
+          try compiler.run(flags + ["-c", "fast.c"], in: directory)
+        }
+        #expect(failure?.description.contains("compile it without -ffast-math") == true)
       }
-      #expect(failure?.description.contains("compile it without -ffast-math") == true)
+      // What changes no bit is welcome.
+      try compiler.run(["-fno-math-errno", "-fno-trapping-math", "-c", "fast.c"], in: directory)
     }
   }
 }

@@ -28,6 +28,15 @@ public struct CCompiler: Sendable, CustomStringConvertible {
     target.architecture == nil || target.architecture == architecture
   }
 
+  /// Whether it compiles C++, too.
+  public var hasCXX: Bool {
+    guard let path else { return false }
+    let directory = FileManager.default.temporaryDirectory
+    return
+      (try? Command.output(
+        path, ["-x", "c++", "-fsyntax-only", "/dev/null"], in: directory)) != nil
+  }
+
   /// Runs the compiler in a directory; fails with what it said.
   public func run(_ arguments: [String], in directory: URL) throws {
     try Command.output(path ?? command, arguments, in: directory)

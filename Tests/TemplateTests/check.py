@@ -18,7 +18,7 @@ import tempfile
 ISAS = ["portable", "avx2", "avx512", "neon"]
 MATH = [
     "order", "binade", "storage", "integers", "exp", "log", "tanh", "sigmoid", "erf", "put",
-    "pairs", "bf16_dot", "prefetch",
+    "pairs", "bf16_dot", "prefetch", "parts",
 ]
 FLAGS = {
     "portable": [],

@@ -1,0 +1,115 @@
+import NormGen
+import NormGenTestSupport
+import Testing
+
+@testable import NormGenC
+
+/// Printed C computes what the loops say, wherever an expression stands.
+@Suite struct ExpressionTests {
+  static let native = Target.all.filter { HostCPU.current.supports($0) }
+
+  /// A graph with the signature of random loops.
+  private func signature(_ name: String) throws -> Graph {
+    let row = Shape(hasRows: true, extents: [80])
+    let one = Shape(hasRows: true, extents: [1])
+    func input(_ name: String, _ shape: Shape) -> Node {
+      Node(op: .input(name: name, storage: .f32), operands: [], shape: shape)
+    }
+    func ids(_ numbers: Int...) -> [ValueID] { numbers.map { ValueID($0) } }
+    return Graph(
+      name: name,
+      nodes: [
+        input("a", row), input("b", row), input("w", Shape(hasRows: false, extents: [80])),
+        input("s", one), Node(op: .elementwise(.add), operands: ids(0, 1), shape: row),
+        Node(op: .elementwise(.multiply), operands: ids(4, 2), shape: row),
+        Node(op: .elementwise(.negate), operands: ids(3), shape: one),
+      ], inputs: ids(0, 1, 2, 3),
+      outputs: [
+        Output(name: "y", value: ValueID(5), storage: .f32),
+        Output(name: "h", value: ValueID(5), storage: .bf16),
+        Output(name: "t", value: ValueID(6), storage: .f32),
+      ], scopes: [])
+  }
+
+  @Test(arguments: native)
+  func everyStatementComputesItsExpressions(target: Target) throws {
+    let rows = 3
+    var judged = 0
+    for seed in 0..<30 as Range<UInt64> {
+      let name = "loops_\(seed)"
+      let kernel = RandomLoops.kernel(seed: seed, lanes: target.lanes, name: name)
+      try LoopVerifier.verify(kernel)
+      let graph = try signature(name)
+      let source = try CEmitter.source(
+        of: LoopProgram(kernel), graph: graph, target: target, schedules: [], command: "none")
+      let (inputs, expected) = try memory(of: kernel, rows: rows, seed: seed)
+      let compiler = Compiler(target: target)
+      let compiled = try compiler.compile(compiler.lower(graph), source: source.source)
+      let outputs = try compiled(inputs)
+      for output in kernel.buffers where output.isOutput {
+        let tensor = try #require(outputs[output.name])
+        let expected = try HostTensor(
+          (expected[output.name] ?? []).map(Double.init), shape: tensor.shape, output.storage)
+        let difference = tensor.firstDifference(from: expected)
+        #expect(difference == nil, "seed \(seed), '\(output.name)': \(difference ?? "")")
+        judged += expected.doubles.filter(\.isFinite).count
+      }
+    }
+    // Half of the values are numbers, so that the bits mean something.
+    #expect(judged > 30 * rows * 80)
+  }
+
+  /// Random inputs, and what the interpreter leaves in every parameter.
+  private func memory(
+    of kernel: LoopKernel, rows: Int, seed: UInt64
+  ) throws -> (inputs: [String: HostTensor], memory: [String: [Float]]) {
+    var random = SeededGenerator(seed: seed)
+    var memory: [String: [Float]] = [:]
+    var inputs: [String: HostTensor] = [:]
+    for buffer in kernel.buffers {
+      let count = (buffer.shape.hasRows ? rows : 1) * buffer.shape.elementsPerRow
+      memory[buffer.name] = (0..<count).map { _ in
+        // Magnitudes far apart, so that another grouping shows.
+        Float(random.normal()) * [1, 1, 1e4, 1e-3][Int(random.next() % 4)]
+      }
+      guard !buffer.isOutput else { continue }
+      inputs[buffer.name] = try HostTensor(
+        memory[buffer.name] ?? [], shape: buffer.shape.extents(rows: rows))
+    }
+    for row in 0..<rows {
+      var interpreter = LoopInterpreter(kernel, row: row, memory: memory)
+      interpreter.run()
+      memory = interpreter.memory
+    }
+    return (inputs, memory)
+  }
+
+  // MARK: The printer alone
+
+  @Test func parenthesesStandWhereGroupsNeedThem() {
+    let (a, b, c) = (CTerm.name("a"), CTerm.name("b"), CTerm.name("c"))
+    let cases: [(CTerm, String)] = [
+      (a + (b + c), "a + (b + c)"), (a + b + c, "a + b + c"), (a - (b - c), "a - (b - c)"),
+      (a * (b * c), "a * (b * c)"), (a / (b / c), "a / (b / c)"), (a + b * c, "a + b * c"),
+      ((a + b) * c, "(a + b) * c"), (-(a + b), "-(a + b)"), (-(-a), "-(-a)"),
+      (-CTerm.literal(-1), "-(-1.0f)"), (a - .literal(-1), "a - -1.0f"),
+      ((a > b).choosing(a, b) + c, "(a > b ? a : b) + c"),
+      ((a > b).choosing((a < b).choosing(a, c), b), "a > b ? (a < b ? a : c) : b"),
+      ((a | b) % c == .number(0), "(a | b) % c == 0"), ((a + b).cast(to: "int"), "(int)(a + b)"),
+      (a.displaced(by: b + c), "a + b + c"), ((a + b)[c], "(a + b)[c]"),
+      (CTerm.literal(-.infinity), "-__builtin_inff()"), (.number(-1) * a, "-1 * a"),
+    ]
+    for (term, text) in cases { #expect(term.text == text) }
+  }
+
+  /// However deep a line stands, breaking it ends and loses nothing.
+  @Test(arguments: [0, 10, 30, 45, 49, 50, 60, 500])
+  func linesAreBrokenAtAnyDepth(depth: Int) {
+    let sum = (0..<40).map { "load_f32(x_row + i + p * \($0))" }.joined(separator: " + ")
+    for line in [sum + ";", "f(" + String(repeating: "a", count: 300) + ");", "", "(((((("] {
+      let lines = CLayout.wrapped(line, depth: depth)
+      let joined = lines.joined().filter { $0 != " " }
+      #expect(joined == line.filter { $0 != " " })
+    }
+  }
+}
