@@ -5,6 +5,8 @@ import NormGenLoops
 struct CStatements {
   var expressions: CExpression
   let kernel: LoopKernel
+  private let outputs: Set<String>
+  private let tileScalars: Set<String>
   /// The pointers whose vectors may bypass the caches.
   private let streamed: Set<String>
   private var lines: [String] = []
@@ -12,6 +14,8 @@ struct CStatements {
   init(kernel: LoopKernel, names: CNames, streamed: Set<String>) {
     self.kernel = kernel
     self.streamed = streamed
+    self.outputs = Set(kernel.buffers.filter(\.isOutput).map(\.name))
+    self.tileScalars = Set(kernel.tileScalars)
     self.expressions = CExpression(
       names: names, tileNames: kernel.tileGroups.union(kernel.tileScalars))
   }
@@ -36,8 +40,8 @@ struct CStatements {
     case .comment(let text):
       lines += CLayout.comment(text, depth: depth)
     case .pointer(let pointer, let buffer, let offset):
-      let isOutput = kernel.buffers.first { $0.name == buffer }?.isOutput == true
-      let type = CExpression.elementType(pointer.storage, isConstant: !isOutput)
+      let type = CExpression.elementType(
+        pointer.storage, isConstant: !outputs.contains(buffer))
       let base = expressions.names(buffer)
       let name = expressions.names(pointer.name)
       add("\(type)*\(name) = \(base) + \(expressions.text(offset));", depth)
@@ -48,7 +52,7 @@ struct CStatements {
     case .define(let name, let expression):
       let type = expression.isVector ? "vec" : "float"
       let value = expressions.text(expression)
-      let isTile = kernel.tileScalars.contains(name)
+      let isTile = tileScalars.contains(name)
       add("\(isTile ? "" : "const \(type) ")\(expressions.element(name)) = \(value);", depth)
     case .variable(let name, let expression):
       let type = expression.isVector ? "vec" : "float"
@@ -192,7 +196,10 @@ enum CLayout {
     var lines: [String] = []
     var rest = text[...]
     var indent = String(repeating: "  ", count: depth)
-    while indent.count + rest.count > width {
+    // Never counts what is left of a long text: that would be a square of its length.
+    while rest.index(rest.startIndex, offsetBy: width - indent.count + 1, limitedBy: rest.endIndex)
+      != nil
+    {
       let room = rest.prefix(width - indent.count)
       guard let end = breakPoint(in: room) else { break }
       lines.append(indent + rest[..<end])

@@ -157,7 +157,8 @@ final class TensorNode: Sendable {
   /// Grows with creation, so that sorting by it gives the order in which the code was written.
   let sequence: UInt64
   let op: Op
-  let operands: [TensorNode]
+  // Changed only where nothing else can reach the node.
+  nonisolated(unsafe) private(set) var operands: [TensorNode]
   /// The number of values on the longest way to an input, this one included.
   let depth: Int
   let shape: Shape
@@ -166,7 +167,7 @@ final class TensorNode: Sendable {
   let location: SourceLocation?
   let error: GraphError?
   /// For an input that holds a saved value: how that is computed.
-  let saved: TensorNode?
+  nonisolated(unsafe) private(set) var saved: TensorNode?
 
   init(
     op: Op, operands: [TensorNode], shape: Shape, name: String?, location: SourceLocation?,
@@ -198,15 +199,41 @@ final class TensorNode: Sendable {
   }
 
   func renamed(_ name: String) -> TensorNode { TensorNode(self, name: name) }
+
+  /// Frees what only this node leads to, without a stack frame for each node of a chain.
+  deinit {
+    var pending = operands + (saved.map { [$0] } ?? [])
+    operands = []
+    saved = nil
+    while var node = pending.popLast() {
+      guard isKnownUniquelyReferenced(&node) else { continue }
+      pending += node.operands
+      if let saved = node.saved { pending.append(saved) }
+      node.operands = []
+      node.saved = nil
+    }
+  }
 }
 
 /// The compositions that a value was created in, innermost first.
 final class ScopePath: Sendable {
   let name: String
-  let parent: ScopePath?
+  // Changed only where nothing else can reach the path.
+  nonisolated(unsafe) private(set) var parent: ScopePath?
 
   init(name: String, parent: ScopePath?) {
     self.name = name
     self.parent = parent
+  }
+
+  /// Frees what only this path leads to, without a stack frame for each composition.
+  deinit {
+    var next = parent
+    parent = nil
+    while var path = next, isKnownUniquelyReferenced(&path) {
+      next = nil
+      next = path.parent
+      path.parent = nil
+    }
   }
 }

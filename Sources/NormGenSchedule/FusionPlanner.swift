@@ -74,13 +74,19 @@ public enum FusionPlanner {
       wholeRow.insert(last)
     }
     var stores: [Int: [Int]] = [:]
+    // The first pass over the whole row from each level on.
+    var firstWhole: [Int?] = []
+    for level in (0...(wholeRow.max() ?? 0)).reversed() {
+      firstWhole.append(wholeRow.contains(level) ? level : firstWhole.last ?? nil)
+    }
+    firstWhole.reverse()
     for output in rowOutputs {
       let level = levels[graph.outputs[output].value.index]
-      let pass = wholeRow.filter { $0 >= level }.min() ?? level
+      let pass = level < firstWhole.count ? firstWhole[level] ?? level : level
       stores[pass, default: []].append(output)
     }
     var scalarStores: [Int: [Int]] = [:]
-    for output in graph.outputs.indices where !rowOutputs.contains(output) {
+    for output in graph.outputs.indices where roles[graph.outputs[output].value.index] != .row {
       scalarStores[levels[graph.outputs[output].value.index], default: []].append(output)
     }
     let last =

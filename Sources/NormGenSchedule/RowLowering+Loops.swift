@@ -167,7 +167,7 @@ extension RowLowering {
   /// vectors to bf16, or four to i8, together takes half the instructions.
   private func groupedStores(_ items: [Item]) -> [Int: String] {
     guard target.pairsHalfStores else { return [:] }
-    var local = names
+    var local = names.inner
     var groups: [Int: String] = [:]
     for item in items {
       guard case .store(let output) = item.kind else { continue }

@@ -11,6 +11,18 @@ struct RowLowering {
   var scalarNames: [ValueID: String] = [:]
   /// How deep the expressions of scalars without a name are nested.
   private var scalarDepths: [ValueID: Int] = [:]
+  /// How often operands and outputs refer to each value.
+  private let useCounts: [Int]
+  /// The scalars that each pass may begin with, in order.
+  private let scalarsByLevel: [Int: [ValueID]]
+  /// Values that rows or outputs use.
+  private let usedByRows: Set<ValueID>
+  /// The first output that stores each value.
+  let firstOutputs: [ValueID: Int]
+  /// Leading parts that end short of the row's end.
+  let leadingParts: [ValueID]
+  /// Writes what statistics are taken of.
+  let printer: GraphPrinter
   /// Deeper expressions get a name in between: nobody reads them, and C compilers have a limit.
   static let deepestExpression = 24
   /// Where the elements of inputs, outputs and scratch rows are reached.
@@ -32,6 +44,25 @@ struct RowLowering {
     self.target = target
     let materialization = Materialization(region: region)
     self.materialization = materialization
+    let graph = region.graph
+    self.useCounts = graph.useCounts
+    self.printer = GraphPrinter(graph)
+    self.firstOutputs = Dictionary(
+      zip(graph.outputs.map(\.value), graph.outputs.indices), uniquingKeysWith: { first, _ in first })
+    var usedByRows = Set(graph.outputs.map(\.value))
+    var scalarsByLevel: [Int: [ValueID]] = [:]
+    for id in graph.values {
+      switch region.roles[id.index] {
+      case .row: usedByRows.formUnion(graph[id].operands)
+      case .scalar: scalarsByLevel[region.levels[id.index], default: []].append(id)
+      }
+    }
+    self.usedByRows = usedByRows
+    self.leadingParts = graph.values.filter { id in
+      if case .leadingPart(let count, _) = graph[id].op { return count < region.rowExtent }
+      return false
+    }
+    self.scalarsByLevel = scalarsByLevel
     let isTileable = RowLowering.isTileable(region, materialization)
     self.tile = isTileable ? max(schedule.rowTile, 1) : 1
   }
@@ -151,13 +182,7 @@ struct RowLowering {
   /// The scalars that are ready when `pass` begins, and the outputs that store them.
   mutating func scalarStatements(beforePass pass: Int) -> [Stmt] {
     var statements: [Stmt] = []
-    let useCounts = graph.useCounts
-    var usedByRows: Set<ValueID> = Set(graph.outputs.map(\.value))
-    for id in graph.values where region.roles[id.index] == .row {
-      usedByRows.formUnion(graph[id].operands)
-    }
-    for id in graph.values where region.roles[id.index] == .scalar {
-      guard region.levels[id.index] == pass, scalarNames[id] == nil else { continue }
+    for id in scalarsByLevel[pass] ?? [] where scalarNames[id] == nil {
       let node = graph[id]
       switch node.op {
       case .constant, .statistic, .columns, .concatenate, .leadingPart, .matmul, .rowSum, .outerSum:
@@ -213,8 +238,7 @@ struct RowLowering {
 
   /// The pointer of the output that stores a value.
   private func outputPointer(of id: ValueID) -> Pointer {
-    let index = graph.outputs.firstIndex { $0.value == id }
-    return index.map { outputPointers[$0] } ?? Pointer(name: "", storage: .f32)
+    firstOutputs[id].map { outputPointers[$0] } ?? Pointer(name: "", storage: .f32)
   }
 
   /// A sum over rows with the terms of one more row.
@@ -260,16 +284,36 @@ struct RowLowering {
 /// Hands out names that are unique in a kernel.
 struct NameAllocator {
   private var taken: Set<String> = ["row", "rows", "next", "first", "tile", "i", "p", "block"]
+  /// All lower suffixes of these names are taken.
+  private var suffixes: [String: Int] = [:]
+  /// The names of a block of statements inside, which end with it.
+  private var innerTaken: Set<String> = []
+  private var innerSuffixes: [String: Int] = [:]
+  private var isInner = false
 
   mutating func reserve(_ name: String) { taken.insert(name) }
 
   mutating func fresh(_ wanted: String) -> String {
     var name = wanted
-    var suffix = 2
-    while !taken.insert(name).inserted {
+    var suffix = innerSuffixes[wanted] ?? suffixes[wanted] ?? 2
+    while !take(name) {
       name = "\(wanted)\(suffix)"
       suffix += 1
     }
+    if isInner { innerSuffixes[wanted] = suffix } else { suffixes[wanted] = suffix }
     return name
+  }
+
+  /// An allocator for a block of statements: its names differ from those so far, and later ones of
+  /// this allocator may repeat them. Costs nothing but its own names.
+  var inner: NameAllocator {
+    var allocator = self
+    allocator.isInner = true
+    return allocator
+  }
+
+  private mutating func take(_ name: String) -> Bool {
+    guard isInner else { return taken.insert(name).inserted }
+    return !taken.contains(name) && innerTaken.insert(name).inserted
   }
 }

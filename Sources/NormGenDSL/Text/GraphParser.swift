@@ -142,7 +142,8 @@ extension GraphParser {
       throw source.error(error.reason.description, at: nameToken)
     }
     // The graph holds what its outputs reach, so it can't miss an input itself.
-    for (name, token) in inputs where graph.inputs.allSatisfy({ graph[$0].inputName != name }) {
+    let used = Set(graph.inputs.compactMap { graph[$0].inputName })
+    for (name, token) in inputs where !used.contains(name) {
       throw source.error(GraphError.Reason.unusedInput(name).description, at: token)
     }
     return graph
@@ -220,16 +221,14 @@ extension GraphParser {
   }
 
   mutating func composition(_ name: String) throws(TextError) {
-    var copy = self
     let result = Tensor.composed(name) { () -> Result<Void, TextError> in
       do throws(TextError) {
-        try copy.nested { parser throws(TextError) in try parser.statements() }
+        try nested { parser throws(TextError) in try parser.statements() }
         return .success(())
       } catch {
         return .failure(error)
       }
     }
-    self = copy
     try result.get()
   }
 
