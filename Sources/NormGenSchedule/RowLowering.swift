@@ -79,6 +79,10 @@ struct RowLowering {
           kernel: graph.name, message: "a statistic is taken of one number per row")
       }
     }
+    let least = leastStatements
+    guard least <= LoopProgram.mostStatements else {
+      throw .tooManyStatements(least, kernel: graph.name)
+    }
     makeBuffers()
     var body = pointers()
     for id in materialization.scratchStores.flatMap({ $0 }) {
@@ -103,6 +107,22 @@ struct RowLowering {
       name: graph.name, buffers: buffers, lanes: lanes, row: body, tile: tile,
       tileScalars: tileScalars, tileGroups: tileGroups,
       summary: summaryLines(summary))
+  }
+
+  /// What the loops have at least: a pass does each of its items between any two places where a
+  /// window or a leading part ends.
+  private var leastStatements: Int {
+    var count = 0
+    for (number, pass) in region.passes.enumerated() {
+      let windows = pass.statistics.map { region.window(of: $0) }.sorted()
+      let cuts = Set(windows + leadingCounts(in: number))
+      var passed = 0
+      for cut in cuts.sorted() {
+        while passed < windows.count, windows[passed] < cut { passed += 1 }
+        count += windows.count - passed + pass.stores.count
+      }
+    }
+    return count
   }
 
   private func summaryLines(_ summary: String) -> [String] {
