@@ -101,7 +101,7 @@ package enum Canonicalizer {
       let node = graph[id]
       return Node(
         op: node.op, operands: node.operands.map { new($0) }, shape: node.shape,
-        name: node.name, scope: new(node.scope))
+        name: node.name, scope: new(node.scope), location: node.location)
     }
     let outputs = graph.outputs.map {
       Output(name: $0.name, value: new($0.value), storage: $0.storage)

@@ -68,7 +68,7 @@ struct ColumnSimplifier {
     nodes.append(
       Node(
         op: op, operands: operands, shape: shape, name: isItself ? origin.name : nil,
-        scope: origin.scope))
+        scope: origin.scope, location: origin.location))
     interned[key] = id
     return id
   }
@@ -149,7 +149,7 @@ struct ColumnSimplifier {
       rest.append(
         Node(
           op: node.op, operands: node.operands.compactMap { kept[$0] }, shape: node.shape,
-          name: node.name, scope: node.scope))
+          name: node.name, scope: node.scope, location: node.location))
     }
     return Graph(
       name: graph.name, nodes: rest,

@@ -90,12 +90,22 @@ public struct Tensor: Sendable {
   }
 
   /// Runs `body` inside a named composition: values created in it are printed as one block.
+  ///
+  /// In an error of the planner a value of `body` has its own place.
   public static func composed<Result>(_ name: String, _ body: () -> Result) -> Result {
     TensorNode.$scope.withValue(ScopePath(name: name, parent: TensorNode.scope), operation: body)
   }
 }
 
 extension Tensor {
+  /// Runs `body` inside a named composition whose values are all written at one place.
+  static func composed<Result>(
+    _ name: String, _ fileID: String, _ line: UInt, _ body: () -> Result
+  ) -> Result {
+    let place = TensorNode.place ?? SourceLocation(fileID: fileID, line: line)
+    return TensorNode.$place.withValue(place) { composed(name, body) }
+  }
+
   init(failed error: GraphError) {
     let node = TensorNode(
       op: .constant(0), operands: [], shape: .scalar, name: nil, location: error.location,
@@ -121,7 +131,7 @@ extension Tensor {
       return Tensor(failed: error)
     }
     if operands.contains(where: { $0.node.depth >= TensorNode.deepest }) {
-      let place = location ?? operands.lazy.compactMap(\.node.location).first
+      let place = TensorNode.place ?? location ?? operands.lazy.compactMap(\.node.location).first
       return Tensor(failed: GraphError(.tooDeep(limit: TensorNode.deepest), at: place))
     }
     do {
@@ -131,7 +141,7 @@ extension Tensor {
         error: nil)
       return Tensor(node: node, storage: storage)
     } catch {
-      let place = location ?? operands.lazy.compactMap(\.node.location).first
+      let place = TensorNode.place ?? location ?? operands.lazy.compactMap(\.node.location).first
       return Tensor(failed: GraphError(.shape(error), at: place))
     }
   }
@@ -150,6 +160,8 @@ extension DType {
 /// One vertex of the graph under construction.
 final class TensorNode: Sendable {
   @TaskLocal static var scope: ScopePath?
+  /// Where the values being made are written, which nobody but a reader of text or a norm knows.
+  @TaskLocal static var place: SourceLocation?
   private static let counter = Atomic<UInt64>(0)
   /// A limit far above any model, so that nothing that follows operands exhausts the stack.
   static let deepest = 1000
@@ -181,7 +193,7 @@ final class TensorNode: Sendable {
     self.shape = shape
     self.name = name
     self.scope = TensorNode.scope
-    self.location = location
+    self.location = TensorNode.place ?? location
     self.error = error
   }
 

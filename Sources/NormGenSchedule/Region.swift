@@ -1,5 +1,4 @@
 public import NormGenIR
-import NormGenLoops
 
 /// A part of a graph that becomes one kernel: steps over the same rows.
 public struct Region: Hashable, Sendable {
@@ -56,28 +55,4 @@ public struct Region: Hashable, Sendable {
     else { return rowExtent }
     return count
   }
-}
-
-/// A graph that no kernel can be planned for.
-public struct PlanError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The kernel.
-  public let kernel: String
-  /// What stands in the way.
-  public let message: String
-
-  /// Creates an error.
-  public init(kernel: String, message: String) {
-    self.kernel = kernel
-    self.message = message
-  }
-
-  /// A kernel whose loops have more statements than ``LoopProgram/mostStatements``.
-  public static func tooManyStatements(_ count: Int, kernel: String) -> PlanError {
-    PlanError(
-      kernel: kernel,
-      message: "its loops would have at least \(count) statements, and a kernel has at most "
-        + "\(LoopProgram.mostStatements); divide its values among several kernels")
-  }
-
-  public var description: String { "kernel '\(kernel)' cannot be planned: \(message)" }
 }

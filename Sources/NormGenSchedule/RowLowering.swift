@@ -76,7 +76,10 @@ struct RowLowering {
         !graph[id].operands.contains(where: { region.roles[$0.index] == .row })
       {
         throw PlanError(
-          kernel: graph.name, message: "a statistic is taken of one number per row")
+          at: id, in: graph,
+          "\(printer.label(of: id, in: graph)): a statistic is taken of one number per row, while "
+            + "the kernel's rows have \(region.rowExtent); use the number itself, or a kernel of "
+            + "its own")
       }
     }
     let least = leastStatements

@@ -155,18 +155,18 @@ extension StagePlanner {
         nodes.append(
           Node(
             op: .input(name: panel.name, storage: panel.storage), operands: [], shape: node.shape,
-            name: nil, scope: nil))
+            name: nil, scope: nil, location: node.location))
       } else if let view = viewsByValue[id] {
         panelInputs.append(ValueID(nodes.count))
         nodes.append(
           Node(
             op: .input(name: view.name, storage: storages[view.base] ?? .f32), operands: [],
-            shape: node.shape, name: nil, scope: nil))
+            shape: node.shape, name: nil, scope: nil, location: node.location))
       } else {
         nodes.append(
           Node(
             op: node.op, operands: node.operands.map { new[$0] ?? $0 }, shape: node.shape,
-            name: node.name, scope: node.scope))
+            name: node.name, scope: node.scope, location: node.location))
       }
     }
     let outputs = roots.map { root in

@@ -135,8 +135,9 @@ struct StagePlanner {
       let base = graph[id].operands[0]
       guard graph[base].shape.hasRows || graph[base].inputName != nil else {
         throw PlanError(
-          kernel: graph.name,
-          message: "columns of a computed value without rows; take them of the parameters")
+          at: id, in: graph,
+          "columns of \(GraphPrinter(graph).label(of: base, in: graph)), a computed value without "
+            + "rows; take them of the parameters that it is computed from")
       }
       keep(base, in: .f32, suffix: "kept")
       let name = graph[base].inputName ?? panel(of: base, in: .f32)?.name ?? ""
@@ -257,7 +258,7 @@ struct StagePlanner {
   /// Rows with several axes are not one stretch of a panel's columns.
   private func checkAxes(of id: ValueID, _ message: String) throws(PlanError) {
     guard graph[id].shape.extents.count == 1 else {
-      throw PlanError(kernel: graph.name, message: message)
+      throw PlanError(at: id, in: graph, message)
     }
   }
 
@@ -265,8 +266,8 @@ struct StagePlanner {
     let shape = graph[graph[id].operands[0]].shape
     guard shape.extents.count == 1 else {
       throw PlanError(
-        kernel: graph.name,
-        message: "a matmul of rows of shape \(shape); give it one axis after rows by reshaping")
+        at: id, in: graph,
+        "a matmul of rows of shape \(shape); give it one axis after rows by reshaping")
     }
   }
 

@@ -34,8 +34,8 @@ enum TotalsPlanner {
         let printer = GraphPrinter(graph)
         let used = printer.definition(of: graph.beneathReshapes(operand))
         throw PlanError(
-          kernel: graph.name,
-          message: "'\(printer.definition(of: id))' needs \(used), which is known "
+          at: id, in: graph,
+          "'\(printer.definition(of: id))' needs \(used), which is known "
             + "when the last row is done; make it an output, and an input of a second kernel")
       }
     }
@@ -55,7 +55,7 @@ enum TotalsPlanner {
       nodes.append(
         Node(
           op: node.op, operands: node.operands.compactMap { new[$0] }, shape: node.shape,
-          name: node.name, scope: node.scope))
+          name: node.name, scope: node.scope, location: node.location))
     }
     let stored = Set(totals.flatMap(\.outputs))
     var outputs = graph.outputs.indices.filter { !stored.contains($0) }.map { graph.outputs[$0] }

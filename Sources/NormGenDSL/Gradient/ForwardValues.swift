@@ -26,7 +26,7 @@ struct ForwardValues {
       var tensor = TensorNode.$scope.withValue(path) {
         Tensor.make(
           node.op, node.operands.map { tensors[$0.index] }, requested: node.shape, storage: nil,
-          location: nil)
+          location: node.location)
       }
       if let name = node.name { tensor = tensor.named(name) }
       if let name = saved[id] {
