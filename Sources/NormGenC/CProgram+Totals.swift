@@ -62,11 +62,7 @@ extension CProgram {
 
   /// Where the sums of a total lie.
   mutating func place(ofTotal name: String) -> String {
-    if let total = program.totals.first(where: { $0.name == name }), total.isDirect,
-      let output = total.outputs.first
-    {
-      return names(output)
-    }
+    if let output = totals.directOutput(of: name) { return names(output) }
     let offset = totals.offset(of: name)
     let sums = CTerm.name("sums")
     return (offset > 0 ? sums.displaced(by: .number(offset)) : sums).text

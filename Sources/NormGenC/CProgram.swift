@@ -19,6 +19,10 @@ struct CProgram {
   let totals: CTotals
   /// The functions of each multiplication, in order.
   private let products: [CMatmul]
+  /// The first of each step's multiplications.
+  private let firstProducts: [Int]
+  private let views: [String: LoopProgram.View]
+  private let panels: [String: Panel]
   /// The functions of the row programs, by the programs' names.
   private let functions: [String: String]
 
@@ -30,6 +34,19 @@ struct CProgram {
     self.target = target
     self.products = CMatmul.all(of: program, symbol: symbol, target: target)
     self.totals = CTotals(program, target: target)
+    self.views = Dictionary(
+      program.views.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    self.panels = Dictionary(
+      program.panels.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    var firstProducts = [0]
+    for step in program.steps {
+      switch step {
+      case .rows, .accumulate: firstProducts.append(firstProducts[firstProducts.count - 1])
+      case .multiply(let multiplications):
+        firstProducts.append(firstProducts[firstProducts.count - 1] + multiplications.count)
+      }
+    }
+    self.firstProducts = firstProducts
     var functions: [String: String] = [:]
     for (number, step) in program.steps.enumerated() {
       switch step {
@@ -55,15 +72,14 @@ struct CProgram {
 
   /// The functions that multiply and pack in a step, without those of the steps before.
   mutating func productFunctions(ofStep number: Int) throws(TemplateError) -> [String] {
-    let multiplications: [Multiplication]
     switch program.steps[number] {
     case .rows: return []
     case .accumulate(let accumulations):
       return try totals.functions(of: accumulations).filter { written.insert($0).inserted }
-    case .multiply(let all): multiplications = all
+    case .multiply: break
     }
     var texts: [String] = []
-    for product in products where multiplications.contains(product.product) {
+    for product in products[firstProducts[number]..<firstProducts[number + 1]] {
       // Weights of several products are packed once.
       let packs = product.product.isPacked && packed.insert(product.packName).inserted
       for text in try product.definitions(packs: packs) where written.insert(text).inserted {
@@ -197,7 +213,7 @@ struct CProgram {
         arguments.append(offset > 0 ? sums.displaced(by: .number(offset)) : sums)
         continue
       }
-      let view = program.views.first { $0.name == buffer.name }
+      let view = views[buffer.name]
       let base = view?.base ?? buffer.name
       var place = CTerm.name(names(base))
       if let view, view.offset > 0 { place = place.displaced(by: .number(view.offset)) }
@@ -205,7 +221,7 @@ struct CProgram {
         arguments.append(place)
         continue
       }
-      let panel = program.panels.first { $0.name == base }
+      let panel = panels[base]
       let stride = panel.map { CTerm.number($0.stride) } ?? .name(names.stride(of: base))
       arguments += [place.displaced(by: .name("row") * stride), stride]
     }

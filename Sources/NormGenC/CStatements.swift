@@ -5,6 +5,8 @@ import NormGenLoops
 struct CStatements {
   var expressions: CExpression
   let kernel: LoopKernel
+  private let outputs: Set<String>
+  private let tileScalars: Set<String>
   /// The pointers whose vectors may bypass the caches.
   private let streamed: Set<String>
   private var lines: [String] = []
@@ -12,6 +14,8 @@ struct CStatements {
   init(kernel: LoopKernel, names: CNames, streamed: Set<String>) {
     self.kernel = kernel
     self.streamed = streamed
+    self.outputs = Set(kernel.buffers.filter(\.isOutput).map(\.name))
+    self.tileScalars = Set(kernel.tileScalars)
     self.expressions = CExpression(
       names: names, tileNames: kernel.tileGroups.union(kernel.tileScalars))
   }
@@ -36,8 +40,8 @@ struct CStatements {
     case .comment(let text):
       lines += CLayout.comment(text, depth: depth)
     case .pointer(let pointer, let buffer, let offset):
-      let isOutput = kernel.buffers.first { $0.name == buffer }?.isOutput == true
-      let type = CExpression.elementType(pointer.storage, isConstant: !isOutput)
+      let type = CExpression.elementType(
+        pointer.storage, isConstant: !outputs.contains(buffer))
       let base = expressions.names(buffer)
       let name = expressions.names(pointer.name)
       let place = CTerm.name(base).displaced(by: expressions.term(offset))
@@ -49,7 +53,7 @@ struct CStatements {
     case .define(let name, let expression):
       let type = expression.isVector ? "vec" : "float"
       let value = expressions.term(expression)
-      let isTile = kernel.tileScalars.contains(name)
+      let isTile = tileScalars.contains(name)
       let declared = (isTile ? "" : "const \(type) ") + expressions.element(name).text
       add("\(declared) = \(value.text);", depth)
     case .variable(let name, let expression):

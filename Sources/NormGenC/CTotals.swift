@@ -10,12 +10,23 @@ struct CTotals {
   private let panels: [String: Panel]
   private let totals: [String: Total]
   private let buffers: [String: Buffer]
+  /// Elements before each total in the memory of one block's totals, and of all of them.
+  private let offsets: [String: Int]
+  private let stride: Int
 
   init(_ program: LoopProgram, target: Target) {
     self.program = program
     self.target = target
     panels = Dictionary(program.panels.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     totals = Dictionary(program.totals.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    var offsets: [String: Int] = [:]
+    var stride = 0
+    for total in program.totals {
+      offsets[total.name] = stride
+      if !total.isDirect { stride += total.stride }
+    }
+    self.offsets = offsets
+    self.stride = stride
     buffers = Dictionary(program.buffers.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
   }
 
@@ -36,8 +47,11 @@ struct CTotals {
   }
 
   /// Elements before each total in the memory of one block's totals.
-  func offset(of name: String) -> Int {
-    program.totals.prefix { $0.name != name }.filter { !$0.isDirect }.map(\.stride).reduce(0, +)
+  func offset(of name: String) -> Int { offsets[name] ?? stride }
+
+  /// Whether a total's sums lie in its only output: that output's name.
+  func directOutput(of name: String) -> String? {
+    totals[name].flatMap { $0.isDirect ? $0.outputs.first : nil }
   }
 
   // MARK: Extents
@@ -228,7 +242,7 @@ struct CTotals {
     lines += [
       "  for (int64_t i = first; i < end; ++i) {", "    float total = 0;",
       "    for (int64_t block = 0; block < blocks; ++block) {",
-      "      total += sums[\(program.totalStride) * block + i];", "    }",
+      "      total += sums[\(stride) * block + i];", "    }",
     ]
     switch total.reduction {
     case .sum: break

@@ -56,10 +56,17 @@ public struct Activation: Sendable {
     let bent = Tensor.apply(.tanh, [inner * Float(0.7978845608028654)])
     return (x * 0.5) * (bent + 1)
   }
-  /// x above zero, slope · x below.
+  /// x above zero, slope · x below; the slope is finite.
   public static func leakyReLU(slope: Float) -> Activation {
     Activation("leaky_relu") { x in
-      x.select(ifGreaterThan: .constant(0), x, else: x * slope)
+      guard slope.isFinite else {
+        return Tensor(
+          failed: x.node.error
+            ?? GraphError(
+              .argument("slope", of: "leaky_relu", expected: "a finite number", found: slope),
+              at: TensorNode.place ?? x.node.location))
+      }
+      return x.select(ifGreaterThan: .constant(0), x, else: x * slope)
     }
   }
 

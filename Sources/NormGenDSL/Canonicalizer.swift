@@ -23,6 +23,8 @@ package enum Canonicalizer {
       if outputNames[output.value] == nil { outputNames[output.value] = output.name }
     }
     taken.formUnion(graph.outputs.map(\.name))
+    // All suffixes below are taken, so that many values of one name are no square.
+    var suffixes: [String: Int] = [:]
     let nodes = graph.values.map { id -> Node in
       let node = graph[id]
       switch node.op {
@@ -34,12 +36,13 @@ package enum Canonicalizer {
       if let name = outputNames[id] { return node.renamed(name) }
       guard let wanted = node.name else { return node }
       var name = wanted
-      var suffix = 2
+      var suffix = suffixes[wanted] ?? 2
       while !taken.insert(name).inserted {
         let end = "_\(suffix)"
         name = wanted.prefix(Identifier.longest - end.utf8.count) + end
         suffix += 1
       }
+      suffixes[wanted] = suffix
       return node.renamed(name)
     }
     return Graph(
@@ -67,7 +70,9 @@ package enum Canonicalizer {
         }
       }
     }
-    for statement in GraphPrinter.statementValues(of: graph) { place(statement) }
+    let ordered = GraphPrinter.statementValues(of: graph)
+    let statements = Set(ordered)
+    for statement in ordered { place(statement) }
     for output in graph.outputs { place(output.value) }
 
     var renumbered: [ValueID: ValueID] = [:]
@@ -77,23 +82,27 @@ package enum Canonicalizer {
     var scopes: [Scope] = []
     var newScopes: [ScopeID: ScopeID] = [:]
     func new(_ scope: ScopeID?) -> ScopeID? {
-      guard let scope else { return nil }
-      if let known = newScopes[scope] { return known }
-      let old = graph.scopes[scope.index]
-      let parent = new(old.parent)
-      let id = ScopeID(scopes.count)
-      scopes.append(Scope(name: old.name, parent: parent))
-      newScopes[scope] = id
-      return id
+      // The scopes that are new, innermost first.
+      var path: [ScopeID] = []
+      var current = scope
+      while let id = current, newScopes[id] == nil {
+        path.append(id)
+        current = graph.scopes[id.index].parent
+      }
+      for id in path.reversed() {
+        let old = graph.scopes[id.index]
+        newScopes[id] = ScopeID(scopes.count)
+        scopes.append(Scope(name: old.name, parent: old.parent.flatMap { newScopes[$0] }))
+      }
+      return scope.flatMap { newScopes[$0] }
     }
-    let statements = Set(GraphPrinter.statementValues(of: graph))
     // Scopes are numbered in the order in which statements open them.
     for id in order where statements.contains(id) { _ = new(graph[id].scope) }
     let nodes = order.map { id in
       let node = graph[id]
       return Node(
         op: node.op, operands: node.operands.map { new($0) }, shape: node.shape,
-        name: node.name, scope: new(node.scope))
+        name: node.name, scope: new(node.scope), location: node.location)
     }
     let outputs = graph.outputs.map {
       Output(name: $0.name, value: new($0.value), storage: $0.storage)

@@ -11,6 +11,8 @@ struct ColumnSimplifier {
   private var nodes: [Node] = []
   private var new: [ValueID: ValueID] = [:]
   private var interned: [Key: ValueID] = [:]
+  /// The first column of each part, and the column behind the last, of concatenations.
+  private var starts: [ValueID: [Int]] = [:]
 
   private struct Key: Hashable {
     let op: Op
@@ -66,7 +68,7 @@ struct ColumnSimplifier {
     nodes.append(
       Node(
         op: op, operands: operands, shape: shape, name: isItself ? origin.name : nil,
-        scope: origin.scope))
+        scope: origin.scope, location: origin.location))
     interned[key] = id
     return id
   }
@@ -80,13 +82,11 @@ struct ColumnSimplifier {
       return columns(first + start, count, of: node.operands[0], origin)
     }
     if node.op == .concatenate {
-      var first = 0
-      for part in node.operands {
-        let shape = nodes[part.index].shape
-        if shape.hasRows, first <= start, start + count <= first + shape.rowExtent {
-          return columns(start - first, count, of: part, origin)
-        }
-        first += shape.rowExtent
+      let starts = starts(of: base)
+      let place = starts.lastPlace(upTo: start)
+      let part = node.operands[place]
+      if nodes[part.index].shape.hasRows, start + count <= starts[place + 1] {
+        return columns(start - starts[place], count, of: part, origin)
       }
     }
     let shape = Shape(hasRows: node.shape.hasRows, extents: node.shape.outerExtents + [count])
@@ -104,6 +104,16 @@ struct ColumnSimplifier {
     }
     if parts.count == 1, nodes[parts[0].index].shape == origin.shape { return parts[0] }
     return insert(.concatenate, parts, origin.shape, origin)
+  }
+
+  private mutating func starts(of concatenation: ValueID) -> [Int] {
+    if let known = starts[concatenation] { return known }
+    var ends = [0]
+    for part in nodes[concatenation.index].operands {
+      ends.append(ends[ends.count - 1] + nodes[part.index].shape.rowExtent)
+    }
+    starts[concatenation] = ends
+    return ends
   }
 
   private func flattened(_ id: ValueID) -> [ValueID] {
@@ -139,7 +149,7 @@ struct ColumnSimplifier {
       rest.append(
         Node(
           op: node.op, operands: node.operands.compactMap { kept[$0] }, shape: node.shape,
-          name: node.name, scope: node.scope))
+          name: node.name, scope: node.scope, location: node.location))
     }
     return Graph(
       name: graph.name, nodes: rest,
@@ -147,5 +157,18 @@ struct ColumnSimplifier {
       outputs: outputs.compactMap { output in
         kept[output.value].map { Output(name: output.name, value: $0, storage: output.storage) }
       }, scopes: graph.scopes)
+  }
+}
+
+extension [Int] {
+  /// The index of the last element up to `limit` of an increasing array that begins with 0; never
+  /// the array's last.
+  fileprivate func lastPlace(upTo limit: Int) -> Int {
+    var (low, high) = (0, count - 1)
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if self[middle] <= limit { low = middle } else { high = middle }
+    }
+    return low
   }
 }

@@ -61,19 +61,25 @@ struct Freezer {
     }
     let id = ValueID(nodes.count)
     nodes.append(
-      Node(op: node.op, operands: operands, shape: node.shape, name: node.name, scope: scope))
+      Node(op: node.op, operands: operands, shape: node.shape, name: node.name, scope: scope,
+        location: node.location))
     interned[key] = id
     values[ObjectIdentifier(node)] = id
   }
 
   private mutating func scopeID(of path: ScopePath?) -> ScopeID? {
-    guard let path else { return nil }
-    if let known = scopeIDs[ObjectIdentifier(path)] { return known }
-    let parent = scopeID(of: path.parent)
-    let id = ScopeID(scopes.count)
-    scopes.append(Scope(name: path.name, parent: parent))
-    scopeIDs[ObjectIdentifier(path)] = id
-    return id
+    var unknown: [ScopePath] = []
+    var current = path
+    while let scope = current, scopeIDs[ObjectIdentifier(scope)] == nil {
+      unknown.append(scope)
+      current = scope.parent
+    }
+    for scope in unknown.reversed() {
+      let parent = scope.parent.flatMap { scopeIDs[ObjectIdentifier($0)] }
+      scopeIDs[ObjectIdentifier(scope)] = ScopeID(scopes.count)
+      scopes.append(Scope(name: scope.name, parent: parent))
+    }
+    return path.flatMap { scopeIDs[ObjectIdentifier($0)] }
   }
 
   private func draft(name: String, outputs: [Output], parameterOrder: [String]?) -> Graph {
@@ -82,9 +88,10 @@ struct Freezer {
       return false
     }
     if let parameterOrder {
+      let places = Dictionary(
+        zip(parameterOrder, parameterOrder.indices), uniquingKeysWith: { first, _ in first })
       func position(_ id: ValueID) -> Int {
-        guard case .input(let name, _) = nodes[id.index].op else { return 0 }
-        return parameterOrder.firstIndex(of: name) ?? parameterOrder.count
+        nodes[id.index].inputName.flatMap { places[$0] } ?? parameterOrder.count
       }
       inputs.sort { position($0) < position($1) }
     }
@@ -94,6 +101,6 @@ struct Freezer {
 
 extension Node {
   func renamed(_ name: String?) -> Node {
-    Node(op: op, operands: operands, shape: shape, name: name, scope: scope)
+    Node(op: op, operands: operands, shape: shape, name: name, scope: scope, location: location)
   }
 }

@@ -90,12 +90,22 @@ public struct Tensor: Sendable {
   }
 
   /// Runs `body` inside a named composition: values created in it are printed as one block.
+  ///
+  /// In an error of the planner a value of `body` has its own place.
   public static func composed<Result>(_ name: String, _ body: () -> Result) -> Result {
     TensorNode.$scope.withValue(ScopePath(name: name, parent: TensorNode.scope), operation: body)
   }
 }
 
 extension Tensor {
+  /// Runs `body` inside a named composition whose values are all written at one place.
+  static func composed<Result>(
+    _ name: String, _ fileID: String, _ line: UInt, _ body: () -> Result
+  ) -> Result {
+    let place = TensorNode.place ?? SourceLocation(fileID: fileID, line: line)
+    return TensorNode.$place.withValue(place) { composed(name, body) }
+  }
+
   init(failed error: GraphError) {
     let node = TensorNode(
       op: .constant(0), operands: [], shape: .scalar, name: nil, location: error.location,
@@ -121,7 +131,7 @@ extension Tensor {
       return Tensor(failed: error)
     }
     if operands.contains(where: { $0.node.depth >= TensorNode.deepest }) {
-      let place = location ?? operands.lazy.compactMap(\.node.location).first
+      let place = TensorNode.place ?? location ?? operands.lazy.compactMap(\.node.location).first
       return Tensor(failed: GraphError(.tooDeep(limit: TensorNode.deepest), at: place))
     }
     do {
@@ -131,7 +141,7 @@ extension Tensor {
         error: nil)
       return Tensor(node: node, storage: storage)
     } catch {
-      let place = location ?? operands.lazy.compactMap(\.node.location).first
+      let place = TensorNode.place ?? location ?? operands.lazy.compactMap(\.node.location).first
       return Tensor(failed: GraphError(.shape(error), at: place))
     }
   }
@@ -150,6 +160,8 @@ extension DType {
 /// One vertex of the graph under construction.
 final class TensorNode: Sendable {
   @TaskLocal static var scope: ScopePath?
+  /// Where the values being made are written, which nobody but a reader of text or a norm knows.
+  @TaskLocal static var place: SourceLocation?
   private static let counter = Atomic<UInt64>(0)
   /// A limit far above any model, so that nothing that follows operands exhausts the stack.
   static let deepest = 1000
@@ -157,7 +169,8 @@ final class TensorNode: Sendable {
   /// Grows with creation, so that sorting by it gives the order in which the code was written.
   let sequence: UInt64
   let op: Op
-  let operands: [TensorNode]
+  // Changed only where nothing else can reach the node.
+  nonisolated(unsafe) private(set) var operands: [TensorNode]
   /// The number of values on the longest way to an input, this one included.
   let depth: Int
   let shape: Shape
@@ -166,7 +179,7 @@ final class TensorNode: Sendable {
   let location: SourceLocation?
   let error: GraphError?
   /// For an input that holds a saved value: how that is computed.
-  let saved: TensorNode?
+  nonisolated(unsafe) private(set) var saved: TensorNode?
 
   init(
     op: Op, operands: [TensorNode], shape: Shape, name: String?, location: SourceLocation?,
@@ -180,7 +193,7 @@ final class TensorNode: Sendable {
     self.shape = shape
     self.name = name
     self.scope = TensorNode.scope
-    self.location = location
+    self.location = TensorNode.place ?? location
     self.error = error
   }
 
@@ -198,15 +211,41 @@ final class TensorNode: Sendable {
   }
 
   func renamed(_ name: String) -> TensorNode { TensorNode(self, name: name) }
+
+  /// Frees what only this node leads to, without a stack frame for each node of a chain.
+  deinit {
+    var pending = operands + (saved.map { [$0] } ?? [])
+    operands = []
+    saved = nil
+    while var node = pending.popLast() {
+      guard isKnownUniquelyReferenced(&node) else { continue }
+      pending += node.operands
+      if let saved = node.saved { pending.append(saved) }
+      node.operands = []
+      node.saved = nil
+    }
+  }
 }
 
 /// The compositions that a value was created in, innermost first.
 final class ScopePath: Sendable {
   let name: String
-  let parent: ScopePath?
+  // Changed only where nothing else can reach the path.
+  nonisolated(unsafe) private(set) var parent: ScopePath?
 
   init(name: String, parent: ScopePath?) {
     self.name = name
     self.parent = parent
+  }
+
+  /// Frees what only this path leads to, without a stack frame for each composition.
+  deinit {
+    var next = parent
+    parent = nil
+    while var path = next, isKnownUniquelyReferenced(&path) {
+      next = nil
+      next = path.parent
+      path.parent = nil
+    }
   }
 }

@@ -77,16 +77,33 @@ public struct Node: Hashable, Sendable {
   public let name: String?
   /// The innermost composition that the value belongs to.
   public let scope: ScopeID?
+  /// Where it was written, for errors; no part of the meaning, and so of equality.
+  public let location: SourceLocation?
 
   /// Creates a node.
   public init(
-    op: Op, operands: [ValueID], shape: Shape, name: String? = nil, scope: ScopeID? = nil
+    op: Op, operands: [ValueID], shape: Shape, name: String? = nil, scope: ScopeID? = nil,
+    location: SourceLocation? = nil
   ) {
+    self.location = location
     self.op = op
     self.operands = operands
     self.shape = shape
     self.name = name
     self.scope = scope
+  }
+
+  public static func == (left: Node, right: Node) -> Bool {
+    left.op == right.op && left.operands == right.operands && left.shape == right.shape
+      && left.name == right.name && left.scope == right.scope
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(op)
+    hasher.combine(operands)
+    hasher.combine(shape)
+    hasher.combine(name)
+    hasher.combine(scope)
   }
 
   /// The parameter's name, if the node is an input.
@@ -161,6 +178,17 @@ public struct Graph: Hashable, Sendable {
     var id = id
     while case .reshape = self[id].op, let operand = self[id].operands.first { id = operand }
     return id
+  }
+
+  /// Where a value was written, or what it is computed from; nil if nothing of it is known.
+  public func location(of id: ValueID) -> SourceLocation? {
+    var pending = [id]
+    var seen: Set<ValueID> = []
+    while let next = pending.popLast() {
+      if let location = self[next].location { return location }
+      pending += self[next].operands.reversed().filter { seen.insert($0).inserted }
+    }
+    return nil
   }
 
   /// Whether the node's value is taken over all rows, and so known only when the last row is done.

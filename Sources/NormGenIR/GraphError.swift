@@ -1,17 +1,20 @@
-/// A place in a Swift source file that calls the DSL.
+/// A place in a Swift source file that calls the DSL, or in the text form.
 public struct SourceLocation: Hashable, Sendable, CustomStringConvertible {
-  /// The file as `#fileID` gives it.
+  /// The file as `#fileID` gives it, or the name of the text.
   public let fileID: String
   /// The line, from 1.
   public let line: UInt
+  /// The column in characters, from 1; nil where only the line is known.
+  public let column: UInt?
 
   /// Creates a location.
-  public init(fileID: String, line: UInt) {
+  public init(fileID: String, line: UInt, column: UInt? = nil) {
     self.fileID = fileID
     self.line = line
+    self.column = column
   }
 
-  public var description: String { "\(fileID):\(line)" }
+  public var description: String { "\(fileID):\(line)" + (column.map { ":\($0)" } ?? "") }
 }
 
 /// A kernel that has no meaning: what is wrong, and where it was written.
@@ -36,6 +39,8 @@ public struct GraphError: Error, Hashable, Sendable, CustomStringConvertible {
     case outputWithoutRows(String, Shape)
     /// A chain of more values than this, one computed from the other.
     case tooDeep(limit: Int)
+    /// A number that an argument of a composition does not admit.
+    case argument(String, of: String, expected: String, found: Float)
     /// Operands that a matmul does not admit.
     case matmul(MatmulError)
     /// An internal invariant of the graph does not hold.
@@ -79,9 +84,12 @@ extension GraphError.Reason: CustomStringConvertible {
     case .notANumber: "a constant must not be NaN"
     case .outputWithoutRows(let name, let shape):
       "the output '\(name)' has shape \(shape); an output must begin with 'rows' or "
-        + "be taken over all rows"
+        + "be taken over all rows; compute what depends on parameters alone without a kernel"
     case .tooDeep(let limit):
-      "a value must depend on an input through at most \(limit) others; store one in between"
+      "a value must depend on an input through at most \(limit) others; make one in between an "
+        + "output, and an input of a second kernel"
+    case .argument(let label, let function, let expected, let found):
+      "'\(label)' of '\(function)' must be \(expected), found \(found)"
     case .matmul(let error): error.description
     case .malformed(let what): what
     }

@@ -116,8 +116,9 @@ public enum GraphVerifier {
         throw GraphError(.unusedInput(name), kernel: graph.name)
       }
     }
+    let inputs = Set(graph.inputs)
     for id in graph.values {
-      if case .input(let name, _) = graph[id].op, !graph.inputs.contains(id) {
+      if case .input(let name, _) = graph[id].op, !inputs.contains(id) {
         throw malformed("the input '\(name)' is not a parameter", graph)
       }
     }

@@ -22,6 +22,9 @@ public struct LoopKernel: Hashable, Sendable {
   /// The schedule in words, for the head of the emitted file and `explain`.
   public let summary: [String]
 
+  /// The statements for one index of `rows`.
+  public var statementCount: Int { row.reduce(0) { $0 + $1.count } }
+
   /// Creates a kernel without checking it; see ``LoopVerifier``.
   public init(
     name: String, buffers: [Buffer], lanes: Int, row: [Stmt], tile: Int = 1,

@@ -137,6 +137,15 @@ public struct LoopProgram: Hashable, Sendable {
     return lines
   }
 
+  /// The statements of all row programs, and one for each multiplication and sum over rows.
+  public var statementCount: Int {
+    kernels.reduce(multiplications.count + accumulations.count) { $0 + $1.statementCount }
+  }
+
+  /// The most statements of a program, far above any model's: C compilers take more than
+  /// proportionally longer for more of them, and seconds for so many.
+  public static let mostStatements = 4096
+
   /// Bytes of panels for a block of `rows` rows; see ``Panel/bytesPerRow``.
   public func panelBytes(rows: Int) -> Int {
     panels.map { $0.bytesPerRow * min(rows, blockRows) }.reduce(0, +)

@@ -16,33 +16,37 @@ public enum LoopProgramVerifier {
       + program.buffers.map(\.name)
     guard Set(names).count == names.count else { throw error("a parameter or panel name repeats") }
     guard program.blockRows >= 1 else { throw error("blocks of \(program.blockRows) rows") }
-    var written: Set<String> = []
+    let views = Dictionary(program.views.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    /// The step that has written each panel and parameter, all of it.
+    var written: [String: Int] = [:]
     /// The columns that views have written of panels and parameters.
-    var parts: [String: [Range<Int>]] = [:]
-    func write(_ name: String) throws(LoopError) {
-      guard parts[name] == nil, written.insert(name).inserted else {
+    var parts: [String: WrittenColumns] = [:]
+    func write(_ name: String, in step: Int) throws(LoopError) {
+      guard parts[name] == nil, written.updateValue(step, forKey: name) == nil else {
         throw error("'\(name)' is written twice")
       }
     }
-    func write(_ part: Range<Int>, of name: String, _ columns: Int) throws(LoopError) {
-      let others = parts[name] ?? []
-      guard others.allSatisfy({ !$0.overlaps(part) }), !others.isEmpty || !written.contains(name)
+    func write(
+      _ part: Range<Int>, of name: String, _ columns: Int, in step: Int
+    ) throws(LoopError) {
+      guard parts[name] != nil || written[name] == nil,
+        parts[name, default: WrittenColumns()].insert(part)
       else { throw error("the columns \(part) of '\(name)' are written twice") }
-      parts[name] = others + [part]
-      if (others + [part]).map(\.count).reduce(0, +) == columns { written.insert(name) }
+      if parts[name]?.count == columns { written[name] = step }
     }
-    for step in program.steps {
+    for (number, step) in program.steps.enumerated() {
+      /// Whether an earlier step has written a panel or parameter.
+      func isReady(_ name: String) -> Bool { written[name].map { $0 < number } ?? false }
       switch step {
       case .rows(let kernels):
-        let ready = written
         for kernel in kernels {
           try LoopVerifier.verify(kernel)
           for buffer in kernel.buffers {
-            if let view = program.views.first(where: { $0.name == buffer.name }) {
+            if let view = views[buffer.name] {
               let isOpen =
                 buffer.isOutput
                 ? panels[view.base] != nil || buffers[view.base]?.isOutput == true
-                : ready.contains(view.base) || buffers[view.base]?.isOutput == false
+                : isReady(view.base) || buffers[view.base]?.isOutput == false
               guard isOpen else {
                 let reason =
                   buffer.isOutput
@@ -63,27 +67,27 @@ public enum LoopProgramVerifier {
               }
               if buffer.isOutput {
                 let part = view.offset..<view.offset + buffer.shape.elementsPerRow
-                try write(part, of: view.base, columns)
+                try write(part, of: view.base, columns, in: number)
               }
             } else if let panel = panels[buffer.name] {
               guard panel.storage == buffer.storage, buffer.shape.hasRows,
                 panel.columns == buffer.shape.elementsPerRow
               else { throw error("'\(panel.name)' is \(panel.columns) \(panel.storage) a row") }
               if buffer.isOutput {
-                try write(buffer.name)
-              } else if !ready.contains(buffer.name) {
+                try write(buffer.name, in: number)
+              } else if !isReady(buffer.name) {
                 throw error("'\(buffer.name)' is read before it is written")
               }
             } else if let total = totals[buffer.name] {
               guard buffer.isAccumulated, buffer.storage == .f32, !buffer.shape.hasRows,
                 buffer.shape.elementsPerRow == total.count
               else { throw error("'\(total.name)' are sums of \(total.count) f32") }
-              try write(buffer.name)
+              try write(buffer.name, in: number)
             } else {
               guard buffers[buffer.name] == buffer else {
                 throw error("'\(buffer.name)' is no parameter or panel of that type")
               }
-              if buffer.isOutput { try write(buffer.name) }
+              if buffer.isOutput { try write(buffer.name, in: number) }
             }
           }
         }
@@ -92,7 +96,7 @@ public enum LoopProgramVerifier {
           guard let total = totals[accumulation.total] else {
             throw error("'\(accumulation.total)' are no sums")
           }
-          try write(total.name)
+          try write(total.name, in: number)
           let factors: [(name: String, columns: Int)]
           switch accumulation.terms {
           case .columns(let x, let y, let repeats):
@@ -105,7 +109,7 @@ public enum LoopProgramVerifier {
           }
           for factor in factors {
             guard let panel = panels[factor.name], panel.storage == .f32,
-              panel.columns == factor.columns, written.contains(panel.name)
+              panel.columns == factor.columns, written[panel.name] != nil
             else {
               throw error("'\(factor.name)' is no panel of \(factor.columns) f32 ready to read")
             }
@@ -115,14 +119,14 @@ public enum LoopProgramVerifier {
         for product in multiplications {
           let operand: DType = product.matmul.accumulation == .fused ? .f32 : .bf16
           guard let x = panels[product.x], x.columns == product.depth, x.storage == operand,
-            written.contains(x.name)
+            written[x.name] != nil
           else {
             throw error("'\(product.x)' is no panel of \(product.depth) \(operand) ready to read")
           }
           guard let sums = panels[product.sums], sums.columns == product.columns,
             sums.storage == .f32
           else { throw error("'\(product.sums)' is no panel of \(product.columns) f32") }
-          try write(sums.name)
+          try write(sums.name, in: number)
           guard let weights = buffers[product.weights], !weights.isOutput,
             weights.storage == product.storage, !weights.shape.hasRows,
             weights.shape.elementsPerRow == product.depth * product.columns
@@ -131,7 +135,7 @@ public enum LoopProgramVerifier {
       }
     }
     for total in program.totals {
-      guard written.contains(total.name) else { throw error("'\(total.name)' is never summed") }
+      guard written[total.name] != nil else { throw error("'\(total.name)' is never summed") }
       guard !total.isDirect || total.outputs.count == 1 else {
         throw error("'\(total.name)' is summed in one of \(total.outputs.count) outputs")
       }
@@ -139,11 +143,35 @@ public enum LoopProgramVerifier {
         guard let buffer = buffers[output], !buffer.shape.hasRows,
           buffer.shape.elementsPerRow == total.count, !total.isDirect || buffer.storage == .f32
         else { throw error("'\(output)' does not hold the sums '\(total.name)'") }
-        try write(output)
+        try write(output, in: program.steps.count)
       }
     }
-    for buffer in program.buffers where buffer.isOutput && !written.contains(buffer.name) {
+    for buffer in program.buffers where buffer.isOutput && written[buffer.name] == nil {
       throw error("'\(buffer.name)' is never written")
     }
+  }
+}
+
+/// Columns that are written in parts.
+private struct WrittenColumns {
+  /// How many there are.
+  private(set) var count = 0
+  /// The parts, in increasing order.
+  private var parts: [Range<Int>] = []
+
+  /// Adds a part.
+  ///
+  /// - Returns: Whether none of its columns was written before.
+  mutating func insert(_ part: Range<Int>) -> Bool {
+    var (low, high) = (0, parts.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if parts[middle].lowerBound < part.lowerBound { low = middle + 1 } else { high = middle }
+    }
+    if low < parts.count, parts[low].overlaps(part) { return false }
+    if low > 0, parts[low - 1].overlaps(part) { return false }
+    parts.insert(part, at: low)
+    count += part.count
+    return true
   }
 }

@@ -22,9 +22,12 @@ public struct LoopError: Error, Hashable, Sendable, CustomStringConvertible {
 /// Accesses are checked by running the loops over one row with real indices.
 public struct LoopVerifier {
   private let kernel: LoopKernel
+  private let tileScalars: Set<String>
   private var buffers: [String: Buffer] = [:]
   private var extents: [String: (buffer: String?, offset: Int, count: Int)] = [:]
-  private var writes: [String: [UInt8]] = [:]
+  /// How often each element of the outputs is written, and the place of each output among them.
+  private var writes: [[UInt8]] = []
+  private var outputs: [String: Int] = [:]
   private var vectors: Set<String> = []
   private var scalars: Set<String> = []
   private var variables: Set<String> = []
@@ -32,6 +35,14 @@ public struct LoopVerifier {
   /// The slots of each group that have a value.
   private var groups: [String: Set<Int>] = [:]
   private var indices: [String: Int] = [LoopIndex.row: 0]
+  /// The names that end with the innermost scope.
+  private var scope = Scope()
+
+  private struct Scope {
+    var vectors: [String] = []
+    var scalars: [String] = []
+    var partials: [String] = []
+  }
 
   /// Verifies `kernel`.
   public static func verify(_ kernel: LoopKernel) throws(LoopError) {
@@ -42,12 +53,14 @@ public struct LoopVerifier {
 
   private init(_ kernel: LoopKernel) {
     self.kernel = kernel
+    self.tileScalars = Set(kernel.tileScalars)
     for buffer in kernel.buffers {
       buffers[buffer.name] = buffer
       // A parameter's own name points at its first element.
       extents[buffer.name] = (buffer.name, 0, buffer.shape.elementsPerRow)
       if buffer.isOutput {
-        writes[buffer.name] = [UInt8](repeating: 0, count: buffer.shape.elementsPerRow)
+        outputs[buffer.name] = writes.count
+        writes.append([UInt8](repeating: 0, count: buffer.shape.elementsPerRow))
       }
     }
   }
@@ -58,7 +71,7 @@ public struct LoopVerifier {
 
   private func checkWrites() throws(LoopError) {
     for buffer in kernel.buffers where buffer.isOutput {
-      let counts = writes[buffer.name] ?? []
+      let counts = outputs[buffer.name].map { writes[$0] } ?? []
       if buffer.isAccumulated {
         // Axes that are summed like rows write again.
         guard let first = counts.first, first > 0, counts.allSatisfy({ $0 == first }) else {
@@ -78,12 +91,24 @@ public struct LoopVerifier {
 
   /// Runs statements whose names end with them.
   private mutating func runScope(_ statements: [Stmt]) throws(LoopError) {
-    let outer = (vectors, scalars, partials)
+    let outer = scope
+    scope = Scope()
     try run(statements)
+    vectors.subtract(scope.vectors)
     // A tile's scalars outlive the row that sets them.
-    let kept = scalars.intersection(kernel.tileScalars)
-    (vectors, scalars, partials) = outer
-    scalars.formUnion(kept)
+    scalars.subtract(scope.scalars.filter { !tileScalars.contains($0) })
+    for name in scope.partials { partials[name] = nil }
+    scope = outer
+  }
+
+  private mutating func insert(_ name: String, _ expression: LoopExpr) {
+    if expression.isVector {
+      vectors.insert(name)
+      scope.vectors.append(name)
+    } else {
+      scalars.insert(name)
+      scope.scalars.append(name)
+    }
   }
 
   private func checkFresh(_ name: String) throws(LoopError) {
@@ -107,14 +132,15 @@ public struct LoopVerifier {
     case .partials(let name, let reduction):
       guard partials[name] == nil else { throw error("the partials '\(name)' are defined twice") }
       partials[name] = reduction
+      scope.partials.append(name)
     case .define(let name, let expression):
       try check(expression)
       try checkFresh(name)
-      if expression.isVector { vectors.insert(name) } else { scalars.insert(name) }
+      insert(name, expression)
     case .variable(let name, let expression):
       try check(expression)
       try checkFresh(name)
-      if expression.isVector { vectors.insert(name) } else { scalars.insert(name) }
+      insert(name, expression)
       variables.insert(name)
     case .assign(let name, let expression):
       try check(expression)
@@ -176,7 +202,8 @@ public struct LoopVerifier {
     let offset = try access(pointer, start, count)
     guard let name = extents[pointer.name]?.buffer else { return }
     guard buffers[name]?.isOutput == true else { throw error("the input '\(name)' is written") }
-    for element in offset..<(offset + count) { writes[name]?[element] &+= 1 }
+    guard let output = outputs[name] else { return }
+    for element in offset..<(offset + count) { writes[output][element] &+= 1 }
   }
 
   @discardableResult

@@ -1,4 +1,15 @@
 extension Stmt {
+  /// The statement and those inside it.
+  public var count: Int {
+    switch self {
+    case .loop(_, _, _, _, let statements), .block(_, let statements), .rows(let statements):
+      statements.reduce(1) { $0 + $1.count }
+    case .comment, .pointer, .scratch, .partials, .define, .variable, .assign, .accumulate, .store,
+      .group, .setGroup, .storeGroup, .nextRow, .prefetch, .storeScalar:
+      1
+    }
+  }
+
   /// Calls `body` with every expression of the statement and of those inside it, the outer first.
   public func visitExpressions(_ body: (LoopExpr) -> Void) {
     switch self {

@@ -69,6 +69,7 @@ private struct ElementPath {
   private let graph: Graph
   private let values: [[Bounded]]
   private let statements: Set<ValueID>
+  private let printer: GraphPrinter
   /// The element of each value on the path.
   private var places: [ValueID: Int] = [:]
   private var seenInReductions: Set<ValueID> = []
@@ -77,40 +78,64 @@ private struct ElementPath {
     self.graph = graph
     self.values = values
     statements = Set(GraphPrinter.statementValues(of: graph))
+    printer = GraphPrinter(graph)
+  }
+
+  /// An element that leads to the output's.
+  private struct Visit {
+    let id: ValueID
+    let position: Int
+    let isInReduction: Bool
   }
 
   /// Notes a value's element and those that it is computed from.
   mutating func visit(_ id: ValueID, at position: Int, isInReduction: Bool) {
+    // Without recursion: chains are long.
+    var pending = [Visit(id: id, position: position, isInReduction: isInReduction)]
+    while let next = pending.popLast() {
+      pending += visit(next.id, at: next.position, next.isInReduction).reversed()
+    }
+  }
+
+  /// Notes an element.
+  ///
+  /// - Returns: Those that it is computed from.
+  private mutating func visit(
+    _ id: ValueID, at position: Int, _ isInReduction: Bool
+  ) -> [Visit] {
     let node = graph[id]
     // A reduction takes all elements of a row; one that stands for all can be shown.
     let isShown = !isInReduction || node.shape.rowExtent == 1
     if isShown {
-      guard places[id] == nil else { return }
+      guard places[id] == nil else { return [] }
       places[id] = position
     } else {
-      guard seenInReductions.insert(id).inserted else { return }
+      guard seenInReductions.insert(id).inserted else { return [] }
     }
     switch node.op {
     case .statistic:
       let terms = graph.termShape(of: node.operands)
       let groups = node.shape.elementsPerRow
       let (row, group) = (position / groups, position % groups)
-      for operand in node.operands {
+      return node.operands.map { operand in
         let view = Broadcast(graph[operand].shape, to: terms)
-        visit(
-          operand, at: view.index(row: row, group * terms.rowExtent), isInReduction: true)
+        return Visit(
+          id: operand, position: view.index(row: row, group * terms.rowExtent),
+          isInReduction: true)
       }
     case .matmul:
       let operand = graph[node.operands[0]].shape.elementsPerRow
-      visit(
-        node.operands[0], at: position / node.shape.elementsPerRow * operand,
-        isInReduction: true)
+      return [
+        Visit(
+          id: node.operands[0], position: position / node.shape.elementsPerRow * operand,
+          isInReduction: true)
+      ]
     case .rowSum, .outerSum:
       // No element of one row stands for all.
-      break
+      return []
     case .input, .constant, .elementwise, .convert, .reshape, .columns, .concatenate, .leadingPart:
-      for (operand, place) in operands(of: node, at: position) {
-        visit(operand, at: place, isInReduction: !isShown)
+      return operands(of: node, at: position).map { operand, place in
+        Visit(id: operand, position: place, isInReduction: !isShown)
       }
     }
   }
@@ -167,8 +192,8 @@ private struct ElementPath {
       var indices = node.shape.indices(of: place)
       if node.shape.hasRows { indices[0] += firstRow }
       return ElementTrace.Step(
-        name: GraphPrinter.reference(to: id, in: graph),
-        definition: node.inputName == nil ? GraphPrinter.definition(of: id, in: graph) : nil,
+        name: printer.reference(to: id),
+        definition: node.inputName == nil ? printer.definition(of: id) : nil,
         indices: indices, value: values[id.index][place], source: source(of: id, at: place))
     }
   }
@@ -192,7 +217,7 @@ private struct ElementPath {
     }
     var sources = leaves.sorted().map { leaf in
       ElementTrace.Source(
-        name: GraphPrinter.reference(to: leaf, in: graph), share: share(exact: [leaf]))
+        name: printer.reference(to: leaf), share: share(exact: [leaf]))
     }
     sources.append(ElementTrace.Source(name: nil, share: 1 - share(exact: leaves)))
     return sources.max { $0.share < $1.share }

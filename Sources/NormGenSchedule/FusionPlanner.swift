@@ -11,6 +11,11 @@ public enum FusionPlanner {
   ///
   /// - Throws: ``PlanError`` when steps over rows of different lengths meet.
   public static func plan(of graph: Graph) throws(PlanError) -> KernelPlan {
+    // Regions have names that nobody has written.
+    do { return try fused(graph) } catch { throw error.of(kernel: graph.name) }
+  }
+
+  private static func fused(_ graph: Graph) throws(PlanError) -> KernelPlan {
     try TotalsPlanner.verifyUses(in: graph)
     let needsStages = graph.nodes.contains { node in
       switch node.op {
@@ -74,13 +79,19 @@ public enum FusionPlanner {
       wholeRow.insert(last)
     }
     var stores: [Int: [Int]] = [:]
+    // The first pass over the whole row from each level on.
+    var firstWhole: [Int?] = []
+    for level in (0...(wholeRow.max() ?? 0)).reversed() {
+      firstWhole.append(wholeRow.contains(level) ? level : firstWhole.last ?? nil)
+    }
+    firstWhole.reverse()
     for output in rowOutputs {
       let level = levels[graph.outputs[output].value.index]
-      let pass = wholeRow.filter { $0 >= level }.min() ?? level
+      let pass = level < firstWhole.count ? firstWhole[level] ?? level : level
       stores[pass, default: []].append(output)
     }
     var scalarStores: [Int: [Int]] = [:]
-    for output in graph.outputs.indices where !rowOutputs.contains(output) {
+    for output in graph.outputs.indices where roles[graph.outputs[output].value.index] != .row {
       scalarStores[levels[graph.outputs[output].value.index], default: []].append(output)
     }
     let last =
@@ -96,7 +107,8 @@ public enum FusionPlanner {
   /// The shape that all row-wise values broadcast to.
   private static func iterationShape(of graph: Graph) throws(PlanError) -> Shape {
     var shape = Shape(hasRows: true, extents: [1])
-    for node in graph.nodes {
+    for id in graph.values {
+      let node = graph[id]
       let extents = node.shape.extents
       let whole = Shape(hasRows: node.shape.hasRows, extents: extents.isEmpty ? [1] : extents)
       do {
@@ -109,9 +121,10 @@ public enum FusionPlanner {
         shape = try wide.broadcast(with: aligned)
       } catch {
         throw PlanError(
-          kernel: graph.name,
-          message: "a value of shape \(node.shape) meets rows of shape \(shape); steps over rows "
-            + "of different lengths need kernels of their own")
+          at: id, in: graph,
+          "\(GraphPrinter(graph).label(of: id, in: graph)), a value of shape \(node.shape), meets "
+            + "rows of shape \(shape); steps over rows of different lengths need kernels of their "
+            + "own")
       }
     }
     return Shape(hasRows: true, extents: shape.extents)

@@ -96,8 +96,6 @@ public struct KernelPlan: Hashable, Sendable {
   /// All regions, in order.
   public var regions: [Region] { stages.flatMap(\.regions) }
 
-  /// The panel that holds a value in a type.
-  public func panel(_ value: ValueID, _ storage: DType) -> PlannedPanel? {
-    panels.first { $0.value == value && $0.storage == storage }
-  }
+  /// The panels of each value, in order.
+  var panelsByValue: [ValueID: [PlannedPanel]] { Dictionary(grouping: panels, by: \.value) }
 }

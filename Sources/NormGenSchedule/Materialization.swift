@@ -29,37 +29,46 @@ public struct Materialization: Hashable, Sendable {
     let passes = region.passes.indices
     var sources = [[ValueID: Source]](repeating: [:], count: passes.count)
     var scratchStores = [[ValueID]](repeating: [], count: passes.count)
-    for pass in passes {
-      for root in Materialization.roots(of: pass, in: region) { sources[pass][root] = .computed }
+    /// The passes that need each value.
+    var needing = [[Int]](repeating: [], count: graph.nodes.count)
+    func need(_ id: ValueID, in pass: Int) {
+      if sources[pass].updateValue(sources[pass][id] ?? .computed, forKey: id) == nil {
+        needing[id.index].append(pass)
+      }
     }
+    for pass in passes {
+      for root in Materialization.roots(of: pass, in: region) { need(root, in: pass) }
+    }
+    let outputs = Materialization.exactOutputs(of: region)
+    let coversRow = passes.map { Materialization.coversRow(pass: $0, in: region) }
     var scratchElements = 0
     for id in graph.values.reversed() where region.roles[id.index] == .row {
-      let needing = passes.filter { sources[$0][id] != nil }
+      let needing = needing[id.index].sorted()
       guard let first = needing.first else { continue }
-      let cost = Materialization.cost(of: id, in: region)
-      let output = Materialization.exactOutput(of: id, in: region)
+      let cost = needing.count > 1 ? Materialization.cost(of: id, in: region) : 0
       let hasRoom =
         scratchElements + region.rowExtent <= Materialization.mostScratchElements
-      let coversRow = Materialization.coversRow(pass: first, in: region)
+      var isKept = false
       for pass in needing {
         var source = Source.computed
         if pass > first {
           // Two loads and a sum from the nearest cache cost no more than the way of an output
           // that could otherwise bypass the caches.
-          if let output, output.pass < pass, cost > 2.5 {
+          if let output = outputs[id], output.pass < pass, cost > 2.5 {
             source = .output(output.index)
-          } else if coversRow, hasRoom, cost >= 6 {
+          } else if coversRow[first], hasRoom, cost >= Materialization.leastScratchCost {
             source = .scratch
           }
         }
         sources[pass][id] = source
-        if source == .scratch, !scratchStores[first].contains(id) {
+        if source == .scratch, !isKept {
+          isKept = true
           scratchStores[first].append(id)
           scratchElements += region.rowExtent
         }
         if source == .computed {
           for operand in graph[id].operands where region.roles[operand.index] == .row {
-            sources[pass][operand] = sources[pass][operand] ?? .computed
+            need(operand, in: pass)
           }
         }
       }
@@ -68,6 +77,9 @@ public struct Materialization: Hashable, Sendable {
     self.scratchStores = scratchStores.map { $0.sorted() }
   }
 
+  /// What a value must cost at least to be kept in a scratch row.
+  private static let leastScratchCost = 6.0
+
   private static func roots(of pass: Int, in region: Region) -> [ValueID] {
     let plan = region.passes[pass]
     let terms = plan.statistics.flatMap { region.graph[$0].operands }
@@ -75,12 +87,12 @@ public struct Materialization: Hashable, Sendable {
     return (terms + stored).filter { region.roles[$0.index] == .row }
   }
 
-  /// The cost of computing a value from memory, in vector loads.
+  /// The cost of computing a value from memory, in vector loads; no more of it than decides.
   private static func cost(of root: ValueID, in region: Region) -> Double {
     var seen: Set<ValueID> = []
     var stack = [root]
     var cost = 0.0
-    while let id = stack.popLast() {
+    while cost < leastScratchCost, let id = stack.popLast() {
       guard region.roles[id.index] == .row, seen.insert(id).inserted else { continue }
       let node = region.graph[id]
       switch node.op {
@@ -105,17 +117,19 @@ public struct Materialization: Hashable, Sendable {
     return cost
   }
 
-  /// An output whose stored elements are the value itself, and the pass that stores it.
-  private static func exactOutput(
-    of id: ValueID, in region: Region
-  ) -> (index: Int, pass: Int)? {
+  /// The first output, and the pass that stores it, whose stored elements are the value itself.
+  private static func exactOutputs(of region: Region) -> [ValueID: (index: Int, pass: Int)] {
+    var found: [ValueID: (index: Int, pass: Int)] = [:]
     for (pass, plan) in region.passes.enumerated() {
-      for index in plan.stores where region.graph.outputs[index].value == id {
-        let storage = region.graph.outputs[index].storage
-        if storage == .f32 || region.graph[id].op == .convert(storage) { return (index, pass) }
+      for index in plan.stores {
+        let (id, storage) = (region.graph.outputs[index].value, region.graph.outputs[index].storage)
+        guard found[id] == nil, storage == .f32 || region.graph[id].op == .convert(storage) else {
+          continue
+        }
+        found[id] = (index, pass)
       }
     }
-    return nil
+    return found
   }
 
   private static func coversRow(pass: Int, in region: Region) -> Bool {

@@ -8,10 +8,14 @@ import NormGenLoops
 struct NameAllocator {
   private var taken: Set<String> = LoopIndex.names
   private var parameters: Set<String> = []
-  /// What scopes have named.
-  private(set) var scoped: Set<String> = []
+  /// What closed scopes have named.
+  private var scoped: Set<String> = []
   /// The number to try next behind a name.
   private var numbers: [String: Int] = [:]
+  /// What this scope has named, and its numbers: the tables outside are shared, never copied.
+  private var own: Set<String> = []
+  private var ownNumbers: [String: Int] = [:]
+  private var isScope = false
 
   /// The names of a graph's parameters and values are taken.
   init(of graph: Graph) {
@@ -29,33 +33,37 @@ struct NameAllocator {
     parameters.contains(name) || LoopIndex.names.contains(name) ? fresh(name) : name
   }
 
-  /// The wanted name, with a number behind it if something has it.
-  mutating func fresh(_ wanted: String) -> String {
-    let name = free(wanted, isScoped: false)
-    taken.insert(name)
-    return name
+  /// An allocator for a scope inside; costs nothing but the scope's own names.
+  var scope: NameAllocator {
+    var inner = self
+    inner.isScope = true
+    return inner
   }
 
-  /// The same for a name that only a scope sees; for the copy of the allocator that belongs to it.
-  mutating func freshInScope(_ wanted: String) -> String {
-    let name = free(wanted, isScoped: true)
-    taken.insert(name)
-    scoped.insert(name)
+  /// The wanted name, with a number behind it if something has it.
+  ///
+  /// In a scope, names of other scopes may repeat.
+  mutating func fresh(_ wanted: String) -> String {
+    var name = wanted
+    var number = ownNumbers[wanted] ?? numbers[wanted] ?? 2
+    while isTaken(name) {
+      name = "\(wanted)\(number)"
+      number += 1
+    }
+    if isScope {
+      ownNumbers[wanted] = number
+      own.insert(name)
+    } else {
+      numbers[wanted] = number
+      taken.insert(name)
+    }
     return name
   }
 
   /// Keeps what a scope has named from everything outside of scopes.
-  mutating func close(_ scope: NameAllocator) { scoped.formUnion(scope.scoped) }
+  mutating func close(_ scope: NameAllocator) { scoped.formUnion(scope.own) }
 
-  private mutating func free(_ wanted: String, isScoped: Bool) -> String {
-    guard isTaken(wanted, isScoped) else { return wanted }
-    var number = numbers[wanted] ?? 2
-    while isTaken("\(wanted)\(number)", isScoped) { number += 1 }
-    numbers[wanted] = number + 1
-    return "\(wanted)\(number)"
-  }
-
-  private func isTaken(_ name: String, _ isScoped: Bool) -> Bool {
-    taken.contains(name) || !isScoped && scoped.contains(name)
+  private func isTaken(_ name: String) -> Bool {
+    taken.contains(name) || (isScope ? own.contains(name) : scoped.contains(name))
   }
 }

@@ -11,12 +11,13 @@ public enum PlanPrinter {
       return "view \(view.name): \(view.base) from column \(view.offset) on, \(use)\n"
     }
     if !views.isEmpty { parts.append(views.joined()) }
+    let panels = plan.panelsByValue
     for stage in plan.stages {
       parts += stage.regions.map { RegionPrinter.text(of: $0) }
       let products = stage.products.map { id -> String in
         let operands = plan.graph[id].operands
-        let rows = plan.panels.first { $0.value == operands[0] }?.name ?? ""
-        let sums = plan.panel(id, .f32)?.name ?? ""
+        let rows = panels[operands[0]]?.first?.name ?? ""
+        let sums = panels[id]?.first { $0.storage == .f32 }?.name ?? ""
         let weights = plan.graph[operands[1]]
         return "product \(sums) = \(rows) × \(weights.inputName ?? "") \(weights.shape)\n"
       }

@@ -2,7 +2,37 @@ import NormGenIR
 public import NormGenLoops
 
 /// Puts the row programs of a plan together with its products.
-public enum ProgramBuilder {
+public struct ProgramBuilder {
+  private let plan: KernelPlan
+  private let target: Target
+  private let panels: [ValueID: [KernelPlan.PlannedPanel]]
+  private let totalNames: [ValueID: String]
+  /// What is computed from each input.
+  private var uses: [ValueID: Set<Op>] = [:]
+  /// The factors of outer sums: left and right.
+  private var leftFactors: Set<ValueID> = []
+  private var rightFactors: Set<ValueID> = []
+  private let stored: Set<ValueID>
+
+  private var graph: Graph { plan.graph }
+
+  private init(_ plan: KernelPlan, _ target: Target) {
+    self.plan = plan
+    self.target = target
+    panels = plan.panelsByValue
+    totalNames = Dictionary(
+      plan.totals.map { ($0.value, $0.name) }, uniquingKeysWith: { first, _ in first })
+    stored = Set(plan.graph.outputs.map(\.value))
+    for node in plan.graph.nodes {
+      for operand in node.operands where plan.graph[operand].inputName != nil {
+        uses[operand, default: []].insert(node.op)
+      }
+      guard node.op == .outerSum else { continue }
+      leftFactors.insert(node.operands[0])
+      rightFactors.insert(node.operands[1])
+    }
+  }
+
   /// The program of a plan.
   ///
   /// - Parameters:
@@ -14,46 +44,49 @@ public enum ProgramBuilder {
     of plan: KernelPlan, kernels: [[LoopKernel]], schedule: MatmulSchedule, target: Target
   ) -> LoopProgram {
     if plan.onlyRegion != nil, let kernel = kernels.first?.first { return LoopProgram(kernel) }
-    let graph = plan.graph
+    return ProgramBuilder(plan, target).program(kernels: kernels, schedule: schedule)
+  }
+
+  private func program(kernels: [[LoopKernel]], schedule: MatmulSchedule) -> LoopProgram {
     let panels = plan.panels.map { panel in
       Panel(
         name: panel.name, storage: panel.storage,
-        columns: graph[panel.value].shape.elementsPerRow,
-        paddedTo: padding(of: panel.value, graph, target))
+        columns: graph[panel.value].shape.elementsPerRow, paddedTo: padding(of: panel.value))
     }
     var steps: [LoopProgram.Step] = []
     for (stage, kernels) in zip(plan.stages, kernels) {
       if !kernels.isEmpty { steps.append(.rows(kernels)) }
       if !stage.products.isEmpty {
-        steps.append(
-          .multiply(stage.products.compactMap { multiplication($0, plan, schedule: schedule) }))
+        steps.append(.multiply(stage.products.compactMap { multiplication($0, schedule) }))
       }
       if !stage.sums.isEmpty {
-        steps.append(.accumulate(stage.sums.compactMap { accumulation($0, plan) }))
+        steps.append(.accumulate(stage.sums.compactMap { accumulation($0) }))
       }
     }
     return LoopProgram(
-      name: graph.name, buffers: buffers(of: graph), lanes: target.lanes,
+      name: graph.name, buffers: buffers, lanes: target.lanes,
       blockRows: plan.totals.isEmpty
-        ? blockRows(schedule.blockRows, panels, target: target) : RowSumOrder.block,
+        ? blockRows(schedule.blockRows, panels) : RowSumOrder.block,
       panels: panels,
       views: plan.views.map { LoopProgram.View(name: $0.name, base: $0.base, offset: $0.offset) },
       steps: steps,
-      totals: plan.totals.map { total($0, plan) })
+      totals: plan.totals.map { total($0) })
+  }
+
+  private func panel(_ value: ValueID, _ storage: DType) -> KernelPlan.PlannedPanel? {
+    panels[value]?.first { $0.storage == storage }
   }
 
   /// The columns that a step writes or reads at once.
-  private static func padding(of value: ValueID, _ graph: Graph, _ target: Target) -> [Int] {
-    var multiples = isProduct(value, graph) ? [target.panelColumns] : []
-    for node in graph.nodes where node.op == .outerSum {
-      if node.operands[0] == value { multiples.append(target.matmulTile.rows) }
-      if node.operands[1] == value { multiples.append(target.panelColumns) }
-    }
+  private func padding(of value: ValueID) -> [Int] {
+    var multiples: [Int] = []
+    if case .matmul = graph[value].op { multiples.append(target.panelColumns) }
+    if leftFactors.contains(value) { multiples.append(target.matmulTile.rows) }
+    if rightFactors.contains(value) { multiples.append(target.panelColumns) }
     return multiples
   }
 
-  private static func total(_ planned: KernelPlan.PlannedTotal, _ plan: KernelPlan) -> Total {
-    let graph = plan.graph
+  private func total(_ planned: KernelPlan.PlannedTotal) -> Total {
     let count = graph[planned.value].shape.elementsPerRow
     let outputs = planned.outputs.map { graph.outputs[$0] }
     var reduction = RowSum.Reduction.sum
@@ -74,40 +107,29 @@ public enum ProgramBuilder {
       outputs: outputs.map(\.name), isDirect: isDirect)
   }
 
-  private static func accumulation(_ id: ValueID, _ plan: KernelPlan) -> Accumulation? {
-    let graph = plan.graph
+  private func accumulation(_ id: ValueID) -> Accumulation? {
     let operands = graph[id].operands
-    let names = operands.compactMap { plan.panel($0, .f32)?.name }
-    guard names.count == operands.count,
-      let total = plan.totals.first(where: { $0.value == id })
-    else { return nil }
+    let names = operands.compactMap { panel($0, .f32)?.name }
+    guard names.count == operands.count, let total = totalNames[id] else { return nil }
     switch graph[id].op {
     case .rowSum:
       let elements = graph[operands[0]].shape.elementsPerRow
       return Accumulation(
         .columns(
           x: names[0], y: names.count > 1 ? names[1] : nil,
-          repeats: elements / graph[id].shape.elementsPerRow), total: total.name)
+          repeats: elements / graph[id].shape.elementsPerRow), total: total)
     case .outerSum:
       return Accumulation(
         .outer(
           x: names[0], y: names[1], rows: graph[operands[0]].shape.rowExtent,
-          columns: graph[operands[1]].shape.rowExtent), total: total.name)
+          columns: graph[operands[1]].shape.rowExtent), total: total)
     case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
       .leadingPart, .matmul:
       return nil
     }
   }
 
-  private static func isProduct(_ id: ValueID, _ graph: Graph) -> Bool {
-    if case .matmul = graph[id].op { return true }
-    return false
-  }
-
-  private static func multiplication(
-    _ id: ValueID, _ plan: KernelPlan, schedule: MatmulSchedule
-  ) -> Multiplication? {
-    let graph = plan.graph
+  private func multiplication(_ id: ValueID, _ schedule: MatmulSchedule) -> Multiplication? {
     let operands = graph[id].operands
     guard case .matmul(let matmul) = graph[id].op,
       case .input(let weights, let storage) = graph[operands[1]].op
@@ -117,22 +139,19 @@ public enum ProgramBuilder {
     case .fused: kept = .f32
     case .bf16Dot: kept = .bf16
     }
-    guard let x = plan.panel(operands[0], kept), let sums = plan.panel(id, .f32) else {
-      return nil
-    }
+    guard let x = panel(operands[0], kept), let sums = panel(id, .f32) else { return nil }
     return Multiplication(
       x: x.name, weights: weights, storage: storage, sums: sums.name,
       depth: graph[operands[0]].shape.rowExtent, columns: graph[id].shape.rowExtent,
-      matmul: matmul, isPacked: schedule.packsWeights && isPackable(operands[1], graph))
+      matmul: matmul, isPacked: schedule.packsWeights && isPackable(operands[1]))
   }
 
   /// Whether all that a graph does with weights is one kind of matmul: packed they fit no other use.
-  private static func isPackable(_ weights: ValueID, _ graph: Graph) -> Bool {
-    let uses = graph.nodes.filter { $0.operands.contains(weights) }
-    return Set(uses.map(\.op)).count == 1 && !graph.outputs.contains { $0.value == weights }
+  private func isPackable(_ weights: ValueID) -> Bool {
+    uses[weights]?.count == 1 && !stored.contains(weights)
   }
 
-  private static func buffers(of graph: Graph) -> [Buffer] {
+  private var buffers: [Buffer] {
     let inputs = graph.inputs.compactMap { id -> Buffer? in
       guard case .input(let name, let storage) = graph[id].op else { return nil }
       return Buffer(name: name, storage: storage, shape: graph[id].shape, isOutput: false)
@@ -146,12 +165,12 @@ public enum ProgramBuilder {
   }
 
   /// As many rows as keep the weights' way from memory short, as long as the panels stay near.
-  private static func blockRows(_ forced: Int?, _ panels: [Panel], target: Target) -> Int {
+  private func blockRows(_ forced: Int?, _ panels: [Panel]) -> Int {
     let tile = target.matmulTile.rows
     // A block that were no whole tiles would grow beyond its panels.
-    if let forced { return (min(max(forced, 1), mostForcedRows) + tile - 1) / tile * tile }
+    if let forced { return (min(max(forced, 1), Self.mostForcedRows) + tile - 1) / tile * tile }
     let bytes = panels.map(\.bytesPerRow).reduce(0, +)
-    let most = min(mostBlockRows, mostPanelBytes / max(bytes, 1))
+    let most = min(Self.mostBlockRows, Self.mostPanelBytes / max(bytes, 1))
     return max(most / tile, 1) * tile
   }
 

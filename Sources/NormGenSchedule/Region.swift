@@ -56,19 +56,3 @@ public struct Region: Hashable, Sendable {
     return count
   }
 }
-
-/// A graph that no kernel can be planned for yet.
-public struct PlanError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The kernel.
-  public let kernel: String
-  /// What stands in the way.
-  public let message: String
-
-  /// Creates an error.
-  public init(kernel: String, message: String) {
-    self.kernel = kernel
-    self.message = message
-  }
-
-  public var description: String { "kernel '\(kernel)' cannot be planned: \(message)" }
-}

@@ -46,12 +46,16 @@ public enum RegionVerifier {
     }
     try verifyStatistics(region)
     try verifyStores(region)
+    var shapes: [String: Shape] = [:]
+    for output in graph.outputs.reversed() { shapes[output.name] = graph[output.value].shape }
+    for id in graph.inputs { if let name = graph[id].inputName { shapes[name] = graph[id].shape } }
+    let outputNames = Set(graph.outputs.map(\.name))
     for (name, shape) in region.parameterShapes {
-      guard let seen = parameterShape(name, in: graph) else {
+      guard let seen = shapes[name] else {
         throw error("it gives a shape to '\(name)', which is no parameter")
       }
       // An output may hold for each row what all rows share.
-      let isStored = shape.hasRows && graph.outputs.contains { $0.name == name }
+      let isStored = shape.hasRows && outputNames.contains(name)
       guard seen.hasRows == shape.hasRows || isStored,
         seen.elementsPerRow == shape.elementsPerRow
       else {
@@ -142,13 +146,5 @@ public enum RegionVerifier {
         kernel: graph.name,
         message: "'\(graph.outputs[index].name)' is stored \(stored[index]) times")
     }
-  }
-
-  /// The shape under which the region's graph sees a parameter.
-  private static func parameterShape(_ name: String, in graph: Graph) -> Shape? {
-    for id in graph.inputs {
-      if case .input(name, _) = graph[id].op { return graph[id].shape }
-    }
-    return graph.outputs.first { $0.name == name }.map { graph[$0.value].shape }
   }
 }

@@ -40,12 +40,15 @@ enum ReshapeRemover {
     /// Values of the graph that are seen under another shape, apart from the view.
     var hasOtherShape: Set<ValueID> = []
 
+    /// The value whose rows are seen under the view, if one is.
+    private(set) var viewed: ValueID?
+
     /// The fixed extents that every full row is seen under.
-    func view() throws(PlanError) -> [Int] {
-      var views: Set<[Int]> = []
+    mutating func view() throws(PlanError) -> [Int] {
+      var views: [(id: ValueID, extents: [Int])] = []
       for id in graph.values {
         if case .leadingPart = graph[id].op, graph[id].shape.hasRows {
-          views.insert(graph[id].shape.extents)
+          views.append((id, graph[id].shape.extents))
         }
         guard case .statistic = graph[id].op else { continue }
         // The terms have the common shape of the factors, one of which may be narrower.
@@ -54,16 +57,21 @@ enum ReshapeRemover {
           let term = try? Op.elementwise(.multiply).resultShape(of: factors, requested: .scalar),
           term.hasRows
         else { continue }
-        views.insert(term.extents)
+        views.append((id, term.extents))
       }
-      if views.count > 1 {
-        let list = views.map { "\($0)" }.sorted().joined(separator: " and ")
+      if let first = views.first, let other = views.first(where: { $0.extents != first.extents }) {
+        let printer = GraphPrinter(graph)
+        func words(_ view: (id: ValueID, extents: [Int])) -> String {
+          "\(printer.label(of: view.id, in: graph)) over rows seen as \(view.extents)"
+        }
         throw PlanError(
-          kernel: graph.name,
-          message: "statistics and leading parts run over rows seen as \(list); one kernel sees a "
-            + "row one way")
+          at: other.id, in: graph,
+          "statistics and leading parts see a row in two ways, \(words(first)) and \(words(other)), "
+            + "but one kernel sees a row one way; make a value between them an output, and an input "
+            + "of a second kernel")
       }
-      if let view = views.first { return view }
+      viewed = views.first?.id
+      if let view = views.first { return view.extents }
       // One number a row has as many axes as the row, but fewer elements.
       let widest = graph.nodes.map(\.shape).filter(\.hasRows).max { left, right in
         (left.extents.count, left.elementsPerRow) < (right.extents.count, right.elementsPerRow)
@@ -87,16 +95,41 @@ enum ReshapeRemover {
         op = try viewed(node, shapes)
         shape = try op.resultShape(of: shapes, requested: requested)
       } catch {
-        throw PlanError(kernel: graph.name, message: "after removing reshapes, \(error)")
+        throw unfit(id, view)
       }
-      guard shape.elementsPerRow == node.shape.elementsPerRow else {
-        throw PlanError(
-          kernel: graph.name,
-          message: "after removing reshapes, a value of shape \(node.shape) is seen as \(shape)")
-      }
+      guard shape.elementsPerRow == node.shape.elementsPerRow else { throw unfit(id, view) }
       new.append(ValueID(nodes.count))
       nodes.append(
-        Node(op: op, operands: operands, shape: shape, name: node.name, scope: node.scope))
+        Node(op: op, operands: operands, shape: shape, name: node.name, scope: node.scope, location: node.location))
+    }
+
+    /// The error of a value whose operands do not fit each other under the view.
+    private func unfit(_ id: ValueID, _ view: [Int]) -> PlanError {
+      let printer = GraphPrinter(graph)
+      let count = graph[id].operands.map { graph[$0].shape.elementsPerRow }.max() ?? 1
+      let operands = graph[id].operands.filter { graph[$0].shape.elementsPerRow > 1 }
+        .map { "\(printer.label(of: $0, in: graph)) of shape \(graph[$0].shape)" }
+      var reason = "another value is reshaped to that"
+      if let viewed {
+        let place = graph.location(of: viewed).map { " (\($0))" } ?? ""
+        reason = "\(printer.label(of: viewed, in: graph))\(place) is taken along it"
+      }
+      let narrow = graph[id].operands.first { operand in
+        let shape = graph[operand].shape
+        return graph[operand].inputName != nil && !shape.hasRows && shape.elementsPerRow > 1
+          && shape.elementsPerRow < count
+      }
+      let full = Shape(hasRows: false, extents: graph[id].shape.extents)
+      let remedy =
+        narrow.map {
+          "give \(printer.label(of: $0, in: graph)) with an element for each of the row's, shape "
+            + "\(full)"
+        } ?? "compute it in a kernel of its own"
+      return PlanError(
+        at: id, in: graph,
+        "\(printer.label(of: id, in: graph)) combines " + operands.joined(separator: " and ")
+          + ", but the kernel sees its rows as \(view), since \(reason), and along those axes they "
+          + "do not fit; \(remedy)")
     }
 
     /// The operation under the view: a sum over rows keeps as many elements as before.
@@ -135,11 +168,13 @@ enum ReshapeRemover {
       case .statistic, .columns, .concatenate, .leadingPart, .matmul, .rowSum, .outerSum:
         guard stale != nil else { return }
       }
+      let printer = GraphPrinter(graph)
+      let value = stale.map { " \(printer.label(of: $0, in: graph))" } ?? ""
       let shape = stale.map { graph[$0].shape.description } ?? ""
       throw PlanError(
-        kernel: graph.name,
-        message: "a value reshaped to \(shape) is used along its new axes, but only whole rows "
-          + "can be; declare the input with that shape")
+        at: id, in: graph,
+        "the value\(value) reshaped to \(shape) is used along its new axes, but only whole rows can "
+          + "be; declare the input with that shape")
     }
 
     /// A shape with as many elements as a row of the view is seen as the view.

@@ -103,7 +103,7 @@ extension RowLowering {
     for id in plan.statistics {
       let window = region.window(of: id)
       let reach = window == region.rowExtent ? "all" : "the first"
-      let definition = GraphPrinter.definition(of: id, in: graph)
+      let definition = printer.definition(of: id)
       parts.append("\(label(of: id)) = \(definition), over \(reach) \(window)")
     }
     for index in plan.stores { parts.append("output \(graph.outputs[index].name)") }
@@ -149,8 +149,8 @@ extension RowLowering {
 
   /// Where the leading parts end that a pass computes, short of the row's end.
   func leadingCounts(in pass: Int) -> [Int] {
-    let counts = graph.values.compactMap { id -> Int? in
-      guard case .leadingPart(let count, _) = graph[id].op, count < region.rowExtent,
+    let counts = leadingParts.compactMap { id -> Int? in
+      guard case .leadingPart(let count, _) = graph[id].op,
         materialization.sources[pass][id] == .computed
       else { return nil }
       return count

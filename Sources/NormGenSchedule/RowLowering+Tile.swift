@@ -31,17 +31,26 @@ extension RowLowering {
     isInTile = true
     let tail = statements(ofPass: last)
     isInTile = false
-    for index in parts.indices {
-      let used = RowLowering.usedScalars(parts[(index + 1)...].flatMap { $0 } + tail)
-      tileScalars += RowLowering.definedScalars(parts[index]).filter(used.contains)
+    // From the last part to the first, with what the parts behind use.
+    var used = RowLowering.usedScalars(tail)
+    var kept: [[String]] = []
+    for part in parts.reversed() {
+      kept.append(RowLowering.definedScalars(part).filter(used.contains))
+      used.formUnion(RowLowering.usedScalars(part))
+    }
+    tileScalars += kept.reversed().flatMap { $0 }
+    var places: [String: Int] = [:]
+    var always: [Int] = []
+    for (place, statement) in pointers.enumerated() {
+      if case .pointer(let pointer, _, _) = statement {
+        places[pointer.name] = place
+      } else {
+        always.append(place)
+      }
     }
     return parts.filter { !$0.isEmpty }.map { part in
-      let used = RowLowering.usedPointers(part)
-      let own = pointers.filter { statement in
-        if case .pointer(let pointer, _, _) = statement { return used.contains(pointer.name) }
-        return true
-      }
-      return .rows(own + part)
+      let used = RowLowering.usedPointers(part).compactMap { places[$0] }
+      return .rows((used + always).sorted().map { pointers[$0] } + part)
     } + tail
   }
 

@@ -11,6 +11,18 @@ struct RowLowering {
   var scalarNames: [ValueID: String] = [:]
   /// How deep the expressions of scalars without a name are nested.
   private var scalarDepths: [ValueID: Int] = [:]
+  /// How often operands and outputs refer to each value.
+  private let useCounts: [Int]
+  /// The scalars that each pass may begin with, in order.
+  private let scalarsByLevel: [Int: [ValueID]]
+  /// Values that rows or outputs use.
+  private let usedByRows: Set<ValueID>
+  /// The first output that stores each value.
+  let firstOutputs: [ValueID: Int]
+  /// Leading parts that end short of the row's end.
+  let leadingParts: [ValueID]
+  /// Writes what statistics are taken of.
+  let printer: GraphPrinter
   /// Deeper expressions get a name in between: nobody reads them, and C compilers have a limit.
   static let deepestExpression = 24
   /// Where the elements of inputs, outputs and scratch rows are reached.
@@ -35,6 +47,25 @@ struct RowLowering {
     self.target = target
     let materialization = Materialization(region: region)
     self.materialization = materialization
+    let graph = region.graph
+    self.useCounts = graph.useCounts
+    self.printer = GraphPrinter(graph)
+    self.firstOutputs = Dictionary(
+      zip(graph.outputs.map(\.value), graph.outputs.indices), uniquingKeysWith: { first, _ in first })
+    var usedByRows = Set(graph.outputs.map(\.value))
+    var scalarsByLevel: [Int: [ValueID]] = [:]
+    for id in graph.values {
+      switch region.roles[id.index] {
+      case .row: usedByRows.formUnion(graph[id].operands)
+      case .scalar: scalarsByLevel[region.levels[id.index], default: []].append(id)
+      }
+    }
+    self.usedByRows = usedByRows
+    self.leadingParts = graph.values.filter { id in
+      if case .leadingPart(let count, _) = graph[id].op { return count < region.rowExtent }
+      return false
+    }
+    self.scalarsByLevel = scalarsByLevel
     let isTileable = RowLowering.isTileable(region, materialization)
     self.tile = isTileable ? max(schedule.rowTile, 1) : 1
   }
@@ -48,8 +79,15 @@ struct RowLowering {
         !graph[id].operands.contains(where: { region.roles[$0.index] == .row })
       {
         throw PlanError(
-          kernel: graph.name, message: "a statistic is taken of one number per row")
+          at: id, in: graph,
+          "\(printer.label(of: id, in: graph)): a statistic is taken of one number per row, while "
+            + "the kernel's rows have \(region.rowExtent); use the number itself, or a kernel of "
+            + "its own")
       }
+    }
+    let least = leastStatements
+    guard least <= LoopProgram.mostStatements else {
+      throw .tooManyStatements(least, kernel: graph.name)
     }
     makeBuffers()
     var body = pointers()
@@ -76,6 +114,22 @@ struct RowLowering {
       name: graph.name, buffers: buffers, lanes: lanes, row: body, tile: tile,
       tileScalars: tileScalars, tileGroups: tileGroups,
       summary: summaryLines(summary))
+  }
+
+  /// What the loops have at least: a pass does each of its items between any two places where a
+  /// window or a leading part ends.
+  private var leastStatements: Int {
+    var count = 0
+    for (number, pass) in region.passes.enumerated() {
+      let windows = pass.statistics.map { region.window(of: $0) }.sorted()
+      let cuts = Set(windows + leadingCounts(in: number))
+      var passed = 0
+      for cut in cuts.sorted() {
+        while passed < windows.count, windows[passed] < cut { passed += 1 }
+        count += windows.count - passed + pass.stores.count
+      }
+    }
+    return count
   }
 
   private func summaryLines(_ summary: String) -> [String] {
@@ -153,13 +207,7 @@ struct RowLowering {
   /// The scalars that are ready when `pass` begins, and the outputs that store them.
   mutating func scalarStatements(beforePass pass: Int) -> [Stmt] {
     var statements: [Stmt] = []
-    let useCounts = graph.useCounts
-    var usedByRows: Set<ValueID> = Set(graph.outputs.map(\.value))
-    for id in graph.values where region.roles[id.index] == .row {
-      usedByRows.formUnion(graph[id].operands)
-    }
-    for id in graph.values where region.roles[id.index] == .scalar {
-      guard region.levels[id.index] == pass, scalarNames[id] == nil else { continue }
+    for id in scalarsByLevel[pass] ?? [] where scalarNames[id] == nil {
       let node = graph[id]
       switch node.op {
       case .constant, .statistic, .columns, .concatenate, .leadingPart, .matmul, .rowSum, .outerSum:
@@ -215,8 +263,7 @@ struct RowLowering {
 
   /// The pointer of the output that stores a value.
   private func outputPointer(of id: ValueID) -> Pointer {
-    let index = graph.outputs.firstIndex { $0.value == id }
-    return index.map { outputPointers[$0] } ?? Pointer(name: "", storage: .f32)
+    firstOutputs[id].map { outputPointers[$0] } ?? Pointer(name: "", storage: .f32)
   }
 
   /// A sum over rows with the terms of one more row.

@@ -9,11 +9,11 @@ enum RowSumFactors {
     for id in graph.values {
       let node = graph[id]
       var operands = node.operands.compactMap { new[$0] }
-      if case .rowSum = node.op { operands = try broadcast(operands, &nodes, graph.name) }
+      if case .rowSum = node.op { operands = try broadcast(operands, &nodes, id, graph) }
       new[id] = ValueID(nodes.count)
       nodes.append(
         Node(
-          op: node.op, operands: operands, shape: node.shape, name: node.name, scope: node.scope))
+          op: node.op, operands: operands, shape: node.shape, name: node.name, scope: node.scope, location: node.location))
     }
     return Graph(
       name: graph.name, nodes: nodes, inputs: graph.inputs.compactMap { new[$0] },
@@ -24,7 +24,7 @@ enum RowSumFactors {
   }
 
   private static func broadcast(
-    _ operands: [ValueID], _ nodes: inout [Node], _ kernel: String
+    _ operands: [ValueID], _ nodes: inout [Node], _ id: ValueID, _ graph: Graph
   ) throws(PlanError) -> [ValueID] {
     let shapes = operands.map { nodes[$0.index].shape }
     guard let term = try? Op.elementwise(.multiply).resultShape(of: shapes, requested: .scalar),
@@ -32,8 +32,8 @@ enum RowSumFactors {
     else {
       let list = shapes.map(\.description).joined(separator: " and ")
       throw PlanError(
-        kernel: kernel,
-        message: "the product of values of shapes \(list) is summed over rows beside products with "
+        at: id, in: graph,
+        "the product of values of shapes \(list) is summed over rows beside products with "
           + "weights; one of them must have the shape of the product")
     }
     return operands.map { operand in

@@ -16,31 +16,70 @@ extension StagePlanner {
 
   /// The roots of a stage by what they compute together; rows of another length are computed apart.
   private func grouped(_ stage: Int) -> [[Root]] {
-    var groups: [Group] = []
+    /// The groups made so far; nil where a later one has taken them in.
+    var groups: [Group?] = []
+    /// The group that has taken each one in, or itself.
+    var takers: [Int] = []
+    func current(_ group: Int) -> Int {
+      var group = group
+      while takers[group] != group {
+        takers[group] = takers[takers[group]]
+        group = takers[group]
+      }
+      return group
+    }
+    /// The groups that compute each value.
+    var owners: [ValueID: Set<Int>] = [:]
     for root in roots[stage] {
       let values = computed(for: root.value, stage: stage)
-      var merged = Group(values: values, roots: [root], rowShape: rowShape(of: values))
-      var kept: [Group] = []
-      for group in groups {
-        if group.values.isDisjoint(with: merged.values) || !haveRowsOfOneLength(group, merged) {
-          kept.append(group)
-        } else {
-          let widest = [group, merged].map(\.rowShape).max(by: Self.isNarrower)
-          merged = Group(
-            values: group.values.union(merged.values), roots: group.roots + merged.roots,
-            rowShape: widest ?? merged.rowShape)
+      var merged = Group(roots: [root], shapes: shapes(of: values))
+      var candidates = Set(values.flatMap { owners[$0] ?? [] }.map(current))
+      var taken: [Int] = []
+      while let next = candidates.min() {
+        candidates.remove(next)
+        guard let group = groups[next] else { continue }
+        guard haveRowsOfOneLength(group, merged) else {
+          merged.neighbours.insert(next)
+          continue
         }
+        groups[next] = nil
+        taken.append(next)
+        candidates.formUnion(group.neighbours.map(current).filter { $0 > next })
+        merged = group.merging(merged)
       }
-      groups = kept + [merged]
+      let number = groups.count
+      takers.append(number)
+      for group in taken { takers[group] = number }
+      merged.neighbours = Set(merged.neighbours.map(current)).subtracting([number])
+      for neighbour in merged.neighbours { groups[neighbour]?.neighbours.insert(number) }
+      for value in values { owners[value] = Set((owners[value] ?? []).map(current) + [number]) }
+      groups.append(merged)
     }
-    return groups.map(\.roots)
+    return groups.compactMap { $0?.roots }
   }
 
   private struct Group {
-    let values: Set<ValueID>
-    let roots: [Root]
+    private(set) var roots: [Root]
+    /// The shapes of all rows.
+    private(set) var shapes: Set<Shape>
     /// The shape of the longest rows.
-    let rowShape: Shape
+    private(set) var rowShape: Shape
+    /// Groups that compute some of the same values, for rows of another length.
+    var neighbours: Set<Int> = []
+
+    init(roots: [Root], shapes: [Shape]) {
+      self.roots = roots
+      self.shapes = Set(shapes)
+      self.rowShape = shapes.max(by: StagePlanner.isNarrower) ?? .scalar
+    }
+
+    consuming func merging(_ other: Group) -> Group {
+      roots += other.roots
+      shapes.formUnion(other.shapes)
+      rowShape = [rowShape, other.rowShape].max(by: StagePlanner.isNarrower) ?? rowShape
+      neighbours.formUnion(other.neighbours)
+      return self
+    }
   }
 
   private static func isNarrower(_ left: Shape, _ right: Shape) -> Bool {
@@ -55,16 +94,12 @@ extension StagePlanner {
     }
   }
 
-  private func rowShape(of values: Set<ValueID>) -> Shape {
-    shapes(of: values).max(by: Self.isNarrower) ?? .scalar
-  }
-
   /// Whether loops over the longer rows run over the shorter ones, too: those are repeated along them.
   private func haveRowsOfOneLength(_ left: Group, _ right: Group) -> Bool {
     if left.rowShape.elementsPerRow == right.rowShape.elementsPerRow { return true }
     let isLeftNarrower = Self.isNarrower(left.rowShape, right.rowShape)
     let (narrow, wide) = isLeftNarrower ? (left, right) : (right, left)
-    return shapes(of: narrow.values).allSatisfy { shape in
+    return narrow.shapes.allSatisfy { shape in
       (try? shape.broadcast(with: wide.rowShape)).map {
         $0.elementsPerRow == wide.rowShape.elementsPerRow
       } ?? false
@@ -89,27 +124,15 @@ extension StagePlanner {
 
   /// The panel in which a stage finds a value that is known before.
   private func panelToRead(_ id: ValueID, stage: Int) -> KernelPlan.PlannedPanel? {
-    let candidates = panels.filter { $0.value == id }
-    guard let panel = candidates.first(where: { $0.storage == .f32 }) ?? candidates.first else {
-      return nil
-    }
+    guard let candidates = panelsByValue[id],
+      let panel = candidates.first(where: { $0.storage == .f32 }) ?? candidates.first
+    else { return nil }
     switch graph[id].op {
     case .matmul, .concatenate: return panel
     case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
       .rowSum, .outerSum:
       return depths[id.index] < stage ? panel : nil
     }
-  }
-
-  private func view(of id: ValueID) -> KernelPlan.PlannedView? {
-    views.first { $0.value == id }
-  }
-
-  private func storage(of view: KernelPlan.PlannedView) -> DType {
-    for id in graph.inputs {
-      if case .input(view.base, let storage) = graph[id].op { return storage }
-    }
-    return panels.first { $0.name == view.base }?.storage ?? .f32
   }
 
   private func subgraph(of roots: [Root], stage: Int, name: String) -> Graph {
@@ -120,11 +143,11 @@ extension StagePlanner {
     var stack = roots.map(\.value)
     while let id = stack.popLast() {
       guard needed.insert(id).inserted, panelToRead(id, stage: stage) == nil,
-        view(of: id) == nil
+        viewsByValue[id] == nil
       else { continue }
       stack += graph[id].operands
     }
-    for id in graph.values where needed.contains(id) {
+    for id in needed.sorted() {
       let node = graph[id]
       new[id] = ValueID(nodes.count)
       if let panel = panelToRead(id, stage: stage) {
@@ -132,25 +155,26 @@ extension StagePlanner {
         nodes.append(
           Node(
             op: .input(name: panel.name, storage: panel.storage), operands: [], shape: node.shape,
-            name: nil, scope: nil))
-      } else if let view = view(of: id) {
+            name: nil, scope: nil, location: node.location))
+      } else if let view = viewsByValue[id] {
         panelInputs.append(ValueID(nodes.count))
         nodes.append(
           Node(
-            op: .input(name: view.name, storage: storage(of: view)), operands: [],
-            shape: node.shape, name: nil, scope: nil))
+            op: .input(name: view.name, storage: storages[view.base] ?? .f32), operands: [],
+            shape: node.shape, name: nil, scope: nil, location: node.location))
       } else {
         nodes.append(
           Node(
             op: node.op, operands: node.operands.map { new[$0] ?? $0 }, shape: node.shape,
-            name: node.name, scope: node.scope))
+            name: node.name, scope: node.scope, location: node.location))
       }
     }
     let outputs = roots.map { root in
       Output(
         name: root.output.name, value: new[root.value] ?? root.value, storage: root.output.storage)
     }
-    let parameters = graph.inputs.filter { panelToRead($0, stage: stage) == nil }
+    let parameters = needed.filter { inputPlaces[$0] != nil && panelToRead($0, stage: stage) == nil }
+      .sorted { inputPlaces[$0] ?? 0 < inputPlaces[$1] ?? 0 }
       .compactMap { new[$0] }
     return Graph(
       name: name, nodes: nodes, inputs: parameters + panelInputs,

@@ -12,9 +12,19 @@ struct StagePlanner {
   let graph: Graph
   /// The first stage whose regions can compute or read each value.
   let depths: [Int]
+  /// Whether each value takes only arithmetic on parameters and sums.
+  private let isPlain: [Bool]
   private var names: NameAllocator
   private(set) var panels: [KernelPlan.PlannedPanel] = []
+  /// The panels of each value, in order.
+  private(set) var panelsByValue: [ValueID: [KernelPlan.PlannedPanel]] = [:]
   private(set) var views: [KernelPlan.PlannedView] = []
+  /// The views that are read, by the columns.
+  private(set) var viewsByValue: [ValueID: KernelPlan.PlannedView] = [:]
+  /// The types of inputs and panels.
+  private(set) var storages: [String: DType] = [:]
+  /// The place of each input among the parameters.
+  let inputPlaces: [ValueID: Int]
   private var totals: [KernelPlan.PlannedTotal] = []
   /// The values that each stage must leave, in panels or outputs.
   private(set) var roots: [[Root]]
@@ -29,17 +39,19 @@ struct StagePlanner {
     var planner = StagePlanner(try RowSumFactors.broadcast(in: graph))
     let graph = planner.graph
     try planner.placeRoots()
+    var products: [Int: [ValueID]] = [:]
+    var sums: [Int: [ValueID]] = [:]
+    for id in graph.values {
+      let depth = planner.depths[id.index]
+      if case .matmul = graph[id].op { products[depth - 1, default: []].append(id) }
+      if graph.isOverRows(id) { sums[depth, default: []].append(id) }
+    }
     var stages: [KernelPlan.Stage] = []
     for stage in planner.roots.indices {
-      let regions = try planner.regions(of: stage)
-      let products = graph.values.filter { id in
-        guard case .matmul = graph[id].op else { return false }
-        return planner.depths[id.index] == stage + 1
-      }
-      let sums = graph.values.filter {
-        graph.isOverRows($0) && planner.depths[$0.index] == stage
-      }
-      stages.append(KernelPlan.Stage(regions: regions, products: products, sums: sums))
+      stages.append(
+        KernelPlan.Stage(
+          regions: try planner.regions(of: stage), products: products[stage] ?? [],
+          sums: sums[stage] ?? []))
     }
     return KernelPlan(
       graph: graph, stages: stages, panels: planner.panels, views: planner.views,
@@ -68,7 +80,14 @@ struct StagePlanner {
       }
     }
     self.depths = depths
+    self.isPlain = StagePlanner.plainValues(of: graph)
+    self.inputPlaces = Dictionary(
+      uniqueKeysWithValues: zip(graph.inputs, graph.inputs.indices))
     self.names = NameAllocator(of: graph)
+    for id in graph.inputs {
+      guard case .input(let name, let storage) = graph[id].op else { continue }
+      storages[name] = storage
+    }
     let last = graph.values.map { StagePlanner.written($0, in: graph, depths) }.max()
     self.roots = [[Root]](repeating: [], count: (last ?? 0) + 1)
   }
@@ -114,17 +133,17 @@ struct StagePlanner {
       let base = graph[id].operands[0]
       guard graph[base].shape.hasRows || graph[base].inputName != nil else {
         throw PlanError(
-          kernel: graph.name,
-          message: "columns of a computed value without rows; take them of the parameters")
+          at: id, in: graph,
+          "columns of \(GraphPrinter(graph).label(of: base, in: graph)), a computed value without "
+            + "rows; take them of the parameters that it is computed from")
       }
       keep(base, in: .f32, suffix: "kept")
-      let name =
-        graph[base].inputName ?? panels.first { $0.value == base && $0.storage == .f32 }?.name ?? ""
-      views.append(
-        KernelPlan.PlannedView(
-          name: graph[id].name.map { names.own($0) } ?? names.fresh("\(name)_part"), base: name,
-          offset: start, value: id)
-      )
+      let name = graph[base].inputName ?? panel(of: base, in: .f32)?.name ?? ""
+      let view = KernelPlan.PlannedView(
+        name: graph[id].name.map { names.own($0) } ?? names.fresh("\(name)_part"), base: name,
+        offset: start, value: id)
+      views.append(view)
+      viewsByValue[id] = view
     }
     for stage in roots.indices.reversed() {
       var visited: Set<ValueID> = []
@@ -133,46 +152,55 @@ struct StagePlanner {
     }
   }
 
-  /// Follows what a stage must compute down to what it can read.
-  private mutating func visit(_ id: ValueID, stage: Int, _ visited: inout Set<ValueID>) {
-    guard visited.insert(id).inserted else { return }
-    let node = graph[id]
-    switch node.op {
-    case .input, .constant, .columns, .matmul: return
-    case .concatenate:
-      if !panels.contains(where: { $0.value == id }) { keep(id, in: .f32, suffix: "kept") }
-      return
-    case .elementwise, .statistic, .convert, .reshape, .leadingPart, .rowSum, .outerSum: break
+  /// Follows what a stage must compute down to what it can read, operands from left to right.
+  private mutating func visit(_ root: ValueID, stage: Int, _ visited: inout Set<ValueID>) {
+    var pending = [root]
+    while let id = pending.popLast() {
+      guard visited.insert(id).inserted else { continue }
+      let node = graph[id]
+      switch node.op {
+      case .input, .constant, .columns, .matmul: continue
+      case .concatenate:
+        if panelsByValue[id] == nil { keep(id, in: .f32, suffix: "kept") }
+        continue
+      case .elementwise, .statistic, .convert, .reshape, .leadingPart, .rowSum, .outerSum: break
+      }
+      // A panel holds rows; what all rows share is computed again.
+      if depths[id.index] < stage, node.shape.hasRows, !isPlain[id.index] {
+        keep(id, in: .f32, suffix: "kept")
+      } else {
+        pending += node.operands.reversed()
+      }
     }
-    // A panel holds rows; what all rows share is computed again.
-    if depths[id.index] < stage, node.shape.hasRows, !isPlain(id) {
-      keep(id, in: .f32, suffix: "kept")
-      return
-    }
-    for operand in node.operands { visit(operand, stage: stage, &visited) }
   }
 
-  /// Whether a value takes only arithmetic on parameters and sums.
-  private func isPlain(_ root: ValueID) -> Bool {
-    var stack = [root]
-    var seen: Set<ValueID> = []
-    while let id = stack.popLast() {
-      guard seen.insert(id).inserted, graph[id].shape.hasRows else { continue }
-      switch graph[id].op {
-      case .input, .constant, .columns, .concatenate, .matmul: continue
-      case .statistic, .rowSum, .outerSum: return false
+  /// Which values take only arithmetic on parameters and sums.
+  private static func plainValues(of graph: Graph) -> [Bool] {
+    var isPlain: [Bool] = []
+    for node in graph.nodes {
+      let isStep: Bool
+      switch node.op {
+      case .input, .constant, .columns, .concatenate, .matmul:
+        isPlain.append(true)
+        continue
+      case .statistic, .rowSum, .outerSum: isStep = false
       case .elementwise(let op):
-        if op.elementaryFunction != nil || op == .divide || op == .squareRoot { return false }
-      case .convert, .reshape, .leadingPart: break
+        isStep = op.elementaryFunction == nil && op != .divide && op != .squareRoot
+      case .convert, .reshape, .leadingPart: isStep = true
       }
-      stack += graph[id].operands
+      isPlain.append(
+        !node.shape.hasRows || isStep && node.operands.allSatisfy { isPlain[$0.index] })
     }
-    return true
+    return isPlain
+  }
+
+  private func panel(of id: ValueID, in storage: DType) -> KernelPlan.PlannedPanel? {
+    panelsByValue[id]?.first { $0.storage == storage }
   }
 
   /// Has the value's own stage leave it in a panel.
   private mutating func keep(_ id: ValueID, in storage: DType, suffix: String) {
-    guard !panels.contains(where: { $0.value == id && $0.storage == storage }) else { return }
+    guard panel(of: id, in: storage) == nil else { return }
     switch graph[id].op {
     case .matmul: if storage == .f32 { return }
     // A row of a parameter is copied only for a product.
@@ -205,19 +233,31 @@ struct StagePlanner {
 
   /// What a concatenation puts side by side, those of its operands that are concatenations taken
   /// apart.
-  private func parts(of id: ValueID) -> [ValueID] {
-    graph[id].op == .concatenate ? graph[id].operands.flatMap(parts) : [id]
+  private func parts(of root: ValueID) -> [ValueID] {
+    var parts: [ValueID] = []
+    var pending = [root]
+    while let id = pending.popLast() {
+      if graph[id].op == .concatenate {
+        pending += graph[id].operands.reversed()
+      } else {
+        parts.append(id)
+      }
+    }
+    return parts
   }
 
   private mutating func addPanel(_ id: ValueID, _ storage: DType, name: String) {
-    guard !panels.contains(where: { $0.value == id && $0.storage == storage }) else { return }
-    panels.append(KernelPlan.PlannedPanel(name: name, value: id, storage: storage))
+    guard panel(of: id, in: storage) == nil else { return }
+    let panel = KernelPlan.PlannedPanel(name: name, value: id, storage: storage)
+    panels.append(panel)
+    panelsByValue[id, default: []].append(panel)
+    storages[name] = storage
   }
 
   /// Rows with several axes are not one stretch of a panel's columns.
   private func checkAxes(of id: ValueID, _ message: String) throws(PlanError) {
     guard graph[id].shape.extents.count == 1 else {
-      throw PlanError(kernel: graph.name, message: message)
+      throw PlanError(at: id, in: graph, message)
     }
   }
 
@@ -225,8 +265,8 @@ struct StagePlanner {
     let shape = graph[graph[id].operands[0]].shape
     guard shape.extents.count == 1 else {
       throw PlanError(
-        kernel: graph.name,
-        message: "a matmul of rows of shape \(shape); give it one axis after rows by reshaping")
+        at: id, in: graph,
+        "a matmul of rows of shape \(shape); give it one axis after rows by reshaping")
     }
   }
 

@@ -14,10 +14,11 @@ enum TotalsPlanner {
 
   /// The totals of a graph in the order of its values.
   static func totals(of graph: Graph, names: inout NameAllocator) -> [KernelPlan.PlannedTotal] {
-    graph.values.filter(graph.isOverRows).map { id in
-      let outputs = graph.outputs.indices.filter {
-        graph.beneathReshapes(graph.outputs[$0].value) == id
-      }
+    let stores = Dictionary(grouping: graph.outputs.indices) {
+      graph.beneathReshapes(graph.outputs[$0].value)
+    }
+    return graph.values.filter(graph.isOverRows).map { id in
+      let outputs = stores[id] ?? []
       let label = graph[id].name ?? outputs.first.map { graph.outputs[$0].name } ?? "total"
       return KernelPlan.PlannedTotal(
         name: names.fresh("\(label)_sums"), value: id, outputs: outputs)
@@ -28,10 +29,11 @@ enum TotalsPlanner {
   static func verifyUses(in graph: Graph) throws(PlanError) {
     for id in graph.values where graph[id].op != .reshape {
       for operand in graph[id].operands where graph.isOverRows(graph.beneathReshapes(operand)) {
-        let used = GraphPrinter.definition(of: graph.beneathReshapes(operand), in: graph)
+        let printer = GraphPrinter(graph)
+        let used = printer.definition(of: graph.beneathReshapes(operand))
         throw PlanError(
-          kernel: graph.name,
-          message: "'\(GraphPrinter.definition(of: id, in: graph))' needs \(used), which is known "
+          at: id, in: graph,
+          "'\(printer.definition(of: id))' needs \(used), which is known "
             + "when the last row is done; make it an output, and an input of a second kernel")
       }
     }
@@ -51,7 +53,7 @@ enum TotalsPlanner {
       nodes.append(
         Node(
           op: node.op, operands: node.operands.compactMap { new[$0] }, shape: node.shape,
-          name: node.name, scope: node.scope))
+          name: node.name, scope: node.scope, location: node.location))
     }
     let stored = Set(totals.flatMap(\.outputs))
     var outputs = graph.outputs.indices.filter { !stored.contains($0) }.map { graph.outputs[$0] }

@@ -28,7 +28,7 @@ struct VectorBody {
     self.pass = pass
     self.index = index
     self.loadLanes = loadLanes
-    self.names = lowering.names
+    self.names = lowering.names.scope
   }
 
   private func source(_ id: ValueID) -> Materialization.Source {
@@ -37,18 +37,52 @@ struct VectorBody {
 
   /// Counts how often each value is needed for `roots`, to name only what is shared.
   mutating func countUses(of roots: [ValueID]) {
-    for root in roots {
-      useCounts[root, default: 0] += 1
-      guard useCounts[root] == 1, lowering.region.roles[root.index] == .row,
-        source(root) == .computed
+    var pending = roots
+    while let id = pending.popLast() {
+      useCounts[id, default: 0] += 1
+      guard useCounts[id] == 1, lowering.region.roles[id.index] == .row, source(id) == .computed
       else { continue }
-      countUses(of: lowering.graph[root].operands)
+      pending += lowering.graph[id].operands
     }
   }
 
-  mutating func expression(_ id: ValueID) -> LoopExpr {
-    guard lowering.region.roles[id.index] == .row else { return lowering.scalar(id) }
-    if let known = expressions[id] { return known }
+  /// The expression of a value; what it needs is defined before, operands from left to right.
+  mutating func expression(_ root: ValueID) -> LoopExpr {
+    // Without recursion: chains are long.
+    var pending: [(id: ValueID, operands: ArraySlice<ValueID>)] = [(root, operands(of: root))]
+    while let (id, operands) = pending.last {
+      if let operand = operands.first {
+        pending[pending.count - 1].operands = operands.dropFirst()
+        if isRow(operand), expressions[operand] == nil {
+          pending.append((operand, self.operands(of: operand)))
+        }
+      } else {
+        pending.removeLast()
+        define(id)
+      }
+    }
+    return known(root)
+  }
+
+  private func isRow(_ id: ValueID) -> Bool { lowering.region.roles[id.index] == .row }
+
+  /// The expression of a scalar, or of a row-wise value that is defined.
+  private func known(_ id: ValueID) -> LoopExpr { expressions[id] ?? lowering.scalar(id) }
+
+  /// The values that the definition of a row-wise value needs.
+  private func operands(of id: ValueID) -> ArraySlice<ValueID> {
+    guard isRow(id), expressions[id] == nil, source(id) == .computed else { return [] }
+    switch lowering.graph[id].op {
+    case .elementwise, .convert, .reshape, .rowSum: return lowering.graph[id].operands[...]
+    case .leadingPart(let count, _):
+      return elements.lowerBound < count ? lowering.graph[id].operands[...] : []
+    case .input, .constant, .statistic, .columns, .concatenate, .matmul, .outerSum: return []
+    }
+  }
+
+  /// Defines a row-wise value whose operands are defined.
+  private mutating func define(_ id: ValueID) {
+    guard isRow(id), expressions[id] == nil else { return }
     let node = lowering.graph[id]
     let definition: LoopExpr
     switch source(id) {
@@ -58,59 +92,62 @@ struct VectorBody {
     case .scratch:
       let pointer = lowering.scratchPointers[id] ?? Pointer(name: "", storage: .f32)
       definition = .load(pointer, at: index, loadLanes)
-    case .computed:
-      switch node.op {
-      case .input:
-        let place = lowering.inputPlace(id, at: index)
-        definition = .load(place.pointer, at: place.index, loadLanes)
-      case .elementwise(let op):
-        let operands = node.operands.map { expression($0) }
-        // x − 0 is x, whatever its sign.
-        let isUnchanged =
-          op == .subtract && operands[0].isVector && isBehindLeadingPart(node.operands[1])
-        definition = isUnchanged ? operands[0] : .apply(op, operands)
-      case .convert(let type):
-        definition = .rounded(type, expression(node.operands[0]))
-      case .reshape:
-        definition = expression(node.operands[0])
-      case .leadingPart(let count, _):
-        definition = leadingPart(count, of: node.operands[0])
-      case .rowSum:
-        let output = lowering.graph.outputs.firstIndex { $0.value == id } ?? 0
-        let place = lowering.outputPlace(output, at: index)
-        definition = lowering.accumulated(
-          node.operands.map { expression($0) }, .load(place.pointer, at: place.index, loadLanes))
-      case .constant, .statistic, .columns, .concatenate, .matmul, .outerSum:
-        definition = lowering.scalar(id)
-      }
+    case .computed: definition = computed(id, node)
     }
-    guard definition.isVector else {
+    let isVector = definition.isVector
+    guard isVector || !definition.isAtom else {
       expressions[id] = definition
-      return definition
+      return
     }
-    let isNamed = node.name != nil && !lowering.graph.outputs.contains { $0.value == id }
+    let isNamed = isVector && node.name != nil && lowering.firstOutputs[id] == nil
     let depth = 1 + (node.operands.map { depths[$0] ?? 0 }.max() ?? 0)
     let isDeep = depth > RowLowering.deepestExpression
-    guard (useCounts[id] ?? 0) > 1 || isNamed || isDeep || lowering.isShared(id) else {
+    let isUsedAgain = (useCounts[id] ?? 0) > 1
+    guard isUsedAgain || isNamed || isDeep || isVector && lowering.isShared(id) else {
       depths[id] = depth
       expressions[id] = definition
-      return definition
+      return
     }
-    let name = names.freshInScope("\(lowering.label(of: id))_i")
+    let name = names.fresh("\(lowering.label(of: id))_i")
     if lowering.isShared(id) {
       shared.append(.define(name, definition))
     } else {
       statements.append(.define(name, definition))
     }
-    expressions[id] = .vector(name)
-    return .vector(name)
+    expressions[id] = isVector ? .vector(name) : .scalar(name)
+  }
+
+  private mutating func computed(_ id: ValueID, _ node: Node) -> LoopExpr {
+    switch node.op {
+    case .input:
+      let place = lowering.inputPlace(id, at: index)
+      return .load(place.pointer, at: place.index, loadLanes)
+    case .elementwise(let op):
+      let operands = node.operands.map { known($0) }
+      // x − 0 is x, whatever its sign.
+      let isUnchanged =
+        op == .subtract && operands[0].isVector && isBehindLeadingPart(node.operands[1])
+      return isUnchanged ? operands[0] : .apply(op, operands)
+    case .convert(let type):
+      return .rounded(type, known(node.operands[0]))
+    case .reshape:
+      return known(node.operands[0])
+    case .leadingPart(let count, _):
+      return leadingPart(count, of: node.operands[0])
+    case .rowSum:
+      let place = lowering.outputPlace(lowering.firstOutputs[id] ?? 0, at: index)
+      return lowering.accumulated(
+        node.operands.map { known($0) }, .load(place.pointer, at: place.index, loadLanes))
+    case .constant, .statistic, .columns, .concatenate, .matmul, .outerSum:
+      return lowering.scalar(id)
+    }
   }
 
   /// Adds all rows of a tile, in order, to a sum over rows that is loaded and stored once.
   mutating func addTile(to output: Int, _ lanes: Lanes) {
     let id = lowering.graph.outputs[output].value
     let place = lowering.outputPlace(output, at: index)
-    let name = names.freshInScope("\(lowering.graph.outputs[output].name)_i")
+    let name = names.fresh("\(lowering.graph.outputs[output].name)_i")
     shared.append(.variable(name, .load(place.pointer, at: place.index, loadLanes)))
     let terms = lowering.graph[id].operands.map { expression($0) }
     statements.append(.assign(name, lowering.accumulated(terms, .vector(name))))
@@ -118,14 +155,24 @@ struct VectorBody {
   }
 
   private mutating func leadingPart(_ count: Int, of operand: ValueID) -> LoopExpr {
-    if elements.upperBound <= count { return expression(operand) }
+    if elements.upperBound <= count { return known(operand) }
     guard elements.lowerBound < count else { return .constant(0) }
-    return .leading(expression(operand), count: count - elements.lowerBound)
+    return .leading(known(operand), count: count - elements.lowerBound)
   }
 
   /// Whether a value is the +0 behind a leading part.
   private func isBehindLeadingPart(_ id: ValueID) -> Bool {
     guard case .leadingPart(let count, _) = lowering.graph[id].op else { return false }
     return source(id) == .computed && elements.lowerBound >= count
+  }
+}
+
+extension LoopExpr {
+  /// Whether writing it again costs nothing: a name or a number.
+  fileprivate var isAtom: Bool {
+    switch self {
+    case .vector, .scalar, .constant: true
+    case .load, .loadScalar, .apply, .rounded, .leading, .combined: false
+    }
   }
 }

@@ -38,7 +38,7 @@ import Testing
     let rows = 4
     let inputs = try RandomInputs.tensors(for: graph, rows: rows, seed: 2)
     let values = try GraphInterpreter.allValues(of: graph, rows: rows, inputs: inputs)
-    let names = graph.values.map { GraphPrinter.reference(to: $0, in: graph) }
+    let names = graph.values.map { GraphPrinter(graph).reference(to: $0) }
     for output in graph.outputs {
       for position in 0..<values[output.value.index].count {
         let trace = try ElementTrace(

@@ -55,10 +55,10 @@ package enum FuzzRefusal {
     "which is known when the last row is done",
     "a statistic is taken of one number per row",
     "take them before the row is reshaped",
-    "columns of a computed value without rows",
+    "a computed value without rows",
     "give it one axis after rows by reshaping",
     "one kernel sees a row one way",
-    "after removing reshapes, ",
+    "and along those axes they do not fit",
     "is used along its new axes, but only whole rows can be",
     "one of them must have the shape of the product",
   ]

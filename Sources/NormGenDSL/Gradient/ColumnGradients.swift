@@ -20,8 +20,17 @@ enum ColumnGradients {
     }
     let limits = Set([0, extent] + parts.flatMap { [$0.range.lowerBound, $0.range.upperBound] })
     let ordered = limits.sorted()
-    let pieces = zip(ordered, ordered.dropFirst()).map { start, end -> Tensor in
-      let covering = parts.filter { $0.range.contains(start) }.map { part in
+    let places = Dictionary(uniqueKeysWithValues: zip(ordered, ordered.indices))
+    /// The parts over each piece, in order.
+    var covers = [[Part]](repeating: [], count: ordered.count)
+    for part in parts {
+      let range = part.range
+      guard let first = places[range.lowerBound], let end = places[range.upperBound] else { continue }
+      for piece in first..<end { covers[piece].append(part) }
+    }
+    let pieces = zip(ordered, ordered.dropFirst()).enumerated().map { place, limits -> Tensor in
+      let (start, end) = limits
+      let covering = covers[place].map { part in
         part.gradient.columns(start - part.start..<end - part.start)
       }
       let sum = covering.dropFirst().reduce(covering.first) { sum, piece in

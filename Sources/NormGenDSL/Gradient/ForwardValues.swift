@@ -4,6 +4,8 @@ import NormGenIR
 struct ForwardValues {
   let graph: Graph
   private var tensors: [Tensor] = []
+  /// The kernel's own values 1 / value, by the value.
+  private var known: [ValueID: ValueID] = [:]
   private var reciprocals: [ValueID: Tensor] = [:]
 
   /// - Parameter saved: The values that the gradient kernel reads, by the name of the input.
@@ -15,11 +17,16 @@ struct ForwardValues {
     }
     for id in graph.values {
       let node = graph[id]
+      if node.op == .elementwise(.divide), known[node.operands[1]] == nil,
+        graph.constant(node.operands[0]) == 1
+      {
+        known[node.operands[1]] = id
+      }
       let path = node.scope.flatMap { paths[$0.index] }
       var tensor = TensorNode.$scope.withValue(path) {
         Tensor.make(
           node.op, node.operands.map { tensors[$0.index] }, requested: node.shape, storage: nil,
-          location: nil)
+          location: node.location)
       }
       if let name = node.name { tensor = tensor.named(name) }
       if let name = saved[id] {
@@ -38,12 +45,7 @@ struct ForwardValues {
   /// 1 / value, the kernel's own if it computes it.
   mutating func reciprocal(of id: ValueID) -> Tensor {
     if let made = reciprocals[id] { return made }
-    let known = graph.values.first { candidate in
-      let node = graph[candidate]
-      return node.op == .elementwise(.divide) && node.operands[1] == id
-        && graph.constant(node.operands[0]) == 1
-    }
-    let reciprocal = known.map { self[$0] } ?? 1 / self[id]
+    let reciprocal = known[id].map { self[$0] } ?? 1 / self[id]
     reciprocals[id] = reciprocal
     return reciprocal
   }
@@ -64,6 +66,6 @@ struct ForwardValues {
     let node = graph[id]
     if let name = node.inputName { return "the input '\(name)'" }
     if let name = node.name { return "the value '\(name)'" }
-    return "the value \(GraphPrinter.definition(of: id, in: graph))"
+    return "the value \(GraphPrinter(graph).definition(of: id))"
   }
 }

@@ -167,7 +167,6 @@ extension GradientBuilder {
   private mutating func propagateReshape(
     _ sum: GradientSum, at id: ValueID, _ operand: ValueID
   ) throws(GradientError) {
-    let label = forward.label(of: id)
     let own = graph[id].shape
     let target: Shape
     if own.hasRows {
@@ -176,13 +175,13 @@ extension GradientBuilder {
       // What a value without rows is repeated along stands in front of its own axes.
       let core = own.core
       guard sum.shape.extents.suffix(core.count).elementsEqual(core) else {
-        throw .repeatedAxes(value: label, shape: own, within: sum.shape)
+        throw .repeatedAxes(value: forward.label(of: id), shape: own, within: sum.shape)
       }
       let extents = sum.shape.extents.dropLast(core.count) + graph[operand].shape.core
       target = Shape(hasRows: sum.shape.hasRows, extents: extents.isEmpty ? [1] : Array(extents))
     }
     guard target != sum.shape else { return try add(sum, to: operand) }
-    guard let whole = try sum.spread(of: label) else { return }
+    guard let whole = try sum.spread(of: forward.label(of: id)) else { return }
     try add(
       GradientSum(shape: target, terms: [GradientTerm(whole.reshaped(to: target))]), to: operand)
   }

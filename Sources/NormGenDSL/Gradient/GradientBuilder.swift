@@ -83,8 +83,7 @@ struct GradientBuilder {
   mutating func add(
     _ part: GradientSum, toColumnsFrom start: Int, of id: ValueID
   ) throws(GradientError) {
-    let label = forward.label(of: id)
-    guard needs(id), let whole = try part.spread(of: "columns of \(label)") else { return }
+    guard needs(id), let whole = try part.spread(of: "columns of \(forward.label(of: id))") else { return }
     parts[id, default: []].append(ColumnGradients.Part(start: start, gradient: whole))
   }
 
@@ -110,12 +109,11 @@ struct GradientBuilder {
   private func summedOverLastAxes(
     _ part: GradientSum, to shape: Shape, of id: ValueID
   ) throws(GradientError) -> GradientSum {
-    let label = forward.label(of: id)
     let kept = zip(shape.extents, part.shape.extents).prefix { $0 == $1 }.count
     guard shape.extents.count == part.shape.extents.count,
       shape.extents.dropFirst(kept).allSatisfy({ $0 == 1 }),
-      let whole = try part.spread(of: label)
-    else { throw .repeatedAxes(value: label, shape: shape, within: part.shape) }
+      let whole = try part.spread(of: forward.label(of: id))
+    else { throw .repeatedAxes(value: forward.label(of: id), shape: shape, within: part.shape) }
     let prefix = Array(shape.extents.prefix(kept))
     let last = part.shape.extents.dropFirst(kept).reduce(1, *)
     let flat = whole.reshaped(to: Shape(hasRows: true, extents: prefix + [last]))
@@ -125,21 +123,23 @@ struct GradientBuilder {
   // MARK: Inputs
 
   private func gradient(of id: ValueID) throws(GradientError) -> Tensor? {
-    let label = forward.label(of: id)
     let outer = outerSums[id] ?? []
     guard let sum = sums[id.index], !sum.terms.isEmpty else {
-      guard outer.count <= 1 else { throw .severalSums(input: label) }
+      guard outer.count <= 1 else { throw .severalSums(input: forward.label(of: id)) }
       return outer.first
     }
-    guard outer.isEmpty else { throw .severalSums(input: label) }
-    guard let total = try sum.spread(of: label) else { return nil }
+    guard outer.isEmpty else { throw .severalSums(input: forward.label(of: id)) }
+    guard let total = try sum.spread(of: forward.label(of: id)) else { return nil }
     let shape = graph[id].shape
     if shape.hasRows { return total }
     // The axes of the input but the repeated ones in front; the last one stays.
     let core = shape.core
     let kept = core.isEmpty ? [1] : core
     guard total.node.error != nil || total.shape.extents.suffix(kept.count).elementsEqual(kept)
-    else { throw .repeatedAxes(value: label, shape: shape, within: total.shape) }
+    else {
+      throw .repeatedAxes(
+        value: forward.label(of: id), shape: shape, within: total.shape)
+    }
     return total.sumOverRows(keeping: kept.count).reshaped(to: shape)
   }
 }

@@ -28,7 +28,8 @@ public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
       "kernel '\(kernel)' has no input '\(name)'; its inputs are \(known.joined(separator: ", "))"
     case .unknownValue(let name, let kernel, let known):
       "kernel '\(kernel)' has no value '\(name)' to save; its named values are "
-        + (known.isEmpty ? "none" : known.joined(separator: ", "))
+        + (known.isEmpty ? "none" : known.prefix(24).joined(separator: ", "))
+        + (known.count > 24 ? " and \(known.count - 24) more" : "")
     case .noPath(let input, let kernel):
       "no output of kernel '\(kernel)' has a derivative by the input '\(input)'"
     case .noInput(let kernel):
@@ -37,7 +38,7 @@ public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
       "\(value) of shape \(shape) is repeated within \(within); its gradient can be summed over "
         + "rows, over leading axes and over the last axis, not over axes between others"
     case .severalSums(let input):
-      "the input '\(input)' has no rows and is used in several ways whose gradients are sums of "
+      "\(input) has no rows and is used in several ways whose gradients are sums of "
         + "their own; give each use an input of its own and add their gradients"
     case .matmulOfSeveralAxes(let weights, let shape):
       "the gradient of the weights '\(weights)' needs rows of one axis, found \(shape); reshape "

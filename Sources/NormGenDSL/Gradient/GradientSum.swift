@@ -38,13 +38,13 @@ struct GradientSum {
   /// The sum with every element of the shape; nil without terms.
   ///
   /// - Parameter value: Names the value in the error.
-  func spread(of value: String) throws(GradientError) -> Tensor? {
+  func spread(of value: @autoclosure () -> String) throws(GradientError) -> Tensor? {
     guard var total else { return nil }
     if total.node.error == nil, total.shape.rowExtent == 1, shape.rowExtent > 1 {
       total = total.leadingPart(shape.rowExtent, of: shape.rowExtent)
     }
     guard total.shape == shape || total.node.error != nil else {
-      throw .repeatedAxes(value: value, shape: total.shape, within: shape)
+      throw .repeatedAxes(value: value(), shape: total.shape, within: shape)
     }
     return total
   }

@@ -107,7 +107,8 @@ extension Graph {
     let upstreamNames = outputs.map { "d_\($0.name)" }
     let parameters = names + saved + upstreamNames
     // Two parameters of one name would be taken for one another.
-    for (index, name) in parameters.enumerated() where parameters[..<index].contains(name) {
+    var taken: Set<String> = []
+    for name in parameters where !taken.insert(name).inserted {
       throw .graph(GraphError(.duplicateName(name), kernel: "\(self.name)_gradient"))
     }
     let upstream = zip(outputs, upstreamNames).map { output, name in

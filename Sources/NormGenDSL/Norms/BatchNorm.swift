@@ -10,12 +10,13 @@ extension Tensor {
   ///   - variance: The variance of each channel.
   ///   - gain: Multiplies the normalized channel.
   ///   - shift: Added at the end, with one rounding for product and sum.
-  ///   - epsilon: Added to the variance before the root.
+  ///   - epsilon: Added to the variance before the root; finite, at least 0.
   public func batchNorm(
     mean: Tensor, variance: Tensor, gain: Tensor? = nil, shift: Tensor? = nil,
-    epsilon: Float = 1e-5
+    epsilon: Float = 1e-5, fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {
-    Tensor.composed("batch_norm") {
+    if let error = numberError(epsilon, "epsilon", of: "batch_norm", fileID, line) { return Tensor(failed: error) }
+    return Tensor.composed("batch_norm", fileID, line) {
       let deviation = variance.root(keptFromZeroBy: .constant(epsilon), .inside).named("deviation")
       let scale = (gain.map { $0 / deviation } ?? 1 / deviation).named("scale")
       let centred = (self - mean).named("centred")

@@ -6,7 +6,7 @@ extension Tensor {
   ///
   /// Rows of one axis are channels; of rows with several axes the last one holds positions, whose
   /// means are taken first. The shape is that of the parameters of
-  /// ``batchNorm(mean:variance:gain:shift:epsilon:)``: [channels] or [channels, 1].
+  /// ``batchNorm(mean:variance:gain:shift:epsilon:fileID:line:)``: [channels] or [channels, 1].
   public func batchMean(fileID: String = #fileID, line: UInt = #line) -> Tensor {
     Tensor.composed("batch_mean") { meanOfPositionsAndRows(fileID, line) }
   }

@@ -16,13 +16,14 @@ extension Tensor {
   ///   - gain: Multiplies the normalized value; shape [channels, 1] for [rows, channels, positions],
   ///     or anything that broadcasts with the value.
   ///   - shift: Added at the end.
-  ///   - epsilon: Added to the variance before the root.
+  ///   - epsilon: Added to the variance before the root; finite, at least 0.
   ///   - range: `.scaled` takes the statistics of groups of any size without overflow.
   public func groupNorm(
     groups: Int, gain: Tensor? = nil, shift: Tensor? = nil, epsilon: Float = 1e-5,
     range: StatisticRange = .plain, fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {
     if node.error != nil { return self }
+    if let error = numberError(epsilon, "epsilon", of: "group_norm", fileID, line) { return Tensor(failed: error) }
     let channels = shape.extents.first ?? 1
     guard groups >= 1, channels % groups == 0 else {
       return Tensor(
@@ -33,7 +34,7 @@ extension Tensor {
     let rows: [Extent] = shape.hasRows ? [.rows] : []
     let grouped = reshaped(
       rows + [.fixed(groups), .fixed(shape.elementsPerRow / groups)], fileID: fileID, line: line)
-    return Tensor.composed("group_norm") {
+    return Tensor.composed("group_norm", fileID, line) {
       let normed = grouped.layerNorm(epsilon: epsilon, range: range, fileID: fileID, line: line)
       let value = normed.reshaped(
         rows + shape.extents.map { .fixed($0) }, fileID: fileID, line: line)

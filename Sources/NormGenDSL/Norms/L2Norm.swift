@@ -5,7 +5,7 @@ extension Tensor {
   ///
   /// - Parameters:
   ///   - gain: Multiplies the normalized row.
-  ///   - epsilon: Keeps the length from zero.
+  ///   - epsilon: Keeps the length from zero; finite, at least 0.
   ///   - epsilonPlacement: `.maximum` (ggml: x / max(√Σx², ε)), `.inside`, `.outside` or `.none`.
   ///   - statistics: The window that the length is taken of.
   ///   - range: `.scaled` takes the length of rows of any size without overflow.
@@ -15,7 +15,8 @@ extension Tensor {
     statistics: StatisticWindow = .all, range: StatisticRange = .plain,
     fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {
-    Tensor.composed("l2_norm") {
+    if let error = numberError(epsilon, "epsilon", of: "l2_norm", fileID, line) { return Tensor(failed: error) }
+    return Tensor.composed("l2_norm", fileID, line) {
       let ranged = ranged(
         range, over: statistics, floor: epsilonPlacement.floor(epsilon), fileID, line)
       let square = ranged.row * ranged.row

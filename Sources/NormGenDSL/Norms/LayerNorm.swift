@@ -68,7 +68,7 @@ extension Tensor {
   /// - Parameters:
   ///   - gain: Multiplies the normalized row; shape [n], or anything that broadcasts.
   ///   - shift: Added at the end; nil for LayerNorm without shift.
-  ///   - epsilon: Keeps the divisor from zero.
+  ///   - epsilon: Finite, at least 0; keeps the divisor from zero.
   ///   - statistics: The window that mean and variance are taken of.
   ///   - range: `.scaled` takes mean and variance of rows of any size without overflow.
   ///   - semantics: The framework's choices.
@@ -89,7 +89,8 @@ extension Tensor {
     statistics: StatisticWindow = .all, range: StatisticRange = .plain,
     semantics: LayerNormSemantics = .fused, fileID: String = #fileID, line: UInt = #line
   ) -> Normalization {
-    Tensor.composed("layer_norm") {
+    if let error = numberError(epsilon, "epsilon", of: "layer_norm", fileID, line) { return .failed(error) }
+    return Tensor.composed("layer_norm", fileID, line) {
       let placement = semantics.epsilonPlacement
       let ranged = ranged(
         range, over: statistics, floor: placement.floor(epsilon), fileID, line)

@@ -131,7 +131,7 @@ extension Tensor {
   /// - Parameters:
   ///   - gain: Multiplies the normalized row; shape [n], or anything that broadcasts.
   ///   - shift: Added at the end.
-  ///   - epsilon: Keeps the divisor from zero; see `semantics` for its place.
+  ///   - epsilon: Finite, at least 0; keeps the divisor from zero; see `semantics` for its place.
   ///   - statistics: The window that the mean square is taken of; a leading window gives partial
   ///     RMSNorm (equation 5).
   ///   - range: `.scaled` takes the mean square of rows of any size without overflow.
@@ -153,7 +153,8 @@ extension Tensor {
     statistics: StatisticWindow = .all, range: StatisticRange = .plain,
     semantics: RMSNormSemantics = .fused, fileID: String = #fileID, line: UInt = #line
   ) -> Normalization {
-    Tensor.composed("rms_norm") {
+    if let error = numberError(epsilon, "epsilon", of: "rms_norm", fileID, line) { return .failed(error) }
+    return Tensor.composed("rms_norm", fileID, line) {
       let placement = semantics.epsilonPlacement
       let ranged = ranged(
         range, over: statistics, floor: placement.floor(epsilon), fileID, line)

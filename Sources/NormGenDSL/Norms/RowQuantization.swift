@@ -36,7 +36,7 @@ extension Tensor {
   public func quantizedRows(
     scaling: RowQuantization.Scaling = .division, fileID: String = #fileID, line: UInt = #line
   ) -> RowQuantization {
-    Tensor.composed("quantize_rows") {
+    Tensor.composed("quantize_rows", fileID, line) {
       let greatest = absolute().rowMaximum(fileID: fileID, line: line).named("abs_max")
       let scale = (greatest / 127).named("scale")
       let quotient: Tensor

@@ -9,7 +9,7 @@ extension Tensor {
   public func weightNorm(
     gain: Tensor? = nil, fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {
-    Tensor.composed("weight_norm") {
+    Tensor.composed("weight_norm", fileID, line) {
       let square = self * self
       let length = square.sum(fileID: fileID, line: line).named("sum_square").squareRoot()
       let scale = (gain.map { $0 / length } ?? 1 / length).named("scale")

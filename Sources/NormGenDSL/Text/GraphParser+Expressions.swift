@@ -9,7 +9,7 @@ extension GraphParser {
         let isSum = parser.isSymbol("+")
         parser.advance()
         let right = try parser.product()
-        left = try parser.checked(isSum ? left + right : left - right, at: token)
+        left = try parser.checked(at: token) { isSum ? left + right : left - right }
       }
       return left
     }
@@ -22,13 +22,14 @@ extension GraphParser {
       let isProduct = isSymbol("*")
       advance()
       let right = try prefix()
-      left = try checked(isProduct ? left * right : left / right, at: token)
+      left = try checked(at: token) { isProduct ? left * right : left / right }
     }
     return left
   }
 
   mutating func prefix() throws(TextError) -> Tensor {
     guard isSymbol("-") else { return try atom() }
+    let token = current
     advance()
     switch current.kind {
     case .number(let text):
@@ -37,7 +38,8 @@ extension GraphParser {
       advance()
       return .constant(-.infinity)
     case .identifier, .anonymous, .symbol, .newline, .end:
-      return -(try nested { parser throws(TextError) in try parser.prefix() })
+      let operand = try nested { parser throws(TextError) in try parser.prefix() }
+      return try checked(at: token) { -operand }
     }
   }
 
@@ -85,27 +87,34 @@ extension GraphParser {
     if name == "select" { return try select(at: token) }
     if name == "reshape" { return try reshape(at: token) }
     guard let function = functions[name] else {
-      let known = functions.keys.sorted().joined(separator: ", ")
+      let known = functions.keys.sorted() + ["select", "reshape"]
       throw source.error(
-        "no function is named '\(name)'; known: \(known), select, reshape", at: token)
+        "no function is named '\(name)'\(Spelling.guess(name, among: known)); known: "
+          + known.joined(separator: ", "), at: token)
     }
     var labelTokens: [String: Token] = [:]
-    var arguments = try self.arguments(&labelTokens)
-    let result: Tensor
-    do {
-      result = try function.call(&arguments)
-      try arguments.finish(name)
-    } catch {
+    var arguments = try self.arguments(of: name, &labelTokens)
+    let result = located(at: token) { () -> Result<Tensor, TextArgumentError> in
+      do throws(TextArgumentError) {
+        let value = try function.call(&arguments)
+        try arguments.finish()
+        return .success(value)
+      } catch {
+        return .failure(error)
+      }
+    }
+    switch result {
+    case .success(let value): return try checked(at: token) { value }
+    case .failure(let error):
       throw source.error(
         error.message, at: error.label.flatMap { labelTokens[$0] } ?? token)
     }
-    return try checked(result, at: token)
   }
 
   mutating func arguments(
-    _ labelTokens: inout [String: Token]
+    of function: String, _ labelTokens: inout [String: Token]
   ) throws(TextError) -> TextArguments {
-    var arguments = TextArguments(positional: [], labelled: [])
+    var arguments = TextArguments(of: function)
     try open("(", "before the arguments")
     while !isSymbol(")") {
       let token = current
@@ -118,12 +127,12 @@ extension GraphParser {
           throw source.error("the argument '\(label)' is given twice", at: token)
         }
         labelTokens[label] = token
-        arguments.labelled.append((label, try argument()))
+        arguments.append(try argument(), label: label)
       } else {
         let value = try argument()
         // Only labelled arguments may be words.
         if case .word(let name, nil) = value { _ = try self.value(name, at: token) }
-        arguments.positional.append(value)
+        arguments.append(value)
       }
       if !isSymbol(")") { try expect(",", "or ')' after an argument") }
     }
@@ -135,6 +144,13 @@ extension GraphParser {
     let next = position + 1 < tokens.count ? tokens[position + 1].kind : .end
     let isAlone = next == .symbol(",") || next == .symbol(")") || next == .newline
     switch current.kind {
+    case .symbol("-"):
+      guard case .number(let text) = next, position + 2 < tokens.count,
+        [.symbol(","), .symbol(")"), .newline].contains(tokens[position + 2].kind)
+      else { return .tensor(try expression()) }
+      advance()
+      advance()
+      return .number("-\(text)")
     case .number(let text) where isAlone:
       advance()
       return .number(text)
@@ -156,8 +172,7 @@ extension GraphParser {
     try expect(",", "after the first choice")
     let otherwise = try expression()
     try close(")", "after the arguments")
-    return try checked(
-      left.select(ifGreaterThan: right, greater, else: otherwise), at: token)
+    return try checked(at: token) { left.select(ifGreaterThan: right, greater, else: otherwise) }
   }
 
   mutating func reshape(at token: Token) throws(TextError) -> Tensor {
@@ -166,6 +181,6 @@ extension GraphParser {
     try expect(",", "before the shape")
     let axes = try shape()
     try close(")", "after the arguments")
-    return try checked(operand.reshaped(axes), at: token)
+    return try checked(at: token) { operand.reshaped(axes) }
   }
 }

@@ -134,15 +134,25 @@ extension GraphParser {
     try statements()
     try expect("->", "and the kernel's outputs")
     let outputs = try outputList()
-    let kernel = Kernel(name, outputs: outputs, parameterOrder: inputs.map(\.name))
+    let kernel = Kernel(
+      name, outputs: outputs.map(\.output), parameterOrder: inputs.map(\.name))
     let graph: Graph
     do {
       graph = try kernel.graph()
     } catch {
-      throw source.error(error.reason.description, at: nameToken)
+      let token = outputs.last { output in
+        switch error.reason {
+        case .duplicateName(output.output.name), .outputWithoutRows(output.output.name, _): true
+        case .shape, .invalidName, .duplicateName, .noOutput, .unusedInput, .conflictingInput,
+          .notANumber, .outputWithoutRows, .tooDeep, .argument, .matmul, .malformed:
+          false
+        }
+      }?.token
+      throw source.error(error.reason.description, at: token ?? nameToken)
     }
     // The graph holds what its outputs reach, so it can't miss an input itself.
-    for (name, token) in inputs where graph.inputs.allSatisfy({ graph[$0].inputName != name }) {
+    let used = Set(graph.inputs.compactMap { graph[$0].inputName })
+    for (name, token) in inputs where !used.contains(name) {
       throw source.error(GraphError.Reason.unusedInput(name).description, at: token)
     }
     return graph
@@ -160,7 +170,7 @@ extension GraphParser {
       try expect(":", "before the input's type")
       let storage = try storageType()
       let axes = try shape()
-      values[name] = try checked(.input(name, axes, storage), at: token)
+      values[name] = try checked(at: token) { .input(name, axes, storage) }
       names.append((name, token))
       if !isSymbol(")") { try expect(",", "or ')' after an input") }
     }
@@ -220,16 +230,14 @@ extension GraphParser {
   }
 
   mutating func composition(_ name: String) throws(TextError) {
-    var copy = self
     let result = Tensor.composed(name) { () -> Result<Void, TextError> in
       do throws(TextError) {
-        try copy.nested { parser throws(TextError) in try parser.statements() }
+        try nested { parser throws(TextError) in try parser.statements() }
         return .success(())
       } catch {
         return .failure(error)
       }
     }
-    self = copy
     try result.get()
   }
 
@@ -247,8 +255,8 @@ extension GraphParser {
     }
   }
 
-  mutating func outputList() throws(TextError) -> [Kernel.Output] {
-    var outputs: [Kernel.Output] = []
+  mutating func outputList() throws(TextError) -> [(output: Kernel.Output, token: Token)] {
+    var outputs: [(output: Kernel.Output, token: Token)] = []
     repeat {
       let token = current
       let name = try identifier("an output name")
@@ -261,7 +269,7 @@ extension GraphParser {
       } else {
         throw source.error("no value is named '\(name)'\(nearNames(to: name))", at: token)
       }
-      outputs.append(Kernel.Output(name, value, as: storage))
+      outputs.append((Kernel.Output(name, value, as: storage), token))
     } while accept(",")
     guard current.kind == .newline || current.kind == .end else {
       throw expected("',' or the end of the line")
@@ -271,10 +279,22 @@ extension GraphParser {
 
   func nearNames(to name: String) -> String {
     let names = values.keys.filter { !$0.hasPrefix("%") }.sorted()
-    return names.isEmpty ? "" : "; known: " + names.prefix(12).joined(separator: ", ")
+    guard !names.isEmpty else { return "" }
+    let more = names.count > 12 ? " and \(names.count - 12) more" : ""
+    return Spelling.guess(name, among: names) + "; known: "
+      + names.prefix(12).joined(separator: ", ") + more
   }
 
-  func checked(_ tensor: Tensor, at token: Token) throws(TextError) -> Tensor {
+  /// Runs `make`, whose values are written at `token`.
+  func located<Result>(at token: Token, _ make: () -> Result) -> Result {
+    let place = SourceLocation(
+      fileID: source.file, line: UInt(token.line), column: UInt(token.column))
+    return TensorNode.$place.withValue(place, operation: make)
+  }
+
+  /// The value that `make` makes at `token`.
+  func checked(at token: Token, _ make: () -> Tensor) throws(TextError) -> Tensor {
+    let tensor = located(at: token, make)
     guard let error = tensor.node.error else { return tensor }
     throw source.error(error.reason.description, at: token)
   }

@@ -7,11 +7,9 @@ extension TextFunction {
     },
     TextFunction("batch_norm") { arguments throws(TextArgumentError) in
       let x = try arguments.tensor()
-      guard let mean = try arguments.tensor("mean"),
-        let variance = try arguments.tensor("variance")
-      else { throw TextArgumentError("expected 'mean:' and 'variance:'") }
       return x.batchNorm(
-        mean: mean, variance: variance, gain: try arguments.tensor("gain"),
+        mean: try arguments.requiredTensor("mean"),
+        variance: try arguments.requiredTensor("variance"), gain: try arguments.tensor("gain"),
         shift: try arguments.tensor("shift"), epsilon: try arguments.number("epsilon") ?? 1e-5)
     },
     TextFunction("batch_mean") { arguments throws(TextArgumentError) in
@@ -19,10 +17,7 @@ extension TextFunction {
     },
     TextFunction("batch_variance") { arguments throws(TextArgumentError) in
       let x = try arguments.tensor()
-      guard let mean = try arguments.tensor("mean") else {
-        throw TextArgumentError("expected 'mean:'")
-      }
-      return x.batchVariance(mean: mean)
+      return x.batchVariance(mean: try arguments.requiredTensor("mean"))
     },
     TextFunction("group_norm") { arguments throws(TextArgumentError) in
       let x = try arguments.tensor()

@@ -114,10 +114,7 @@ extension TextFunction {
       let x = try arguments.tensor()
       let residual = try arguments.tensor()
       let modes = ResidualMode.allCases.map { ($0.rawValue, $0) }
-      guard let mode = try arguments.choice("mode", of: modes) else {
-        throw TextArgumentError("expected 'mode:' rounded or unrounded")
-      }
-      return x.adding(residual: residual, mode: mode)
+      return x.adding(residual: residual, mode: try arguments.requiredChoice("mode", of: modes))
     },
     TextFunction("leaky_relu") { arguments throws(TextArgumentError) in
       let x = try arguments.tensor()
