@@ -30,7 +30,7 @@ struct Freezer {
   }
 
   /// Every node below `roots` once, in creation order; iterative, for chains of any length.
-  private static func reachable(from roots: [TensorNode]) -> [TensorNode] {
+  static func reachable(from roots: [TensorNode]) -> [TensorNode] {
     var seen: Set<ObjectIdentifier> = []
     var found: [TensorNode] = []
     var stack = roots

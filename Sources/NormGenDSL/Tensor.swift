@@ -91,7 +91,15 @@ public struct Tensor: Sendable {
 
   /// Runs `body` inside a named composition: values created in it are printed as one block.
   public static func composed<Result>(_ name: String, _ body: () -> Result) -> Result {
-    TensorNode.$scope.withValue(ScopePath(name: name, parent: TensorNode.scope), operation: body)
+    composed(name, of: nil, body)
+  }
+
+  /// A composition that is an activation, which gradients ask for its derivative.
+  static func composed<Result>(
+    _ name: String, of activation: Activation?, _ body: () -> Result
+  ) -> Result {
+    let path = ScopePath(name: name, parent: TensorNode.scope, activation: activation)
+    return TensorNode.$scope.withValue(path, operation: body)
   }
 }
 
@@ -204,9 +212,12 @@ final class TensorNode: Sendable {
 final class ScopePath: Sendable {
   let name: String
   let parent: ScopePath?
+  /// The activation that the composition is, if it is one.
+  let activation: Activation?
 
-  init(name: String, parent: ScopePath?) {
+  init(name: String, parent: ScopePath?, activation: Activation? = nil) {
     self.name = name
     self.parent = parent
+    self.activation = activation
   }
 }

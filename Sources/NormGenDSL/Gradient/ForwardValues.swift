@@ -38,14 +38,20 @@ struct ForwardValues {
   /// 1 / value, the kernel's own if it computes it.
   mutating func reciprocal(of id: ValueID) -> Tensor {
     if let made = reciprocals[id] { return made }
-    let known = graph.values.first { candidate in
+    let reciprocal = ownReciprocal(of: id).map { self[$0] } ?? 1 / self[id]
+    reciprocals[id] = reciprocal
+    return reciprocal
+  }
+
+  /// Whether the kernel itself computes 1 / value.
+  func hasReciprocal(of id: ValueID) -> Bool { ownReciprocal(of: id) != nil }
+
+  private func ownReciprocal(of id: ValueID) -> ValueID? {
+    graph.values.first { candidate in
       let node = graph[candidate]
       return node.op == .elementwise(.divide) && node.operands[1] == id
         && graph.constant(node.operands[0]) == 1
     }
-    let reciprocal = known.map { self[$0] } ?? 1 / self[id]
-    reciprocals[id] = reciprocal
-    return reciprocal
   }
 
   /// The type that holds a value exactly.
