@@ -13,26 +13,38 @@ import NormGenIR
 public struct Activation: Sendable {
   /// The name in the text form and in emitted comments.
   public let name: String
+  /// The derivative, if it isn't derived from the steps of the definition.
+  public let derivative: (@Sendable (Tensor) -> Tensor)?
   private let isComposed: Bool
   private let body: @Sendable (Tensor) -> Tensor
 
   /// Creates an activation from its definition.
-  public init(_ name: String, _ body: @escaping @Sendable (Tensor) -> Tensor) {
-    self.init(name, isComposed: true, body)
+  ///
+  /// - Parameters:
+  ///   - derivative: The derivative at a value, for one whose steps lose it: where their derivatives
+  ///     cancel, overflow or are 0 · ∞. Gradients take it wherever a kernel has the definition's steps.
+  ///   - body: The definition.
+  public init(
+    _ name: String, derivative: (@Sendable (Tensor) -> Tensor)? = nil,
+    _ body: @escaping @Sendable (Tensor) -> Tensor
+  ) {
+    self.init(name, isComposed: true, derivative: derivative, body)
   }
 
   /// A single primitive needs no block of its own in the text form.
   private init(
-    _ name: String, isComposed: Bool, _ body: @escaping @Sendable (Tensor) -> Tensor
+    _ name: String, isComposed: Bool, derivative: (@Sendable (Tensor) -> Tensor)? = nil,
+    _ body: @escaping @Sendable (Tensor) -> Tensor
   ) {
     self.name = name
+    self.derivative = derivative
     self.isComposed = isComposed
     self.body = body
   }
 
   /// Applies the activation.
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    isComposed ? Tensor.composed(name) { body(x) } : body(x)
+    isComposed ? Tensor.composed(name, of: self) { body(x) } : body(x)
   }
 
   /// max(x, 0).
@@ -42,15 +54,17 @@ public struct Activation: Sendable {
   /// The hyperbolic tangent.
   public static let tanh = Activation("tanh", isComposed: false) { .apply(.tanh, [$0]) }
   /// x · sigmoid(x), also called swish.
-  public static let silu = Activation("silu") { x in x * .apply(.sigmoid, [x]) }
+  public static let silu = Activation("silu", derivative: { $0.siluSlope }) { x in
+    x * .apply(.sigmoid, [x])
+  }
   /// x · Φ(x) with the exact error function: 0.5·x·(1 + erf(x/√2)).
-  public static let gelu = Activation("gelu") { x in
+  public static let gelu = Activation("gelu", derivative: { $0.geluSlope }) { x in
     let scaled = x * Float(0.5).squareRoot()
     let probability = scaled.erf() + 1
     return (x * 0.5) * probability
   }
   /// The tanh form of gelu: 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))).
-  public static let geluTanh = Activation("gelu_tanh") { x in
+  public static let geluTanh = Activation("gelu_tanh", derivative: { $0.geluTanhSlope }) { x in
     let cube = (x * x) * x
     let inner = cube.multiplyAdd(.constant(0.044715), x)
     let bent = Tensor.apply(.tanh, [inner * Float(0.7978845608028654)])

@@ -30,7 +30,7 @@ struct Freezer {
   }
 
   /// Every node below `roots` once, in creation order; iterative, for chains of any length.
-  private static func reachable(from roots: [TensorNode]) -> [TensorNode] {
+  static func reachable(from roots: [TensorNode]) -> [TensorNode] {
     var seen: Set<ObjectIdentifier> = []
     var found: [TensorNode] = []
     var stack = roots
@@ -61,7 +61,8 @@ struct Freezer {
     }
     let id = ValueID(nodes.count)
     nodes.append(
-      Node(op: node.op, operands: operands, shape: node.shape, name: node.name, scope: scope,
+      Node(
+        op: node.op, operands: operands, shape: node.shape, name: node.name, scope: scope,
         location: node.location))
     interned[key] = id
     values[ObjectIdentifier(node)] = id

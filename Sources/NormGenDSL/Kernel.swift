@@ -21,6 +21,8 @@ public struct Kernel: Sendable {
   private let outputs: [Output]
   private let location: SourceLocation
   private let parameterOrder: [String]?
+  /// Activations of the kernel that this one was made from.
+  private let inherited: [Activation]
 
   /// A kernel with one output, named `y`.
   public init(
@@ -46,13 +48,33 @@ public struct Kernel: Sendable {
     self.outputs = outputs
     self.location = SourceLocation(fileID: fileID, line: line)
     self.parameterOrder = nil
+    self.inherited = []
   }
 
-  init(_ name: String, outputs: [Output], parameterOrder: [String]) {
+  init(
+    _ name: String, outputs: [Output], parameterOrder: [String], activations: [Activation] = []
+  ) {
     self.name = name
     self.outputs = outputs
     self.location = SourceLocation(fileID: "", line: 0)
     self.parameterOrder = parameterOrder
+    self.inherited = activations
+  }
+
+  /// The activations with derivatives of their own that the kernel is made with.
+  var activations: [Activation] {
+    var found = inherited
+    var seen: Set<ObjectIdentifier> = []
+    for node in Freezer.reachable(from: outputs.map(\.tensor.node)) {
+      var scope = node.scope
+      while let path = scope, seen.insert(ObjectIdentifier(path)).inserted {
+        if let activation = path.activation, activation.derivative != nil {
+          found.append(activation)
+        }
+        scope = path.parent
+      }
+    }
+    return found
   }
 
   /// The kernel's meaning as a verified graph.

@@ -93,7 +93,15 @@ public struct Tensor: Sendable {
   ///
   /// In an error of the planner a value of `body` has its own place.
   public static func composed<Result>(_ name: String, _ body: () -> Result) -> Result {
-    TensorNode.$scope.withValue(ScopePath(name: name, parent: TensorNode.scope), operation: body)
+    composed(name, of: nil, body)
+  }
+
+  /// A composition that is an activation, which gradients ask for its derivative.
+  static func composed<Result>(
+    _ name: String, of activation: Activation?, _ body: () -> Result
+  ) -> Result {
+    let path = ScopePath(name: name, parent: TensorNode.scope, activation: activation)
+    return TensorNode.$scope.withValue(path, operation: body)
   }
 }
 
@@ -232,10 +240,13 @@ final class ScopePath: Sendable {
   let name: String
   // Changed only where nothing else can reach the path.
   nonisolated(unsafe) private(set) var parent: ScopePath?
+  /// The activation that the composition is, if it is one.
+  let activation: Activation?
 
-  init(name: String, parent: ScopePath?) {
+  init(name: String, parent: ScopePath?, activation: Activation? = nil) {
     self.name = name
     self.parent = parent
+    self.activation = activation
   }
 
   /// Frees what only this path leads to, without a stack frame for each composition.

@@ -34,6 +34,14 @@ import Testing
     }
   }
 
+  @Test func theExampleWithItsOwnDerivativeHasIt() throws {
+    let gradient = try softplusKernel().gradient().graph()
+    let upstream = try HostTensor([Double](repeating: 1, count: 64), shape: [1, 64], .f32)
+    let inputs = ["x": try HostTensor(zeros: [1, 64], .f32), "d_y": upstream]
+    let slope = try #require(try Compiler().compile(gradient)(inputs)["d_x"])
+    #expect(slope.doubles == [Double](repeating: 0.5, count: 64))
+  }
+
   @Test func theStrategyOfTheExampleIsChosenAndChangesNoBit() throws {
     let kernel = squaredReLUKernel()
     let lowering = try loweredWithWideTiles(kernel)

@@ -141,6 +141,16 @@ private struct OneByOne: Strategy {
     #expect(y.doubles.contains { $0 == 0 })
   }
 
+  @Test func ownActivationBringsItsDerivative() throws {
+    let softplus = Activation("softplus", derivative: { $0.sigmoid() }) { x in
+      x.maximum(.constant(0)) + ((-x.absolute()).exp() + 1).log()
+    }
+    let x = Tensor.input("x", [.rows, 8], .f32)
+    let gradient = try Kernel("k", x.activated(by: softplus)).gradient().graph()
+    #expect(gradient.nodes.filter { $0.op == .elementwise(.sigmoid) }.count == 1)
+    #expect(!gradient.nodes.contains { $0.op == .elementwise(.exp) })
+  }
+
   @Test func ownFunctionsAreCalledFromText() throws {
     let functions = [
       TextFunction(.squaredReLU),

@@ -9,6 +9,8 @@ enum ColumnGradients {
     let start: Int
     /// A value with rows whose last axis has an element for each of the columns.
     let gradient: Tensor
+    /// Where the gradient is 0 whatever it is multiplied by.
+    var masks: [GradientMask] = []
 
     var range: Range<Int> { start..<start + gradient.shape.rowExtent }
   }
@@ -25,7 +27,9 @@ enum ColumnGradients {
     var covers = [[Part]](repeating: [], count: ordered.count)
     for part in parts {
       let range = part.range
-      guard let first = places[range.lowerBound], let end = places[range.upperBound] else { continue }
+      guard let first = places[range.lowerBound], let end = places[range.upperBound] else {
+        continue
+      }
       for piece in first..<end { covers[piece].append(part) }
     }
     let pieces = zip(ordered, ordered.dropFirst()).enumerated().map { place, limits -> Tensor in
@@ -36,18 +40,27 @@ enum ColumnGradients {
       let sum = covering.dropFirst().reduce(covering.first) { sum, piece in
         sum.map { $0 + piece }
       }
-      return sum ?? zeros(end - start, beside: parts[0].gradient)
+      return sum ?? filled(0, end - start, beside: parts[0].gradient)
     }
     return pieces.count == 1 ? pieces[0] : .concatenate(pieces)
   }
 
-  private static func zeros(_ count: Int, beside gradient: Tensor) -> Tensor {
-    let zeros = Tensor.constant(0).leadingPart(count, of: count)
+  /// Where the gradient of the whole row is 0: in columns that were not taken, or by the parts' masks.
+  static func mask(of parts: [Part], extent: Int) -> GradientMask {
+    let kept = parts.map { part in
+      let ones = filled(1, part.gradient.shape.rowExtent, beside: part.gradient)
+      return Part(start: part.start, gradient: part.masks.reduce(ones) { $1.applied(to: $0) })
+    }
+    return .nonzero(joined(kept, extent: extent))
+  }
+
+  private static func filled(_ value: Float, _ count: Int, beside gradient: Tensor) -> Tensor {
+    let row = Tensor.constant(value).leadingPart(count, of: count)
     let outer = gradient.shape.outerExtents
-    guard !outer.isEmpty else { return zeros }
+    guard !outer.isEmpty else { return row }
     // Rows with several axes: the same for each row of them.
     let axes = Shape(hasRows: false, extents: outer + [count])
-    return Tensor.constant(0).leadingPart(axes.elementsPerRow, of: axes.elementsPerRow)
+    return Tensor.constant(value).leadingPart(axes.elementsPerRow, of: axes.elementsPerRow)
       .reshaped(to: axes)
   }
 }

@@ -50,6 +50,11 @@ struct ForwardValues {
     return reciprocal
   }
 
+  /// Whether the kernel itself computes 1 / value.
+  func hasReciprocal(of id: ValueID) -> Bool {
+    known[id] != nil
+  }
+
   /// The type that holds a value exactly.
   static func exactStorage(of node: Node) -> DType {
     switch node.op {

@@ -4,6 +4,9 @@ import NormGenIR
 struct GradientBuilder {
   let graph: Graph
   var forward: ForwardValues
+  let bounds: ForwardBounds
+  /// The values that are activations with derivatives of their own.
+  let applications: [ValueID: ActivationPattern.Application]
   /// The values that a requested input leads to.
   private let isNeeded: [Bool]
   /// What has been found of each value's gradient.
@@ -13,10 +16,16 @@ struct GradientBuilder {
   /// Gradients of weights, which are sums over all rows already.
   private var outerSums: [ValueID: [Tensor]] = [:]
 
-  /// - Parameter saved: The values that the gradient kernel reads, by the name of the input.
-  init(_ graph: Graph, inputs: Set<ValueID>, saved: [ValueID: String]) {
+  /// - Parameters:
+  ///   - saved: The values that the gradient kernel reads, by the name of the input.
+  ///   - patterns: The activations whose own derivatives are taken.
+  init(
+    _ graph: Graph, inputs: Set<ValueID>, saved: [ValueID: String], patterns: [ActivationPattern]
+  ) {
     self.graph = graph
     self.forward = ForwardValues(graph, saved: saved)
+    self.bounds = ForwardBounds(graph)
+    self.applications = ActivationPattern.applications(of: patterns, in: graph)
     var isNeeded: [Bool] = []
     for id in graph.values {
       let node = graph[id]
@@ -83,8 +92,10 @@ struct GradientBuilder {
   mutating func add(
     _ part: GradientSum, toColumnsFrom start: Int, of id: ValueID
   ) throws(GradientError) {
-    guard needs(id), let whole = try part.spread(of: "columns of \(forward.label(of: id))") else { return }
-    parts[id, default: []].append(ColumnGradients.Part(start: start, gradient: whole))
+    let label = forward.label(of: id)
+    guard needs(id), let whole = try part.spread(of: "columns of \(label)") else { return }
+    parts[id, default: []].append(
+      ColumnGradients.Part(start: start, gradient: whole, masks: part.masks))
   }
 
   /// The gradients of all columns taken of a value as one row.
@@ -97,8 +108,10 @@ struct GradientBuilder {
     }
     let extent = graph[id].shape.rowExtent
     let row = ColumnGradients.joined(parts, extent: extent)
+    let mask = ColumnGradients.mask(of: parts, extent: extent)
     return GradientSum(
-      shape: Shape(hasRows: true, extents: outer + [extent]), terms: [GradientTerm(row)])
+      shape: Shape(hasRows: true, extents: outer + [extent]),
+      terms: [GradientTerm(row, masks: [mask])])
   }
 
   mutating func addWeights(_ sum: Tensor, to id: ValueID) {

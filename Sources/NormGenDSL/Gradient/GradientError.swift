@@ -20,6 +20,8 @@ public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
   case matmulOfSeveralAxes(weights: String, shape: Shape)
   /// A value is taken over all rows.
   case overRows(value: String)
+  /// An activation has a derivative of its own, but a value of it depends on other elements.
+  case notElementwise(activation: String)
 
   public var description: String {
     switch self {
@@ -45,6 +47,10 @@ public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
         + "them before the matmul"
     case .overRows(let value):
       "\(value) is taken over all rows, which has no derivative in one pass over them"
+    case .notElementwise(let activation):
+      "the activation '\(activation)' has a derivative of its own, which multiplies each element's "
+        + "gradient, but it is no function of each element by itself; leave the derivative out, and "
+        + "it is derived from the steps"
     }
   }
 }

@@ -11,9 +11,16 @@ struct GradientSum {
   /// The product with a value that broadcasts to the shape.
   ///
   /// Several terms become one value before they are multiplied by something of the row's length.
-  func times(_ factor: Tensor) -> GradientSum {
-    let collapsed = factor.shape.rowExtent > 1 ? collapsed : self
-    return GradientSum(shape: shape, terms: collapsed.terms.map { $0.times(factor) })
+  ///
+  /// - Parameters:
+  ///   - bound: What is known of the value.
+  ///   - vanishes: Whether it is a derivative that underflows where its function saturates.
+  func times(
+    _ factor: Tensor, _ bound: ForwardBound, vanishes: Bool = false
+  ) -> GradientSum {
+    let whole = factor.shape.rowExtent > 1 ? collapsed(before: bound) : self
+    return GradientSum(
+      shape: shape, terms: whole.terms.map { $0.times(factor, bound, vanishes: vanishes) })
   }
 
   func times(_ factor: Float) -> GradientSum {
@@ -23,7 +30,35 @@ struct GradientSum {
   /// The same with at most one term.
   var collapsed: GradientSum {
     guard terms.count > 1, let total else { return self }
-    return GradientSum(shape: shape, terms: [GradientTerm(total)])
+    return GradientSum(shape: shape, terms: [GradientTerm(total, masks: masks)])
+  }
+
+  /// At most one term before a product with a value; several where each is masked for itself and the
+  /// value may be infinite.
+  func collapsed(before bound: ForwardBound) -> GradientSum {
+    let isMasked = masks.isEmpty && terms.allSatisfy { !$0.masks.isEmpty }
+    return isMasked && !bound.isTame ? self : collapsed
+  }
+
+  /// The sums that a value divides: one, or one for each term that is masked for itself if the value may
+  /// be 0.
+  func parts(before bound: ForwardBound) -> [GradientSum] {
+    let whole = collapsed(before: bound)
+    return whole.terms.map { GradientSum(shape: shape, terms: [$0]) }
+  }
+
+  /// The masks of all terms.
+  var masks: [GradientMask] {
+    (terms.first?.masks ?? []).filter { mask in
+      terms.dropFirst().allSatisfy { $0.masks.contains { $0.isSame(as: mask) } }
+    }
+  }
+
+  /// The same with every term masked.
+  func masked(by mask: GradientMask) -> GradientSum {
+    var masked = self
+    for index in terms.indices { masked.terms[index].masks.append(mask) }
+    return masked
   }
 
   /// The sum over the last axis.
@@ -66,16 +101,15 @@ struct GradientSum {
 
   /// The terms added up, common factors taken out, with as few steps for each element as possible.
   private static func total(_ terms: [GradientTerm], extent: Int) -> Tensor {
-    if let factor = commonFactor(of: terms) {
+    if let factor = GradientTerm.common(of: terms, among: \.rowFactors, isMost: true) {
       var inside: [GradientTerm] = []
       var outside: [GradientTerm] = []
       for var term in terms {
-        guard let index = term.rowFactors.firstIndex(where: { GradientTerm.same($0, factor) })
-        else {
+        guard term.rowFactors.contains(factor) else {
           outside.append(term)
           continue
         }
-        term.rowFactors.remove(at: index)
+        term.rowFactors = term.rowFactors.removing(factor)
         inside.append(term)
       }
       let sum = total(inside, extent: extent)
@@ -102,39 +136,17 @@ struct GradientSum {
     return result ?? .constant(0)
   }
 
-  /// The number that most terms, at least two, have as a factor.
-  private static func commonFactor(of terms: [GradientTerm]) -> Tensor? {
-    var best: (factor: Tensor, count: Int)?
-    for factor in terms.flatMap(\.rowFactors) where factor.node.constant == nil {
-      let count = terms.filter { term in
-        term.rowFactors.contains { GradientTerm.same($0, factor) }
-      }.count
-      if count > best?.count ?? 1 { best = (factor, count) }
-    }
-    return best?.factor
-  }
-
-  /// A value of the row's length that at least two terms have as a factor.
-  private static func commonElement(of terms: [GradientTerm]) -> Tensor? {
-    terms.flatMap(\.elements).first { factor in
-      terms.filter { term in
-        term.elements.contains { GradientTerm.same($0, factor) }
-      }.count > 1
-    }
-  }
-
   /// Terms without windows and without common numbers.
   private static func plainTotal(_ terms: [GradientTerm]) -> Tensor {
-    if let factor = commonElement(of: terms) {
+    if let factor = GradientTerm.common(of: terms, among: \.elements, isMost: false) {
       var inside: [GradientTerm] = []
       var outside: [GradientTerm] = []
       for var term in terms {
-        guard let index = term.elements.firstIndex(where: { GradientTerm.same($0, factor) })
-        else {
+        guard term.elements.contains(factor) else {
           outside.append(term)
           continue
         }
-        term.elements.remove(at: index)
+        term.elements = term.elements.removing(factor)
         inside.append(term)
       }
       let product = (factor, plainTotal(inside))

@@ -10,32 +10,64 @@ struct GradientTerm {
   /// Numbers of elements that means divide by.
   var divisors: [Int] = []
   /// One number a row each.
-  var rowFactors: [Tensor] = []
+  var rowFactors: [Factor] = []
   /// Values with an element for every position of a row.
-  var elements: [Tensor] = []
+  var elements: [Factor] = []
+  /// Where the summand is 0 whatever it is multiplied by.
+  var masks: [GradientMask] = []
   /// The leading elements outside of which the summand is +0; nil for the whole row.
   var window: Int?
 
-  /// A summand that is one value.
-  init(_ tensor: Tensor) { self = GradientTerm().times(tensor) }
+  /// A value that a summand is a product of.
+  struct Factor {
+    let tensor: Tensor
+    /// The ``ForwardBound/growth`` of what it adds to a product that is not masked.
+    let growth: Int?
+    /// Whether it is 0 where the other factors may be infinite: masked, or a derivative that underflows
+    /// where its function saturates.
+    let vanishes: Bool
+  }
+
+  /// A summand that is one value, which is 0 where one of the masks says so.
+  init(_ tensor: Tensor, masks: [GradientMask] = []) {
+    self = GradientTerm().times(tensor, .slope, vanishes: !masks.isEmpty)
+    self.masks = masks
+  }
 
   private init() {}
 
-  /// The product with a value.
-  func times(_ factor: Tensor) -> GradientTerm {
+  /// The product with a value of which `bound` is known.
+  ///
+  /// - Parameter vanishes: Whether it is a derivative that underflows where its function saturates.
+  func times(
+    _ factor: Tensor, _ bound: ForwardBound, vanishes: Bool = false
+  ) -> GradientTerm {
     var term = self
+    let factor = bound.isTame ? factor : masked(factor, otherwise: 0)
     if let constant = factor.node.constant, let product = exact(scale, constant) {
       term.scale = product
-    } else if factor.shape.rowExtent > 1 {
-      term.elements.append(factor)
     } else {
-      term.rowFactors.append(factor)
+      let growth = bound.isTame ? bound.growth : masks.isEmpty ? nil : 0
+      let made = Factor(tensor: factor, growth: growth, vanishes: vanishes)
+      if factor.shape.rowExtent > 1 {
+        term.elements.append(made)
+      } else {
+        term.rowFactors.append(made)
+      }
     }
     return term
   }
 
   /// The product with a number.
-  func times(_ factor: Float) -> GradientTerm { times(.constant(factor)) }
+  func times(_ factor: Float) -> GradientTerm { times(.constant(factor), .slope) }
+
+  /// A factor or divisor that may be infinite or 0, replaced where the summand is 0 anyway.
+  ///
+  /// One number a row stays as it is if it is used for some elements of the row.
+  func masked(_ factor: Tensor, otherwise: Float) -> Tensor {
+    masks.filter { $0.isOneNumber || factor.shape.rowExtent > 1 }
+      .reduce(factor) { $1.applied(to: $0, otherwise: otherwise) }
+  }
 
   /// The summand divided by a number of elements.
   func divided(by count: Int) -> GradientTerm {
@@ -71,15 +103,36 @@ struct GradientTerm {
   /// Whether two summands differ in their scale only.
   func hasFactors(of other: GradientTerm) -> Bool {
     divisors == other.divisors && window == other.window
-      && rowFactors.elementsEqual(other.rowFactors, by: Self.same)
-      && elements.elementsEqual(other.elements, by: Self.same)
+      && rowFactors.elementsEqual(other.rowFactors) { Self.same($0.tensor, $1.tensor) }
+      && elements.elementsEqual(other.elements) { Self.same($0.tensor, $1.tensor) }
+  }
+
+  /// A factor that at least two terms have among those of one kind, the first of those that most terms
+  /// have if `isMost`, and that can be taken out of them.
+  ///
+  /// A factor that vanishes is not taken out of what may be infinite then.
+  static func common(
+    of terms: [GradientTerm], among kind: KeyPath<GradientTerm, [Factor]>, isMost: Bool
+  ) -> Tensor? {
+    var best: (factor: Tensor, count: Int)?
+    for factor in terms.flatMap({ $0[keyPath: kind] }) where factor.tensor.node.constant == nil {
+      let sharing = terms.filter { $0[keyPath: kind].contains(factor.tensor) }
+      guard sharing.count > best?.count ?? 1 else { continue }
+      let rests = sharing.map { $0[keyPath: kind].removing(factor.tensor) }
+      guard !factor.vanishes || rests.allSatisfy(\.isTame) else { continue }
+      best = (factor.tensor, sharing.count)
+      if !isMost { break }
+    }
+    return best?.factor
   }
 
   // MARK: Values
 
   /// The product of the elements; nil if there are none.
   var elementProduct: Tensor? {
-    elements.dropFirst().reduce(elements.first) { product, factor in product.map { $0 * factor } }
+    elements.dropFirst().reduce(elements.first?.tensor) { product, factor in
+      product.map { $0 * factor.tensor }
+    }
   }
 
   /// Whether the summand is subtracted.
@@ -89,7 +142,7 @@ struct GradientTerm {
   ///
   /// A sum that is divided by the number of its terms is a mean.
   var coefficient: Tensor? {
-    var factors = rowFactors
+    var factors = rowFactors.map(\.tensor)
     var rest: [Int] = []
     for divisor in divisors {
       let sum = factors.firstIndex { $0.node.sumCount == divisor }
@@ -110,15 +163,37 @@ struct GradientTerm {
     let over: StatisticWindow = count == extent ? .all : .leading(count: count)
     term.window = nil
     term.elements = []
-    guard let last = elements.last else {
+    term.masks = masks.filter(\.isOneNumber)
+    guard let last = elements.last?.tensor else {
       return term.times(Float(count))
     }
     if elements.count == 1, last.node.isCentred(count: count) { return nil }
     var rest = self
     rest.elements.removeLast()
     let sum = rest.elementProduct.map { ($0 * last).sum(over: over) } ?? last.sum(over: over)
-    term.rowFactors.insert(sum, at: 0)
+    term.rowFactors.insert(Factor(tensor: sum, growth: 0, vanishes: !term.masks.isEmpty), at: 0)
     return term
+  }
+}
+
+extension [GradientTerm.Factor] {
+  func contains(_ factor: Tensor) -> Bool { contains { GradientTerm.same($0.tensor, factor) } }
+
+  /// The factors without one of them, once.
+  func removing(_ factor: Tensor) -> [GradientTerm.Factor] {
+    var rest = self
+    if let index = firstIndex(where: { GradientTerm.same($0.tensor, factor) }) {
+      rest.remove(at: index)
+    }
+    return rest
+  }
+
+  /// Whether the product is of ordinary size where the inputs are.
+  var isTame: Bool {
+    let growth = reduce(0 as Int?) { sum, factor in
+      sum.flatMap { s in factor.growth.map { s + $0 } }
+    }
+    return growth.map { $0 <= 1 } ?? false
   }
 }
 

@@ -13,6 +13,9 @@ extension Kernel {
   /// - max(a, b) and min(a, b) give it to b where they are equal, as they return b; so the gradient
   ///   of relu at 0 is 0. |x| has gradient 0 at 0. `select` gives none to what it compares,
   ///   and neither does `binade` to its operand.
+  /// - √x has gradient 0 at 0, unless the kernel itself takes 1/√x.
+  /// - What is not selected and what has saturated is 0, also where the derivative behind it is infinite.
+  /// - An activation with a derivative of its own (``Activation/derivative``) has that one.
   /// - The largest or smallest element of a row shares it evenly with its equals.
   /// - A product that is accumulated as bf16 pairs has the gradient of the fused one.
   ///
@@ -29,14 +32,15 @@ extension Kernel {
     includingOutputs includesOutputs: Bool = false
   ) throws(GradientError) -> Kernel {
     try meaning().gradientKernel(
-      withRespectTo: inputs, saving: saved, as: storage, includingOutputs: includesOutputs)
+      withRespectTo: inputs, saving: saved, as: storage, includingOutputs: includesOutputs,
+      activations: activations + Activation.named)
   }
 
   /// The kernel with named values as further outputs, each in the type that holds it exactly.
   ///
   /// - Throws: ``GradientError/unknownValue(_:kernel:known:)``.
   public func storing(_ names: [String]) throws(GradientError) -> Kernel {
-    try meaning().storingKernel(names)
+    try meaning().storingKernel(names, activations: activations)
   }
 
   private func meaning() throws(GradientError) -> Graph {
@@ -58,13 +62,17 @@ extension Graph {
   /// The graph of the gradients of this graph's inputs; see
   /// ``Kernel/gradient(withRespectTo:saving:as:includingOutputs:)``.
   ///
+  /// - Parameter activations: Those whose own derivatives are taken, first those of one's own; a kernel
+  ///   in Swift knows which it is made with.
   /// - Throws: ``GradientError``.
   public func gradient(
     withRespectTo inputs: [String]? = nil, saving saved: [String] = [], as storage: DType? = nil,
-    includingOutputs includesOutputs: Bool = false
+    includingOutputs includesOutputs: Bool = false,
+    activations: [Activation] = Activation.named
   ) throws(GradientError) -> Graph {
     let kernel = try gradientKernel(
-      withRespectTo: inputs, saving: saved, as: storage, includingOutputs: includesOutputs)
+      withRespectTo: inputs, saving: saved, as: storage, includingOutputs: includesOutputs,
+      activations: activations)
     do { return try kernel.graph() } catch { throw .graph(error) }
   }
 
@@ -72,11 +80,13 @@ extension Graph {
   ///
   /// - Throws: ``GradientError``.
   public func storing(_ names: [String]) throws(GradientError) -> Graph {
-    let kernel = try storingKernel(names)
+    let kernel = try storingKernel(names, activations: [])
     do { return try kernel.graph() } catch { throw .graph(error) }
   }
 
-  fileprivate func storingKernel(_ names: [String]) throws(GradientError) -> Kernel {
+  fileprivate func storingKernel(
+    _ names: [String], activations: [Activation]
+  ) throws(GradientError) -> Kernel {
     let forward = ForwardValues(self, saved: [:])
     var stored = outputs.map { Kernel.Output($0.name, forward[$0.value], as: $0.storage) }
     let known = Set(outputs.map(\.name))
@@ -86,12 +96,13 @@ extension Graph {
         Kernel.Output(name, forward[id], as: ForwardValues.exactStorage(of: self[id])))
     }
     return Kernel(
-      self.name, outputs: stored, parameterOrder: inputs.compactMap { self[$0].inputName })
+      self.name, outputs: stored, parameterOrder: inputs.compactMap { self[$0].inputName },
+      activations: activations)
   }
 
   func gradientKernel(
     withRespectTo requested: [String]?, saving saved: [String], as storage: DType?,
-    includingOutputs includesOutputs: Bool
+    includingOutputs includesOutputs: Bool, activations: [Activation]
   ) throws(GradientError) -> Kernel {
     let names = inputs.compactMap { self[$0].inputName }
     var wanted: [ValueID] = requested == nil ? inputs : []
@@ -116,7 +127,12 @@ extension Graph {
         .input(name: name, storage: output.storage.ofGradients), [],
         requested: self[output.value].shape, storage: nil, location: nil)
     }
-    var builder = GradientBuilder(self, inputs: Set(wanted), saved: read)
+    var patterns: [ActivationPattern] = []
+    for activation in activations {
+      if let pattern = try ActivationPattern(activation) { patterns.append(pattern) }
+    }
+    var builder = GradientBuilder(
+      self, inputs: Set(wanted), saved: read, patterns: patterns)
     let gradients = try builder.gradients(of: wanted, upstream: upstream)
     var stored: [Kernel.Output] = []
     for id in wanted {
@@ -136,7 +152,9 @@ extension Graph {
         Kernel.Output($0.name, builder.forward[$0.value], as: $0.storage)
       }
     }
-    return Kernel("\(self.name)_gradient", outputs: stored, parameterOrder: parameters)
+    return Kernel(
+      "\(self.name)_gradient", outputs: stored, parameterOrder: parameters,
+      activations: activations)
   }
 
   /// The value that a statement or an output names.

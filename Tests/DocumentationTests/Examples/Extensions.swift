@@ -55,6 +55,19 @@ extension Tensor {
 }
 // end
 
+// example: softplus
+extension Activation {
+  /// log(1 + eˣ), whose derivative is the logistic function.
+  public static let softplus = Activation("softplus", derivative: { $0.sigmoid() }) { x in
+    x.maximum(.constant(0)) + ((-x.absolute()).exp() + 1).log()
+  }
+}
+// end
+
+func softplusKernel() -> Kernel {
+  Kernel("softplus", Tensor.input("x", [.rows, 64], .f32).activated(by: .softplus))
+}
+
 func squaredReLUKernel() -> Kernel {
   // example: squared-relu-use
   let x = Tensor.input("x", [.rows, 768], .bf16)
