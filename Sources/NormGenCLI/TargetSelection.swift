@@ -87,7 +87,7 @@ extension CompilerTrace {
   static func ofCommands() throws(CompilerError) -> CompilerTrace {
     var trace = try fromEnvironment()
     let terminal = Terminal.current
-    trace.notice = { terminal.error($0) }
+    trace.notice = { terminal.error("note: \($0)") }
     return trace
   }
 }

@@ -214,6 +214,12 @@ struct KernelCacheTests {
     }
   }
 
+  @Test func aLibraryWithAZeroByteInItsPathIsNotCutThere() {
+    #expect(throws: JITError.library(path: "/a\0b", reason: "a path holds no zero byte")) {
+      try SharedLibrary(path: "/a\0b")
+    }
+  }
+
   @Test func aDirectoryWithAZeroByteIsNotCutThere() async throws {
     try await withTemporaryDirectory { (directory) async throws in
       let found = try request(KernelCache(directory: directory + "/a\0b"))
