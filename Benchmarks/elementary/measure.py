@@ -27,6 +27,10 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parent.parent / "Support"))
+
+import outputs  # noqa: E402
+
 TABLE = HERE / "errors.json"
 FUNCTIONS = ["exp", "log", "tanh", "erf", "sigmoid", "silu", "gelu", "gelu_tanh", "sqrt", "fma"]
 # What hardware rounds.
@@ -201,6 +205,11 @@ def check(work):
 
 def main():
     arguments = sys.argv[1:]
+    if arguments[:1] not in (["check"], ["bits"], ["speed"]):
+        stride = arguments[0] if arguments else "1"
+        if not (stride.isdecimal() and int(stride) > 0):
+            sys.exit(f"error: expected check, bits, speed or a stride from 1 on, found '{stride}'")
+        outputs.check(TABLE)
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
         if arguments[:1] == ["check"]:

@@ -12,11 +12,12 @@ from pathlib import Path
 import subprocess
 import sys
 
-from plot import write_plots
-from report import markdown
-
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "Support"))
+
+import outputs  # noqa: E402
+
 GROUPS = ["norms", "quantized", "gradients", "matmuls"]
 
 
@@ -40,10 +41,7 @@ def run(arguments: argparse.Namespace, group: str, threads: int) -> dict:
     output = folder / f"{group}-{threads}.json"
     output.unlink(missing_ok=True)
     # The last processors: the first one serves most of the system's interrupts.
-    available = sorted(os.sched_getaffinity(0))
-    if len(available) < threads:
-        sys.exit(f"error: {threads} threads need {threads} processors, found {len(available)}")
-    chosen = available[-threads:]
+    chosen = sorted(os.sched_getaffinity(0))[-threads:]
     command = [
         sys.executable, str(HERE / "measure.py"), "--group", group, "--threads", str(threads),
         "--normgen", str(arguments.normgen), "--folder", str(folder),
@@ -71,12 +69,34 @@ def write(path: Path, text: str) -> None:
     pending.replace(path)
 
 
+def check(arguments: argparse.Namespace) -> None:
+    """Ends the process, before anything is measured, if the run could not end well."""
+    if not arguments.only:
+        kept: Path = arguments.results / "results.json"
+        plots = [arguments.results / f"{group}.svg" for group in GROUPS]
+        outputs.check(kept, arguments.results / "RESULTS.md", *plots)
+        if arguments.report and not kept.exists():
+            sys.exit(f"error: there are no results in {kept} to report")
+    if arguments.report:
+        return
+    outputs.check_program(arguments.normgen)
+    outputs.check(
+        *(arguments.folder / f"{group}-{threads}.json"
+          for group in arguments.group for threads in arguments.threads))
+    available = len(os.sched_getaffinity(0))
+    if available < (most := max(arguments.threads)):
+        sys.exit(f"error: {most} threads need {most} processors, found {available}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="peers", description=__doc__)
     parser.add_argument("--group", choices=GROUPS, nargs="+", default=GROUPS)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=21, help="turns of each contender")
-    parser.add_argument("--seconds", type=float, default=0.01, help="least time of one sample")
+    parser.add_argument("--threads", type=outputs.number_from(1, int), nargs="+", default=[1, 2])
+    parser.add_argument(
+        "--rounds", type=outputs.number_from(1, int), default=21, help="turns of each contender")
+    parser.add_argument(
+        "--seconds", type=outputs.number_from(0, float), default=0.01,
+        help="least time of one sample")
     parser.add_argument(
         "--only", default="", metavar="TEXT",
         help="only cases whose name contains it; the results are printed, not kept")
@@ -85,6 +105,10 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=ROOT / ".build-peers")
     parser.add_argument("--results", type=Path, default=HERE, help="where results are kept")
     arguments = parser.parse_args()
+    check(arguments)
+    # They load matplotlib, which the checks do not need.
+    from plot import write_plots
+    from report import markdown
 
     if arguments.only:
         measured = [

@@ -102,6 +102,8 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
+    if not arguments.output.parent.is_dir():
+        sys.exit(f"error: {arguments.output}: the folder does not exist")
     threads: int = arguments.threads
     try:
         files = KERNEL_FILES[arguments.group]

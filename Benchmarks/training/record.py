@@ -11,13 +11,18 @@ another order, which changes nothing but roundings.
 import json
 import os
 import pathlib
+import sys
 
-import torch
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "Support"))
 
-from model import GRU, BatchOrder, SeededGenerator, Transformer, read_digits, train
+import outputs  # noqa: E402
+import torch  # noqa: E402
+
+from model import (  # noqa: E402
+    GRU, BatchOrder, SeededGenerator, Transformer, read_digits, train)
 
 SEED, STEPS, RUNS, BATCH, TRAINED = 1, 20, 16, 50, 1500
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = ROOT / "Sources/NormGenPaper/Training/Digits+Data.swift"
 RECORD = ROOT / "Sources/NormGenPaper/Resources/recorded_losses.json"
 
@@ -48,6 +53,7 @@ def record(kind, pixels, labels):
 
 
 def main():
+    outputs.check(RECORD)
     torch.set_num_threads(1)
     pixels, labels = read_digits(DATA)
     models = {kind.name: record(kind, pixels, labels) for kind in (GRU, Transformer)}

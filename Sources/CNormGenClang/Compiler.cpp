@@ -3,6 +3,7 @@
 
 #include "ClangHeaders.hpp"
 #include "Guard.hpp"
+#include "Headers.hpp"
 
 #include <memory>
 #include <string>
@@ -70,6 +71,39 @@ std::vector<const char *> driverArguments(std::string &targetFlag, const char *t
   return arguments;
 }
 
+/// The arguments without those that the driver takes from the environment.
+///
+/// `CPATH` becomes folders like those of `-I`, the variables of the languages folders of options
+/// that the caller has none of, and `SOURCE_DATE_EPOCH` the date.
+std::vector<std::string> withoutEnvironment(
+    const llvm::opt::ArgStringList &arguments, llvm::ArrayRef<const char *> callers) {
+  auto isCallers = [&](llvm::StringRef folder) {
+    return llvm::any_of(callers, [&](const char *argument) {
+      llvm::StringRef text(argument);
+      return text.consume_front("-I") && text == folder;
+    });
+  };
+  std::vector<std::string> kept;
+  for (size_t index = 0; index < arguments.size(); ++index) {
+    llvm::StringRef text(arguments[index]);
+    bool hasValue = index + 1 < arguments.size();
+    if (hasValue && (text == "-c-isystem" || text == "-cxx-isystem" || text == "-objc-isystem" ||
+                     text == "-objcxx-isystem" || text == "-source-date-epoch" ||
+                     (text == "-I" && !isCallers(arguments[index + 1])))) {
+      ++index;
+      continue;
+    }
+    if (text.size() > 2 && text.take_front(2) == "-I" && !isCallers(text.drop_front(2))) continue;
+    // With it the compiler keeps its memory until the process ends: about a megabyte a kernel.
+    if (text == "-cc1" || text == "-disable-free") continue;
+    kept.push_back(text.str());
+  }
+#if LLVM_VERSION_MAJOR >= 16
+  kept.insert(kept.end(), {"-source-date-epoch", "0"});
+#endif
+  return kept;
+}
+
 ngclang_result *cc1Arguments(const char *triple, const char *const *extra, size_t count) {
   TextDiagnostics diagnostics;
   clang::driver::Driver driver(
@@ -94,10 +128,7 @@ ngclang_result *cc1Arguments(const char *triple, const char *const *extra, size_
                                " jobs; expected one compilation by clang itself");
 
   std::string output;
-  for (const char *argument : compile->getArguments()) {
-    llvm::StringRef text(argument);
-    // With it the compiler keeps its memory until the process ends: about a megabyte a kernel.
-    if (text == "-cc1" || text == "-disable-free") continue;
+  for (const auto &argument : withoutEnvironment(compile->getArguments(), {extra, count})) {
     output.append(argument);
     output.push_back('\0');
   }
@@ -115,7 +146,7 @@ std::unique_ptr<clang::CodeGenAction> makeAction(ngclang_product product) {
 
 ngclang_result *compile(
     llvm::ArrayRef<const char *> arguments, llvm::StringRef source, llvm::StringRef fileName,
-    ngclang_product product) {
+    ngclang_product product, ngclang_headers headers) {
   auto action = makeAction(product);
   if (!action) return failure(NGCLANG_INTERNAL, "compile: unknown product");
 
@@ -123,6 +154,14 @@ ngclang_result *compile(
   auto invocation = std::make_shared<clang::CompilerInvocation>();
   if (!clang::CompilerInvocation::CreateFromArgs(*invocation, arguments, diagnostics.get()))
     return failure(NGCLANG_ARGUMENTS, diagnostics.take());
+
+  llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> files = llvm::vfs::getRealFileSystem();
+  if (headers == NGCLANG_OWN_HEADERS) {
+    auto &search = invocation->getHeaderSearchOpts();
+    auto own = ownHeaders(search.ResourceDir);
+    llvm::erase_if(search.UserEntries, [&](const auto &entry) { return entry.Path != own; });
+    files = onlyBelow(std::move(own));
+  }
 
   auto buffer = llvm::MemoryBuffer::getMemBufferCopy(source, fileName);
   auto &frontend = invocation->getFrontendOpts();
@@ -142,9 +181,14 @@ ngclang_result *compile(
   instance.setInvocation(invocation);
 #endif
 #if LLVM_VERSION_MAJOR >= 22
-  instance.createVirtualFileSystem();
+  instance.createVirtualFileSystem(files);
 #endif
   instance.createDiagnostics(&diagnostics.consumer(), /*ShouldOwnClient=*/false);
+#if LLVM_VERSION_MAJOR >= 22
+  instance.createFileManager();
+#else
+  instance.createFileManager(files);
+#endif
   // Otherwise "1 error generated." goes to the standard error.
   instance.setVerboseOutputStream(llvm::nulls());
   llvm::SmallVector<char, 0> output;
@@ -161,6 +205,18 @@ ngclang_result *compile(
 
 ngclang_result *ngclang_version(void) { return success(LLVM_VERSION_STRING); }
 
+ngclang_result *ngclang_identity(const char *const *cc1_arguments, size_t count) {
+  return guarded("identity", [&] {
+    TextDiagnostics diagnostics;
+    clang::CompilerInvocation invocation;
+    if (!clang::CompilerInvocation::CreateFromArgs(
+            invocation, {cc1_arguments, count}, diagnostics.get()))
+      return failure(NGCLANG_ARGUMENTS, diagnostics.take());
+    auto own = ownHeaders(invocation.getHeaderSearchOpts().ResourceDir);
+    return success(clang::getClangFullVersion() + ", headers " + digestOfFiles(own));
+  });
+}
+
 ngclang_result *ngclang_host_cpu(void) { return success(llvm::sys::getHostCPUName().str()); }
 
 ngclang_result *ngclang_cc1_arguments(
@@ -170,9 +226,9 @@ ngclang_result *ngclang_cc1_arguments(
 
 ngclang_result *ngclang_compile(
     const char *const *cc1_arguments, size_t count, const char *source, size_t source_count,
-    const char *file_name, ngclang_product product) {
+    const char *file_name, ngclang_product product, ngclang_headers headers) {
   return guarded("compile", [&] {
-    return compile({cc1_arguments, count}, {source, source_count}, file_name, product);
+    return compile({cc1_arguments, count}, {source, source_count}, file_name, product, headers);
   });
 }
 

@@ -27,12 +27,15 @@ static ngclang_result *unavailable() {
 ngclang_result *ngclang_version(void) { return unavailable(); }
 ngclang_result *ngclang_host_cpu(void) { return unavailable(); }
 
+ngclang_result *ngclang_identity(const char *const *, size_t) { return unavailable(); }
+
 ngclang_result *ngclang_cc1_arguments(const char *, const char *const *, size_t) {
   return unavailable();
 }
 
 ngclang_result *ngclang_compile(
-    const char *const *, size_t, const char *, size_t, const char *, ngclang_product) {
+    const char *const *, size_t, const char *, size_t, const char *, ngclang_product,
+    ngclang_headers) {
   return unavailable();
 }
 

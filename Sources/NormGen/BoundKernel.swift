@@ -15,7 +15,8 @@ public struct KernelArgument {
   ///
   /// - Parameters:
   ///   - bytes: The elements; the first one is row 0's first.
-  ///   - rowStride: Elements from row to row; nil for rows without gaps.
+  ///   - rowStride: Elements from row to row; nil for rows without gaps and where there are no
+  ///     rows. With one row it does not matter.
   public init(_ bytes: UnsafeRawBufferPointer, rowStride: Int? = nil) {
     self.bytes = UnsafeMutableRawBufferPointer(mutating: bytes)
     self.rowStride = rowStride
@@ -60,10 +61,10 @@ public final class BoundKernel {
   init(
     kernel: CompiledKernel, rows: Int, arguments: [KernelArgument], packed: [PackedWeights],
     strides: [Int], threads: Int
-  ) {
+  ) throws(CallError) {
     self.kernel = kernel
     self.packed = packed
-    let call = PartedCall(
+    let call = try PartedCall(
       kernel, rows: rows, arguments: arguments, strides: strides, threads: threads)
     self.call = call
     self.work =
@@ -113,7 +114,7 @@ extension CompiledKernel {
       packed.append(weights)
       ready.append(KernelArgument(weights))
     }
-    return BoundKernel(
+    return try BoundKernel(
       kernel: self, rows: rows, arguments: ready, packed: packed, strides: strides,
       threads: threads)
   }
@@ -133,78 +134,5 @@ extension CompiledKernel {
     let strides = try CallCheck.strides(of: self, rows: rows, arguments).map { Int64($0) }
     let buffers = arguments.map(\.bytes.baseAddress)
     function(Int64(rows), buffers, strides)
-  }
-}
-
-/// The checks before a call.
-enum CallCheck {
-  /// The row strides of a call whose arguments fit the kernel's parameters.
-  static func strides(
-    of kernel: CompiledKernel, rows: Int, _ arguments: [KernelArgument]
-  ) throws(CallError) -> [Int] {
-    let parameters = kernel.parameters
-    guard arguments.count == parameters.count else {
-      throw .argumentCount(
-        kernel: kernel.name, expected: parameters.map(\.name), found: arguments.count)
-    }
-    guard rows >= 0, rows <= Int.max >> 8 else { throw .rows(rows) }
-    var strides: [Int] = []
-    for (parameter, argument) in zip(parameters, arguments) {
-      if let packed = argument.packed {
-        guard let layout = kernel.packedLayout(of: parameter.name) else {
-          throw .notPacked(parameter: parameter.name)
-        }
-        guard packed.layout == layout else { throw .packedOtherwise(parameter: parameter.name) }
-        strides.append(parameter.shape.elementsPerRow)
-        continue
-      }
-      strides.append(try check(argument, for: parameter, rows: rows))
-    }
-    for (index, parameter) in parameters.enumerated() where parameter.isOutput {
-      for other in parameters.indices where other != index {
-        if overlap(arguments[index].bytes, arguments[other].bytes) {
-          throw .overlapping(output: parameter.name, other: parameters[other].name)
-        }
-      }
-    }
-    return strides
-  }
-
-  static func check(
-    _ argument: KernelArgument, for parameter: Buffer, rows: Int
-  ) throws(CallError) -> Int {
-    guard argument.isWritable || !parameter.isOutput else {
-      throw .readOnly(output: parameter.name)
-    }
-    let size = parameter.storage.byteCount
-    let rowElements = parameter.shape.elementsPerRow
-    let stride = argument.rowStride ?? rowElements
-    var elements = rowElements
-    if parameter.shape.hasRows {
-      let (span, spanOverflows) = stride.multipliedReportingOverflow(by: max(rows - 1, 0))
-      guard stride >= rowElements, !spanOverflows, span <= Int.max >> 8 else {
-        throw .rowStride(parameter: parameter.name, atLeast: rowElements, found: stride)
-      }
-      elements = rows == 0 ? 0 : span + rowElements
-    }
-    guard argument.bytes.count >= elements * size else {
-      throw .tooShort(
-        parameter: parameter.name, expectedBytes: elements * size,
-        foundBytes: argument.bytes.count)
-    }
-    let address = UInt(bitPattern: argument.bytes.baseAddress)
-    guard address % UInt(size) == 0 else {
-      throw .misaligned(parameter: parameter.name, alignment: size, address: address)
-    }
-    return stride
-  }
-
-  private static func overlap(
-    _ left: UnsafeMutableRawBufferPointer, _ right: UnsafeMutableRawBufferPointer
-  ) -> Bool {
-    guard let leftStart = left.baseAddress, let rightStart = right.baseAddress,
-      !left.isEmpty, !right.isEmpty
-    else { return false }
-    return leftStart < rightStart + right.count && rightStart < leftStart + left.count
   }
 }

@@ -22,8 +22,12 @@ public enum CallError: Error, Hashable, Sendable, CustomStringConvertible {
   case shape(parameter: String, expected: Shape, found: [Int])
   /// Two tensors have different numbers of rows.
   case rowsDiffer(parameter: String, expected: Int, found: Int)
+  /// A row stride for a parameter without rows.
+  case needlessRowStride(parameter: String, found: Int)
   /// A row stride below the elements of a row, or so large that offsets overflow.
   case rowStride(parameter: String, atLeast: Int, found: Int)
+  /// An array with more or fewer elements than the parameter has in so many rows.
+  case elementCount(parameter: String, expected: Int, found: Int)
   /// A buffer that ends before its last row does.
   case tooShort(parameter: String, expectedBytes: Int, foundBytes: Int)
   /// A buffer that does not begin at a multiple of its element's size.
@@ -34,8 +38,10 @@ public enum CallError: Error, Hashable, Sendable, CustomStringConvertible {
   case packedOtherwise(parameter: String)
   /// An output whose memory was given for reading only.
   case readOnly(output: String)
-  /// An output that shares memory with another parameter.
+  /// An output with an element whose memory is another parameter's, too.
   case overlapping(output: String, other: String)
+  /// The system gives no memory of that size.
+  case memory(of: String, byteCount: Int)
 
   public var description: String {
     switch self {
@@ -57,9 +63,13 @@ public enum CallError: Error, Hashable, Sendable, CustomStringConvertible {
       "'\(parameter)' must have shape \(expected), found \(found)"
     case .rowsDiffer(let parameter, let expected, let found):
       "'\(parameter)' must have \(expected) rows like the tensors before it, found \(found)"
+    case .needlessRowStride(let parameter, let found):
+      "'\(parameter)' has no rows, so that it takes no row stride, found \(found)"
     case .rowStride(let parameter, let least, let found):
       "the row stride of '\(parameter)' must be at least \(least) elements and keep offsets "
         + "within 64 bits, found \(found)"
+    case .elementCount(let parameter, let expected, let found):
+      "'\(parameter)' must have \(expected) elements, found \(found)"
     case .tooShort(let parameter, let expected, let found):
       "the buffer of '\(parameter)' must hold \(expected) bytes, found \(found)"
     case .misaligned(let parameter, let alignment, let address):
@@ -74,6 +84,8 @@ public enum CallError: Error, Hashable, Sendable, CustomStringConvertible {
       "the output '\(output)' needs memory that may be written, found memory for reading only"
     case .overlapping(let output, let other):
       "the output '\(output)' shares memory with '\(other)'"
+    case .memory(let what, let byteCount):
+      "the system has no memory for \(what): \(byteCount) bytes"
     }
   }
 }

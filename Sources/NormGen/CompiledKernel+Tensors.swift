@@ -26,7 +26,10 @@ extension CompiledKernel {
       do {
         outputs.append(
           try HostTensor(zeros: parameter.shape.extents(rows: rows), parameter.storage))
-      } catch { throw .rows(rows) }
+      } catch {
+        guard case .memory(let byteCount) = error else { throw .rows(rows) }
+        throw .memory(of: "'\(parameter.name)'", byteCount: byteCount)
+      }
     }
     var arguments: [KernelArgument] = []
     for parameter in inputParameters {

@@ -18,9 +18,10 @@ public final class CompiledKernel: Sendable {
   public enum CacheStatus: Sendable, Hashable {
     /// It held the object.
     case hit
-    /// The object was compiled, and stored unless a reason says why not.
+    /// The object was compiled, and stored unless a reason says why not: a directory that cannot be
+    /// written, or C that includes headers other than the compiler's own.
     case compiled(notStored: String?)
-    /// The entry was damaged and was compiled anew.
+    /// The entry could not be used and was compiled anew; the damage is told after "the entry".
     case rebuilt(damage: String)
     /// The cache is switched off.
     case disabled
@@ -31,7 +32,7 @@ public final class CompiledKernel: Sendable {
       switch cached.status {
       case .hit: self = .hit
       case .miss: self = .compiled(notStored: cached.storeFailure)
-      case .rebuilt(let defect): self = .rebuilt(damage: String(describing: defect))
+      case .rebuilt(let defect): self = .rebuilt(damage: defect.description)
       case .disabled: self = .disabled
       }
     }

@@ -7,22 +7,28 @@ package final class CompiledSource: Sendable {
 
   /// Compiles self-contained C for a target that runs here.
   ///
-  /// - Parameter name: What diagnostics call it.
+  /// - Parameters:
+  ///   - name: What diagnostics call it.
+  ///   - functions: What the C must define.
   package init(
-    _ text: String, name: String, target: Target, cache: ObjectCache
+    _ text: String, name: String, functions: [String], target: Target, cache: ObjectCache,
+    trace: CompilerTrace
   ) throws(CompilerError) {
     guard HostCPU.current.supports(target) else {
       throw .targetNotRunnable(target, HostCPU.current)
     }
-    let options = Compiler.options(for: target)
     do {
-      let session = try ClangSession.shared()
-      let key = try KernelCache.Key(
-        source: text, fileName: "\(name).c", options: options, session: session)
-      let cached = try cache.kernelCache.object(for: key) { () throws(JITError) in
-        try session.object(source: text, fileName: "\(name).c", options: options)
+      let (object, status) = try ClangSession.shared().loaded(
+        source: text, fileName: "\(name).c", options: Compiler.options(for: target),
+        cache: cache.kernelCache
+      ) { (cached) throws(JITError) in
+        let object = try LoadedObject(object: cached.bytes, name: name)
+        // An object that can't be linked shows only when it is asked for something.
+        for function in functions { _ = try object.address(of: function) }
+        return (object, CompiledKernel.CacheStatus(cached))
       }
-      object = try LoadedObject(object: cached.bytes, name: name)
+      self.object = object
+      trace.report(status, of: name)
     } catch { throw .jit(error) }
   }
 

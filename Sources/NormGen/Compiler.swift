@@ -197,21 +197,22 @@ public struct Compiler: Sendable {
     let fileName = "\(lowering.graph.name).c"
     do {
       let session = try ClangSession.shared()
-      let options = Compiler.options(for: lowering.target, optimization)
-      let key = try KernelCache.Key(
-        source: text, fileName: fileName, options: options, session: session)
-      let cached = try cache.kernelCache.object(for: key) { () throws(JITError) in
-        try session.object(source: text, fileName: fileName, options: options)
+      let kernel = try session.loaded(
+        source: text, fileName: fileName,
+        options: Compiler.options(for: lowering.target, optimization), cache: cache.kernelCache
+      ) { (cached) throws(JITError) in
+        if let directory = trace.keepDirectory {
+          let keep = KeepDirectory(path: directory)
+          try keep.write(text.utf8, name: "\(lowering.graph.name).\(lowering.target.name).c")
+          try keep.write(cached.bytes, name: "\(lowering.graph.name).\(lowering.target.name).o")
+        }
+        let object = try LoadedObject(object: cached.bytes, name: lowering.graph.name)
+        return try CompiledKernel(
+          lowering: lowering, object: object,
+          cacheStatus: CompiledKernel.CacheStatus(cached))
       }
-      if let directory = trace.keepDirectory {
-        let keep = KeepDirectory(path: directory)
-        try keep.write(text.utf8, name: "\(lowering.graph.name).\(lowering.target.name).c")
-        try keep.write(cached.bytes, name: "\(lowering.graph.name).\(lowering.target.name).o")
-      }
-      let object = try LoadedObject(object: cached.bytes, name: lowering.graph.name)
-      return try CompiledKernel(
-        lowering: lowering, object: object,
-        cacheStatus: CompiledKernel.CacheStatus(cached))
+      trace.report(kernel.cacheStatus, of: lowering.graph.name)
+      return kernel
     } catch { throw .jit(error) }
   }
 

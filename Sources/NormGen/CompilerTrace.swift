@@ -12,6 +12,9 @@ public struct CompilerTrace: Sendable {
   public var strategy: String?
   /// `NORMGEN_VERIFY=0`: leaves out the verifiers of the stages.
   public var verifies: Bool
+  /// Receives a sentence for each thing that went wrong without harm, such as an entry of the disk
+  /// cache that could not be used. The commands print them on standard error.
+  public var notice: (@Sendable (String) -> Void)?
 
   /// Switches that are all off, with verification.
   public init() {
@@ -52,5 +55,16 @@ public struct CompilerTrace: Sendable {
       throw .environment(variable: "NORMGEN_VERIFY", expected: "0 or 1", found: other)
     }
     return trace
+  }
+}
+
+extension CompilerTrace {
+  /// Gives notice of an entry of the cache that had to be compiled again.
+  func report(_ status: CompiledKernel.CacheStatus, of name: String) {
+    switch status {
+    case .rebuilt(let damage):
+      notice?("the cache's entry of '\(name)' \(damage); it was compiled again")
+    case .hit, .compiled, .disabled, .loaded: break
+    }
   }
 }

@@ -91,6 +91,9 @@ extension HostTensor: KernelReadable, KernelWritable {
   public mutating func withMutableKernelBytes(
     _ body: (UnsafeMutableRawBufferPointer) throws(CallError) -> Void
   ) throws(CallError) {
+    do { try makeUnique() } catch {
+      throw .memory(of: "a copy of the output's tensor", byteCount: byteCount)
+    }
     try withUnsafeMutableBytes(body)
   }
 }

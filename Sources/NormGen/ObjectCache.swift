@@ -2,8 +2,8 @@ import NormGenJIT
 
 /// Where compiled objects are kept between processes.
 ///
-/// Entries are found by a hash over the source, the compiler's arguments and version and the
-/// processor, and carry a checksum; a damaged one is compiled again.
+/// Entries are found by a hash over the source, the compiler's arguments, version and headers and the
+/// processor, and carry a checksum; one that is damaged or can't be linked is compiled again.
 public enum ObjectCache: Hashable, Sendable {
   /// `NORMGEN_CACHE` (a directory, or `off`), else `normgen` in `XDG_CACHE_HOME` or `~/.cache`.
   case standard

@@ -1,5 +1,6 @@
 import NormGenIR
 import NormGenLoops
+import NormGenTensors
 
 /// Weights in the order in which a kernel's matmul reads them.
 ///
@@ -28,24 +29,14 @@ public final class PackedWeights: @unchecked Sendable {
   public var byteCount: Int { memory.bytes.count }
 }
 
-/// Memory that begins at a cache line.
-final class AlignedMemory {
-  let bytes: UnsafeMutableRawBufferPointer
-
-  init(byteCount: Int) {
-    bytes = .allocate(byteCount: max(byteCount, 1), alignment: 64)
-  }
-
-  deinit { bytes.deallocate() }
-}
-
 extension CompiledKernel {
   /// Packs the weights of a parameter, once for many calls.
   ///
   /// - Parameters:
   ///   - parameter: A parameter with the weights of a matmul.
   ///   - weights: The weights in the parameter's shape, without gaps.
-  /// - Throws: ``CallError`` if the parameter takes no packed weights or the memory does not fit.
+  /// - Throws: ``CallError`` if the parameter takes no packed weights, the memory does not fit or
+  ///   there is none for the packed ones.
   public func packed(
     _ parameter: String, _ weights: KernelArgument
   ) throws(CallError) -> PackedWeights {
@@ -57,7 +48,11 @@ extension CompiledKernel {
     }
     _ = try CallCheck.check(weights, for: buffer, rows: 1)
     let elements = packedElements(of: parameter)
-    let memory = AlignedMemory(byteCount: elements * buffer.storage.byteCount)
+    let (byteCount, overflows) = elements.multipliedReportingOverflow(by: buffer.storage.byteCount)
+    let memory: AlignedMemory
+    do {
+      memory = try AlignedMemory(byteCount: overflows ? .max : byteCount)
+    } catch { throw .memory(of: "the packed weights of '\(parameter)'", byteCount: byteCount) }
     pack(weights.bytes.baseAddress, memory.bytes.baseAddress)
     return PackedWeights(memory: memory, layout: layout)
   }

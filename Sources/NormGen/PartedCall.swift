@@ -2,6 +2,7 @@ import NormGenIR
 import NormGenJIT
 import NormGenLoops
 import NormGenSchedule
+import NormGenTensors
 
 /// A kernel's functions with the memory of a call, cut into parts that threads share.
 ///
@@ -25,15 +26,20 @@ final class PartedCall: @unchecked Sendable {
   /// Cuts a call that ``CallCheck`` has found right.
   ///
   /// - Parameter threads: The most parts, at least 1.
+  /// - Throws: ``CallError/memory(of:byteCount:)`` for the scratch memory.
   init(
     _ kernel: CompiledKernel, rows: Int, arguments: [KernelArgument], strides rowStrides: [Int],
     threads: Int
-  ) {
+  ) throws(CallError) {
     let program = kernel.lowering.program
     let cuts = WorkCuts(program, target: kernel.lowering.target, rows: rows)
     code = kernel.code
     parts = max(1, min(threads, cuts.mostParts, WorkerPool.mostThreads))
     phases = code.phases(rows: Int64(rows), parts: Int64(parts))
+    let scratchBytes = code.scratchBytes(rows: Int64(rows), parts: Int64(parts))
+    do {
+      scratch = scratchBytes == 0 ? nil : try AlignedMemory(byteCount: scratchBytes)
+    } catch { throw .memory(of: "the values between the kernel's steps", byteCount: scratchBytes) }
     self.rows = Int64(rows)
     parameters = arguments.count
     strides = .allocate(capacity: max(parameters, 1))
@@ -53,8 +59,6 @@ final class PartedCall: @unchecked Sendable {
           to: argument.bytes.baseAddress.map { $0 + offset })
       }
     }
-    let scratchBytes = code.scratchBytes(rows: Int64(rows), parts: Int64(parts))
-    scratch = scratchBytes > 0 ? AlignedMemory(byteCount: scratchBytes) : nil
   }
 
   deinit {

@@ -38,8 +38,9 @@ public enum RandomInputs {
         } else {
           (1, 0.25)
         }
-      let values = (0..<count).map { _ in mean + generator.normal() * deviation }
-      tensors[name] = try HostTensor(values, shape: shape, storage)
+      tensors[name] = try HostTensor(shape: shape, storage) {
+        mean + generator.normal() * deviation
+      }
     }
     return tensors
   }

@@ -93,7 +93,7 @@ struct BenchCommand: ParsableCommand {
     }
     let overhead = try CallOverhead(try compiler.compile(first.graph))
     Terminal.progress("the machine's limits")
-    let loops = try LimitLoops(cache: compiler.cache)
+    let loops = try LimitLoops(cache: compiler.cache, trace: compiler.trace)
     let limits = MachineLimits(loops, rounds: rounds)
     var results: [KernelBenchmark] = []
     for (index, one) in cases.enumerated() {

@@ -43,7 +43,7 @@ struct DemoCommand: ParsableCommand {
     for name in ["x", "gain", "shift"] { inputs[name] = try file.load(name, as: .f32) }
     let expected = try file.load("expected", as: .f32)
 
-    let compiler = try Compiler()
+    let compiler = try Compiler(trace: .ofCommands())
     let lowering = try compiler.lower(graph)
     try Terminal.print(
       """
@@ -72,7 +72,7 @@ struct DemoCommand: ParsableCommand {
         x: inputs["x"] ?? y, gain: inputs["gain"] ?? y, shift: inputs["shift"] ?? y,
         epsilon: Double(DemoCommand.epsilon)))
     let speed = try KernelBenchmark(
-      kernel, rows: expected.shape[0], loops: try LimitLoops())
+      kernel, rows: expected.shape[0], loops: try LimitLoops(trace: compiler.trace))
 
     let table = TextTable(
       header: ["what", "result", "details"],

@@ -70,7 +70,7 @@ struct FuzzCommand: ParsableCommand {
   }
 
   func run() throws {
-    var trace = try CompilerTrace.fromEnvironment()
+    var trace = try CompilerTrace.ofCommands()
     if let schedule { trace.strategy = schedule }
     var compiler = try Compiler(trace: trace)
     compiler.strategies = Registry.current.strategies

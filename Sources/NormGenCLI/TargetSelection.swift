@@ -71,7 +71,7 @@ struct ScheduleOption: ParsableArguments {
 
   /// A compiler for `NORMGEN_TARGET` or the host.
   func compiler() throws -> Compiler {
-    var trace = try CompilerTrace.fromEnvironment()
+    var trace = try CompilerTrace.ofCommands()
     if let schedule { trace.strategy = schedule }
     var compiler = try Compiler(trace: trace)
     compiler.strategies = Registry.current.strategies
@@ -79,6 +79,16 @@ struct ScheduleOption: ParsableArguments {
       compiler.matmulSchedule = MatmulSchedule(blockRows: blockRows, packsWeights: !plainWeights)
     }
     return compiler
+  }
+}
+
+extension CompilerTrace {
+  /// The switches of the environment, with notices on standard error.
+  static func ofCommands() throws(CompilerError) -> CompilerTrace {
+    var trace = try fromEnvironment()
+    let terminal = Terminal.current
+    trace.notice = { terminal.error("note: \($0)") }
+    return trace
   }
 }
 

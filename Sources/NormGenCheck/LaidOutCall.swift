@@ -149,7 +149,7 @@ package struct LaidOutCall: Sendable {
     try kernel(
       rows: rows,
       zip(blocks, lowering.program.buffers).map { block, buffer in
-        KernelArgument(block.place, rowStride: stride(buffer))
+        KernelArgument(block.place, rowStride: buffer.shape.hasRows ? stride(buffer) : nil)
       })
     for (block, buffer) in zip(blocks, lowering.program.buffers) {
       let start = offset * buffer.storage.byteCount

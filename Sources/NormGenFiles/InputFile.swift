@@ -63,7 +63,10 @@ final class InputFile: Sendable {
     }
     var tensor: HostTensor
     do { tensor = try HostTensor(zeros: shape, storage) } catch {
-      throw .shape(file: path, tensor: nil, found: "\(shape)")
+      guard case .memory = error else {
+        throw .shape(file: path, tensor: nil, found: "\(shape)")
+      }
+      throw .noMemory(file: path, byteCount: byteCount)
     }
     try tensor.withUnsafeMutableBytes { buffer throws(TensorFileError) in
       try read(into: buffer, at: offset)

@@ -10,6 +10,8 @@ extension TensorFileError: CustomStringConvertible {
     case .beyondMemory(let file, let byteCount, let memory):
       "\(quoted(file)): the tensor has \(byteCount) bytes, but this machine has \(memory) bytes "
         + "of memory"
+    case .noMemory(let file, let byteCount):
+      "\(quoted(file)): the system has no memory for the \(byteCount) bytes of the tensor"
     case .truncated(let file, let expected, let found):
       "\(quoted(file)): truncated: expected \(expected) bytes, found \(found)"
     case .trailing(let file, let expected, let found):

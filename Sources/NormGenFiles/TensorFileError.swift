@@ -12,6 +12,8 @@ public enum TensorFileError: Error, Hashable, Sendable {
   case notRegular(file: String)
   /// A tensor with more bytes than the machine has memory.
   case beyondMemory(file: String, byteCount: Int, memory: Int)
+  /// A tensor for which the system gives no memory.
+  case noMemory(file: String, byteCount: Int)
   /// The file ends before its header does, or before the elements that its header declares.
   case truncated(file: String, expectedBytes: Int, foundBytes: Int)
   /// The file goes on after the elements that its header declares.

@@ -36,7 +36,7 @@ extension CompileOptions {
   /// Throws unless every argument is of a kind that can only change the code or the diagnostics.
   ///
   /// Others would print (`-v`), write files (`-save-temps`), load code (`-fplugin=`), change
-  /// LLVM for the whole process (`-mllvm`), or name further inputs.
+  /// LLVM for the whole process (`-mllvm`), or name further inputs (`-fprofile-use=`).
   func admitArguments() throws(JITError) {
     if let triple, triple.isEmpty || triple.utf8.contains(0) {
       throw .unsupportedArgument(
@@ -65,6 +65,8 @@ extension CompileOptions {
   ]
   private static let refusedPrefixes = [
     "-mllvm", "-fplugin", "-fpass-plugin", "-ftime-", "-fdump-", "-fsave-", "-fproc-stat-report",
-    "-fsyntax-only", "-gsplit-dwarf", "-Wa,", "-Wl,", "-Wp,",
+    "-fsyntax-only", "-gsplit-dwarf", "-Wa,", "-Wl,", "-Wp,", "-fprofile", "-fcs-profile",
+    "-fcoverage", "-fmodule", "-foptimization-record", "-fcrash-diagnostics", "-fsanitize-",
+    "-fthinlto", "-fbasic-block-", "-fxray", "-fapinotes", "-frandomize-layout",
   ]
 }

@@ -39,7 +39,7 @@ extension ClangSession {
     let key = try KernelCache.Key(
       source: source, fileName: fileName, options: options, session: self)
     let made = try cache.object(for: key) { () throws(JITError) in
-      try object(source: source, fileName: fileName, options: options)
+      try compile(.object, source: source, fileName: fileName, options: options)
     }
     try keep?.write(made.bytes, name: kernel + ".o")
     return made

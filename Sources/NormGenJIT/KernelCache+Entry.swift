@@ -4,6 +4,24 @@ extension KernelCache {
   static let magic: [UInt8] = Array("NGOBJ\0\0".utf8) + [1]
   static let headerByteCount = 80
   static let entrySuffix = ".ngobj"
+
+  /// The name of an entry's file: 64 hexadecimal digits and the suffix.
+  static func entryName(of key: Key) -> String { key.description + entrySuffix }
+
+  /// Whether a file's name is one that the cache gives to entries.
+  static func isEntryName(_ name: Substring) -> Bool {
+    name.hasSuffix(entrySuffix)
+      && isKey(name.utf8.dropLast(entrySuffix.utf8.count))
+  }
+
+  private static func isKey(_ name: Substring.UTF8View) -> Bool {
+    name.count == 64
+      && name.allSatisfy {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+          || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+      }
+  }
+
   /// Kernels take kilobytes; what is larger than this was not written here.
   static let objectByteLimit = 64 << 20
 
@@ -44,7 +62,7 @@ extension KernelCache {
     } catch {
       switch error {
       case .absent: return .absent
-      case .untrusted: return .defective(.untrusted)
+      case .untrusted, .foreign: return .defective(.untrusted)
       case .overlong: return .defective(.overlong)
       case .system: return .defective(.unreadable(error.description))
       }

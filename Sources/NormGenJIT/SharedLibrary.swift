@@ -19,6 +19,9 @@ package final class SharedLibrary: LoadedCode {
   ///
   /// - Throws: ``JITError/library(path:reason:)`` with what the dynamic linker says.
   package init(path: String) throws(JITError) {
+    guard !path.utf8.contains(0) else {
+      throw .library(path: path, reason: "a path holds no zero byte")
+    }
     // A name without a slash would be searched for among the system's libraries.
     let place = path.contains("/") ? path : "./\(path)"
     guard let handle = dlopen(place, RTLD_NOW | RTLD_LOCAL) else {

@@ -27,21 +27,24 @@ public final class LimitLoops: Sendable {
   private let values: [Float]
   private let operationsPerStep: Int
 
-  /// Compiles the loops; objects are kept in `cache`.
+  /// Compiles the loops; objects are kept in `cache`, and `trace` receives notices of it.
   ///
   /// - Throws: ``CompilerError``.
-  public init(cache: ObjectCache = .standard) throws(CompilerError) {
+  public init(
+    cache: ObjectCache = .standard, trace: CompilerTrace = CompilerTrace()
+  ) throws(CompilerError) {
     let cpu = HostCPU.current
     let target = cpu.bestTarget
     // As many chains as registers hold beside two operands, and more than latency · units.
     let chains = target == .avx512 || target == .neon ? 24 : 12
-    source = try CompiledSource(
-      try LimitLoops.text(target: target, chains: chains), name: "limits", target: target,
-      cache: cache)
     let hasDot = target.optionalFeatures.contains {
       $0.name == "avx512_bf16" && cpu.features.contains($0.name)
     }
     peaks = hasDot ? [.multiplyAdd, .bf16Dot] : [.multiplyAdd]
+    source = try CompiledSource(
+      try LimitLoops.text(target: target, chains: chains), name: "limits",
+      functions: peaks.map(LimitLoops.function(of:)) + ["limit_read", "limit_streamed_copy"],
+      target: target, cache: cache, trace: trace)
     var arithmetic: [Peak: Arithmetic] = [:]
     for peak in peaks {
       // The functions' C types are those of the template.

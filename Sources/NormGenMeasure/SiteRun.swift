@@ -1,4 +1,5 @@
 public import NormGen
+private import NormGenTensors
 
 /// A model's site with seeded weights, compiled, ready to be checked and timed.
 ///
@@ -53,7 +54,7 @@ public final class SiteRun {
   /// The kernel, or its parts, bound to the inputs and to outputs of their own.
   final class Call {
     private let kernels: [BoundKernel]
-    private let areas: [String: UnsafeMutableRawBufferPointer]
+    private let areas: [String: AlignedMemory]
     // Holds the inputs and the packed weights.
     private let run: SiteRun
     private let rows: Int
@@ -70,27 +71,19 @@ public final class SiteRun {
       for value in run.passed where kernels.count > 1 {
         sizes[value.name] = run.byteCount(value.value, value.storage, rows)
       }
-      areas = sizes.mapValues { size in
-        let area = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
-        area.initializeMemory(as: UInt8.self, repeating: 0)
+      areas = try sizes.mapValues { size in
+        let area = try AlignedMemory(byteCount: size)
+        // Every page is written, so that a measurement meets none for the first time.
+        area.bytes.initializeMemory(as: UInt8.self, repeating: 0)
         return area
       }
       var bound: [BoundKernel] = []
-      do {
-        for part in kernels {
-          let areas = areas
-          let arguments = try part.names.map { try run.argument($0, areas) }
-          bound.append(try part.kernel.bound(rows: rows, arguments, threads: threads))
-        }
-      } catch {
-        for area in areas.values { area.deallocate() }
-        throw error
+      for part in kernels {
+        let areas = areas
+        let arguments = try part.names.map { try run.argument($0, areas) }
+        bound.append(try part.kernel.bound(rows: rows, arguments, threads: threads))
       }
       self.kernels = bound
-    }
-
-    deinit {
-      for area in areas.values { area.deallocate() }
     }
 
     func callAsFunction() {
@@ -99,7 +92,7 @@ public final class SiteRun {
 
     /// The bytes of the first rows of an output.
     func bytes(of output: Output, rows: Int) -> UnsafeRawBufferPointer {
-      guard let area = areas[output.name] else {
+      guard let area = areas[output.name]?.bytes else {
         return UnsafeRawBufferPointer(start: nil, count: 0)
       }
       let size = min(run.byteCount(output.value, output.storage, rows), area.count)
@@ -132,9 +125,9 @@ public final class SiteRun {
   }
 
   private func argument(
-    _ name: String, _ areas: [String: UnsafeMutableRawBufferPointer]
+    _ name: String, _ areas: [String: AlignedMemory]
   ) throws(CallError) -> KernelArgument {
-    if let area = areas[name] { return KernelArgument(area) }
+    if let area = areas[name] { return KernelArgument(area.bytes) }
     if let weights = packed[name] { return KernelArgument(weights) }
     guard let tensor = inputs[name] else { throw .missing(parameter: name) }
     // The tensors live as long as this run, which every call holds.

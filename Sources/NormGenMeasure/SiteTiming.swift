@@ -57,7 +57,7 @@ public struct SiteTiming: Sendable, Codable {
     matmulOperations =
       2 * rows
       * run.kernel.lowering.program.multiplications.map { $0.depth * $0.columns }.reduce(0, +)
-    bytes = run.kernel.parameters.map { BenchmarkMemory.byteCount(of: $0, rows: rows) }
+    bytes = try run.kernel.parameters.map { try $0.byteCount(rows: rows) }
       .reduce(0, +)
   }
 }

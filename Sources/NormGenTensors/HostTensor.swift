@@ -8,87 +8,88 @@ public struct HostTensor: Sendable {
   public let shape: [Int]
   /// The type of the elements in memory.
   public let storage: DType
-  private var memory: Memory
+  /// Shared between copies, and written only while it has one owner.
+  private var memory: AlignedMemory
 
   /// The number of elements.
-  public var count: Int { memory.byteCount / storage.byteCount }
+  public var count: Int { memory.bytes.count / storage.byteCount }
   /// The number of bytes.
-  public var byteCount: Int { memory.byteCount }
-
-  /// Memory for a tensor; shared between copies, and written only while it has one owner.
-  private final class Memory: @unchecked Sendable {
-    let bytes: UnsafeMutableRawPointer
-    let byteCount: Int
-
-    init(byteCount: Int) {
-      self.byteCount = byteCount
-      bytes = .allocate(byteCount: max(byteCount, 64), alignment: 64)
-    }
-
-    deinit { bytes.deallocate() }
-
-    func copy() -> Memory {
-      let other = Memory(byteCount: byteCount)
-      other.bytes.copyMemory(from: bytes, byteCount: byteCount)
-      return other
-    }
-  }
+  public var byteCount: Int { memory.bytes.count }
 
   /// A tensor of zeros.
   ///
-  /// - Throws: ``TensorError/shape(_:)`` for a negative extent or a size beyond memory.
+  /// - Throws: ``TensorError/shape(_:)`` for a negative extent or more elements than addresses,
+  ///   ``TensorError/memory(byteCount:)`` where the system has no memory for it.
   public init(zeros shape: [Int], _ storage: DType) throws(TensorError) {
     self.shape = shape
     self.storage = storage
-    memory = Memory(byteCount: try HostTensor.count(of: shape) * storage.byteCount)
-    memory.bytes.initializeMemory(as: UInt8.self, repeating: 0, count: memory.byteCount)
+    memory = try AlignedMemory(
+      byteCount: try HostTensor.count(of: shape) * storage.byteCount, isZero: true)
   }
 
   /// A tensor of values, each rounded once to the type.
   ///
-  /// - Throws: ``TensorError`` when the number of values is not the shape's.
+  /// - Throws: ``TensorError`` when the number of values is not the shape's or the system has no
+  ///   memory for them.
   public init(
     _ values: some Collection<Double>, shape: [Int], _ storage: DType
   ) throws(TensorError) {
-    try self.init(zeros: shape, storage)
-    guard values.count == count else {
-      throw .elementCount(shape: shape, expected: count, found: values.count)
+    let expected = try HostTensor.count(of: shape)
+    guard values.count == expected else {
+      throw .elementCount(shape: shape, expected: expected, found: values.count)
     }
+    var values = values.makeIterator()
+    // There are as many values as elements.
+    try self.init(shape: shape, storage) { values.next() ?? 0 }
+  }
+
+  /// A tensor of the values that `next` gives one after the other, row-major, each rounded once to
+  /// the type.
+  ///
+  /// - Throws: ``TensorError`` for a shape that is none or that the system has no memory for; `next`
+  ///   has not been called then.
+  public init(
+    shape: [Int], _ storage: DType, next: () -> Double
+  ) throws(TensorError) {
+    try self.init(zeros: shape, storage)
     switch storage {
     case .f32:
-      let elements = memory.bytes.assumingMemoryBound(to: UInt32.self)
-      for (index, value) in values.enumerated() { elements[index] = storage.bits(nearest: value) }
+      for index in 0..<count {
+        memory.bytes.storeBytes(
+          of: storage.bits(nearest: next()), toByteOffset: index * 4, as: UInt32.self)
+      }
     case .bf16, .f16:
-      let elements = memory.bytes.assumingMemoryBound(to: UInt16.self)
-      for (index, value) in values.enumerated() {
-        elements[index] = UInt16(truncatingIfNeeded: storage.bits(nearest: value))
+      for index in 0..<count {
+        memory.bytes.storeBytes(
+          of: UInt16(truncatingIfNeeded: storage.bits(nearest: next())), toByteOffset: index * 2,
+          as: UInt16.self)
       }
     case .i8:
-      let elements = memory.bytes.assumingMemoryBound(to: UInt8.self)
-      for (index, value) in values.enumerated() {
-        elements[index] = UInt8(truncatingIfNeeded: storage.bits(nearest: value))
+      for index in 0..<count {
+        memory.bytes[index] = UInt8(truncatingIfNeeded: storage.bits(nearest: next()))
       }
     }
   }
 
   /// A tensor of Float32 values.
   ///
-  /// - Throws: ``TensorError`` when the number of values is not the shape's.
+  /// - Throws: ``TensorError`` when the number of values is not the shape's or the system has no
+  ///   memory for them.
   public init(_ values: [Float], shape: [Int]) throws(TensorError) {
-    try self.init(zeros: shape, .f32)
-    guard values.count == count else {
-      throw .elementCount(shape: shape, expected: count, found: values.count)
+    let expected = try HostTensor.count(of: shape)
+    guard values.count == expected else {
+      throw .elementCount(shape: shape, expected: expected, found: values.count)
     }
-    values.withUnsafeBytes { bytes in
-      if let source = bytes.baseAddress {
-        memory.bytes.copyMemory(from: source, byteCount: bytes.count)
-      }
-    }
+    self.shape = shape
+    self.storage = .f32
+    memory = try AlignedMemory(byteCount: expected * 4)
+    values.withUnsafeBytes { memory.bytes.copyMemory(from: $0) }
   }
 
   /// A tensor of stored elements in native byte order.
   ///
-  /// - Throws: ``TensorError`` when the number of bytes is not the shape's and type's.
+  /// - Throws: ``TensorError`` when the number of bytes is not the shape's and type's or the system
+  ///   has no memory for them.
   public init(
     bytes: UnsafeRawBufferPointer, shape: [Int], _ storage: DType
   ) throws(TensorError) {
@@ -98,10 +99,8 @@ public struct HostTensor: Sendable {
     }
     self.shape = shape
     self.storage = storage
-    memory = Memory(byteCount: expected)
-    if let source = bytes.baseAddress {
-      memory.bytes.copyMemory(from: source, byteCount: expected)
-    }
+    memory = try AlignedMemory(byteCount: expected)
+    memory.bytes.copyMemory(from: bytes)
   }
 
   /// The number of elements of a shape.
@@ -117,7 +116,7 @@ public struct HostTensor: Sendable {
     return count
   }
 
-  /// The value of the element at a row-major position.
+  /// The value of the element at a row-major position below ``count``.
   public subscript(index: Int) -> Double {
     precondition(index >= 0 && index < count, "element \(index) of \(count)")
     switch storage {
@@ -131,9 +130,13 @@ public struct HostTensor: Sendable {
 
   /// The tensor whose i-th row, along the first axis, is the row `rows[i]` of this one.
   ///
-  /// - Throws: ``TensorError/shape(_:)`` for a scalar.
+  /// - Throws: ``TensorError/shape(_:)`` for a scalar, ``TensorError/row(_:count:)`` for a row that
+  ///   this tensor does not have, and where the system has no memory for the new one.
   public func gathering(rows: [Int]) throws(TensorError) -> HostTensor {
     guard let count = shape.first else { throw .shape(shape) }
+    if let row = rows.first(where: { !(0..<count).contains($0) }) {
+      throw .row(row, count: count)
+    }
     let row = count == 0 ? 0 : byteCount / count
     var tensor = try HostTensor(zeros: [rows.count] + shape.dropFirst(), storage)
     withUnsafeBytes { source in
@@ -155,14 +158,28 @@ public struct HostTensor: Sendable {
   public func withUnsafeBytes<Result, Failure: Error>(
     _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    try body(UnsafeRawBufferPointer(start: memory.bytes, count: memory.byteCount))
+    try body(UnsafeRawBufferPointer(memory.bytes))
+  }
+
+  /// Gives the tensor memory of its own, so that writing to it needs no more.
+  ///
+  /// - Throws: ``TensorError/memory(byteCount:)`` where a copy shares the memory and the system has
+  ///   none for another.
+  public mutating func makeUnique() throws(TensorError) {
+    guard !isKnownUniquelyReferenced(&memory) else { return }
+    let own = try AlignedMemory(byteCount: byteCount)
+    own.bytes.copyMemory(from: UnsafeRawBufferPointer(memory.bytes))
+    memory = own
   }
 
   /// Calls `body` with the elements' bytes, for writing.
+  ///
+  /// A tensor that shares its memory with a copy gets its own, as an array does; where the system may
+  /// have none for it, call ``makeUnique()`` before.
   public mutating func withUnsafeMutableBytes<Result, Failure: Error>(
     _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    if !isKnownUniquelyReferenced(&memory) { memory = memory.copy() }
-    return try body(UnsafeMutableRawBufferPointer(start: memory.bytes, count: memory.byteCount))
+    do { try makeUnique() } catch { fatalError("\(error)") }
+    return try body(memory.bytes)
   }
 }

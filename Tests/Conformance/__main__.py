@@ -12,15 +12,17 @@ import subprocess
 import sys
 import time
 
-from collect import FRAMEWORKS
-from judge import Judge, Verdict
-import node_tests
-from own import BuildError, Tool
-from record import write_record
-from report import Row, markdown
-
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "Support"))
+
+import outputs  # noqa: E402
+from collect import FRAMEWORKS  # noqa: E402
+from judge import Judge, Verdict  # noqa: E402
+import node_tests  # noqa: E402
+from own import BuildError, Tool  # noqa: E402
+from record import write_record  # noqa: E402
+from report import Row, markdown  # noqa: E402
 
 
 def collected(framework: str, seed: int, folder: Path) -> list:
@@ -46,6 +48,14 @@ def main() -> None:
         "--record", action="store_true", help="also write the vectors that `make test` replays")
     arguments = parser.parse_args()
 
+    outputs.check(arguments.folder / "a-framework.pickle")
+    outputs.check_program(arguments.normgen)
+    if arguments.only == list(FRAMEWORKS):
+        outputs.check(HERE / "RESULTS.md")
+    if arguments.record:
+        recorded_folder = HERE / "recorded"
+        outputs.check(
+            recorded_folder / "a.safetensors" if recorded_folder.exists() else recorded_folder)
     started = time.monotonic()
     print(f"seed {arguments.seed}", flush=True)
     tool = Tool(arguments.normgen, arguments.folder)

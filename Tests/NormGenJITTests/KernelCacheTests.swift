@@ -15,7 +15,18 @@ struct KernelCacheTests {
   }
 
   private func request(_ cache: KernelCache) throws -> CachedObject {
-    try cache.object(for: key) { object }
+    try cache.object(for: key) { made(object) }
+  }
+
+  private func made(_ bytes: [UInt8], readsOnlyOwnHeaders: Bool = true) -> ClangSession.Compilation
+  {
+    ClangSession.Compilation(
+      bytes: bytes, diagnostics: "", readsOnlyOwnHeaders: readsOnlyOwnHeaders)
+  }
+
+  private func setAge(_ seconds: Int, of path: String) throws {
+    try FileManager.default.setAttributes(
+      [.modificationDate: Date(timeIntervalSinceNow: -Double(seconds))], ofItemAtPath: path)
   }
 
   private func put(_ bytes: [UInt8], at path: String) throws {
@@ -27,7 +38,7 @@ struct KernelCacheTests {
     try await withTemporaryDirectory { (directory) async throws in
       let cache = KernelCache(directory: directory + "/made/on/demand")
       #expect(try request(cache) == CachedObject(bytes: object, status: .miss, storeFailure: nil))
-      let again = try cache.object(for: key) { [] }
+      let again = try cache.object(for: key) { made([]) }
       #expect(again == CachedObject(bytes: object, status: .hit, storeFailure: nil))
       #expect(try names(directory + "/made/on/demand") == ["\(key).ngobj"])
     }
@@ -126,26 +137,94 @@ struct KernelCacheTests {
       let entryByteCount = object.count + KernelCache.headerByteCount
       let cache = KernelCache(directory: directory, byteLimit: 4 * entryByteCount)
       for index in 0..<64 {
-        _ = try cache.object(for: KernelCache.Key(fields: ["\(index)"])) { object }
+        _ = try cache.object(for: KernelCache.Key(fields: ["\(index)"])) { made(object) }
       }
-      try put([1], at: directory + "/unfinished.tmp")
-      try put([1], at: directory + "/not-ours")
-      for (name, age) in [("unfinished.tmp", 7200), ("not-ours", 7200)] {
-        let date = Date(timeIntervalSinceNow: -Double(age))
-        try FileManager.default.setAttributes(
-          [.modificationDate: date], ofItemAtPath: directory + "/" + name)
-      }
+      let unfinished = "\(key).ngobj.4711.0123456789abcdef.tmp"
+      try put([1], at: directory + "/" + unfinished)
+      try setAge(7200, of: directory + "/" + unfinished)
       #expect(try names(directory).count < 64)
       // The entry used last survives.
       let used = try names(directory).filter { $0.hasSuffix(".ngobj") }.sorted()[0]
       for name in try names(directory) where name.hasSuffix(".ngobj") && name != used {
-        try FileManager.default.setAttributes(
-          [.modificationDate: Date(timeIntervalSinceNow: -60)],
-          ofItemAtPath: directory + "/" + name)
+        try setAge(60, of: directory + "/" + name)
       }
       cache.removeOldest()
       let left = try names(directory)
-      #expect(left.count == 5 && left.contains("not-ours") && left.contains(used))
+      #expect(left.count == 4 && left.contains(used))
+    }
+  }
+
+  /// Files of other programs in the directory, as old as any and too many for the limit.
+  @Test func onlyFilesWithNamesOfTheCacheAreRemoved() async throws {
+    try await withTemporaryDirectory { (directory) async throws in
+      let digits = key.description
+      let others = [
+        "unfinished.tmp", "a.ngobj", ".tmp", ".ngobj", "\(digits).o", "\(digits)0.ngobj",
+        "\(digits.dropLast()).ngobj", "\(digits.dropLast())G.ngobj", "\(digits.dropLast())A.ngobj",
+        "x\(digits).ngobj", "\(digits).ngobj.tmp", "\(digits).ngobj.12.tmp",
+        "\(digits).ngobj.12.0123456789abcde.tmp", "\(digits).ngobj.12.0123456789abcdeF.tmp",
+        "\(digits).ngobj.pid.0123456789abcdef.tmp", "\(digits).ngobj..0123456789abcdef.tmp",
+        "kernel.o.12.0123456789abcdef.tmp", "\(digits).ngobj.12.0123456789abcdef.tmp.tmp",
+        "\(digits).ngobj.1.2.0123456789abcdef.tmp",
+      ]
+      let folders = ["\(KernelCache.Key(fields: ["folder"])).ngobj"]
+      let link = "\(KernelCache.Key(fields: ["link"])).ngobj"
+      for name in others {
+        try put([1], at: directory + "/" + name)
+        try setAge(7200, of: directory + "/" + name)
+      }
+      for name in folders { #expect(mkdir(directory + "/" + name, 0o700) == 0) }
+      #expect(symlink(directory + "/a.ngobj", directory + "/" + link) == 0)
+      _ = try request(KernelCache(directory: directory))
+      KernelCache(directory: directory, byteLimit: 0).removeOldest()
+      #expect(try names(directory).sorted() == (others + folders + [link]).sorted())
+    }
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "only the superuser can give files away"))
+  func filesOfOtherUsersAreNeitherRemovedNorReplaced() async throws {
+    try await withTemporaryDirectory { (directory) async throws in
+      let unfinished = "\(key).ngobj.4711.0123456789abcdef.tmp"
+      let entry = "\(key).ngobj"
+      for name in [unfinished, entry] {
+        try put([1], at: directory + "/" + name)
+        try setAge(7200, of: directory + "/" + name)
+        #expect(chown(directory + "/" + name, 65534, 65534) == 0)
+      }
+      let cache = KernelCache(directory: directory, byteLimit: 0)
+      cache.removeOldest()
+      let found = try request(cache)
+      #expect(found.status == .rebuilt(.untrusted) && found.bytes == object)
+      #expect(found.storeFailure?.contains("another user's") == true)
+      #expect(try cache.replacement(for: key, reason: "bad") { made(object) }.storeFailure != nil)
+      #expect(try names(directory).sorted() == [entry, unfinished])
+      #expect(try Data(contentsOf: URL(fileURLWithPath: directory + "/" + entry)) == Data([1]))
+    }
+  }
+
+  @Test func whatOtherHeadersWentIntoIsNotKept() async throws {
+    try await withTemporaryDirectory { (directory) async throws in
+      let cache = KernelCache(directory: directory)
+      for _ in 0..<2 {
+        let found = try cache.object(for: key) { made(object, readsOnlyOwnHeaders: false) }
+        #expect(found.status == .miss && found.bytes == object)
+        #expect(found.storeFailure?.contains("headers") == true)
+      }
+      #expect(try names(directory) == [])
+    }
+  }
+
+  @Test func aLibraryWithAZeroByteInItsPathIsNotCutThere() {
+    #expect(throws: JITError.library(path: "/a\0b", reason: "a path holds no zero byte")) {
+      try SharedLibrary(path: "/a\0b")
+    }
+  }
+
+  @Test func aDirectoryWithAZeroByteIsNotCutThere() async throws {
+    try await withTemporaryDirectory { (directory) async throws in
+      let found = try request(KernelCache(directory: directory + "/a\0b"))
+      #expect(found.bytes == object && found.storeFailure != nil)
+      #expect(try names(directory) == [])
     }
   }
 

@@ -51,19 +51,38 @@ import Testing
     expect(.unknown(name: "shift", parameters: ["x", "gain"]), ["x": x, "shift": gain])
     expect(
       .storage(parameter: "gain", expected: .bf16, found: .f16), ["x": x, "gain": x])
+    // Neither less nor more than the rows.
+    for count in [0, 40, 119] {
+      expect(
+        .elementCount(parameter: "x", expected: 120, found: count),
+        ["x": Array(x.prefix(count)), "gain": gain])
+    }
     expect(
-      .tooShort(parameter: "x", expectedBytes: 240, foundBytes: 80),
-      ["x": Array(x.prefix(40)), "gain": gain])
+      .elementCount(parameter: "x", expected: 120, found: 121), ["x": x + [0], "gain": gain])
+    for rows in [0, 2, 4] {
+      expect(
+        .elementCount(parameter: "y", expected: 40 * rows, found: 120), rows: rows,
+        ["x": x, "gain": gain])
+    }
+    expect(
+      .elementCount(parameter: "gain", expected: 40, found: 80), ["x": x, "gain": gain + gain])
+    expect(.rows(.max), rows: .max, ["x": x, "gain": gain])
+    let turned = try HostTensor(x.map(Double.init), shape: [40, 3], .f16)
+    expect(
+      .shape(
+        parameter: "x", expected: Shape(hasRows: true, extents: [40]), found: [40, 3]),
+      ["x": turned, "gain": gain])
     expect(.rows(-1), rows: -1, ["x": x, "gain": gain])
     var halves = [Float16](repeating: -1, count: 120)
     #expect(throws: CallError.storage(parameter: "y", expected: .f32, found: .f16)) {
       try kernel(rows: rows, ["x": x, "gain": gain], into: &halves)
     }
-    var short = [Float](repeating: -1, count: 119)
-    #expect(
-      throws: CallError.tooShort(parameter: "y", expectedBytes: 480, foundBytes: 476)
-    ) {
-      try kernel(rows: rows, ["x": x, "gain": gain], into: &short)
+    for count in [0, 119, 121, 160] {
+      var other = [Float](repeating: -1, count: count)
+      #expect(throws: CallError.elementCount(parameter: "y", expected: 120, found: count)) {
+        try kernel(rows: rows, ["x": x, "gain": gain], into: &other)
+      }
+      #expect(other.allSatisfy { $0 == -1 })
     }
   }
 

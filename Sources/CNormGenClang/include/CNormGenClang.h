@@ -38,6 +38,14 @@ typedef enum ngclang_product {
   NGCLANG_LLVM_IR
 } ngclang_product;
 
+/// Which headers a compilation may read.
+typedef enum ngclang_headers {
+  /// Those that belong to the compiler; no other file is read.
+  NGCLANG_OWN_HEADERS = 0,
+  /// The system's, too, and all that a source or an argument names.
+  NGCLANG_ALL_HEADERS
+} ngclang_headers;
+
 /// Bytes that belong to a result. Never null; a zero byte follows them.
 typedef struct ngclang_bytes {
   const char *_Nonnull start;
@@ -56,6 +64,11 @@ void ngclang_result_dispose(ngclang_result *_Nonnull result);
 
 /// The output is the version of the LLVM in this process, like `19.1.7`.
 ngclang_result *_Nonnull ngclang_version(void);
+/// The output tells this build of Clang and its headers from every other: its version with what
+/// its packager calls it, and a hash over the headers in the resource directory that the arguments
+/// of the compiler proper name.
+ngclang_result *_Nonnull ngclang_identity(
+    const char *_Nonnull const *_Nonnull cc1_arguments, size_t count);
 /// The output is LLVM's name of the processor that runs this process.
 ngclang_result *_Nonnull ngclang_host_cpu(void);
 
@@ -63,6 +76,8 @@ ngclang_result *_Nonnull ngclang_host_cpu(void);
 ///
 /// The triple null means this process. The arguments name neither input nor output; the caller
 /// admits only arguments that change code generation, for a driver prints what `-v` asks for.
+/// Nothing of the process's environment is in them, and `__DATE__` is the first day of 1970 in UTC
+/// (with LLVM 14 it is the day of the compilation).
 ngclang_result *_Nonnull ngclang_cc1_arguments(
     const char *_Nullable triple, const char *_Nonnull const *_Nonnull arguments, size_t count);
 
@@ -72,7 +87,7 @@ ngclang_result *_Nonnull ngclang_cc1_arguments(
 ngclang_result *_Nonnull ngclang_compile(
     const char *_Nonnull const *_Nonnull cc1_arguments, size_t count,
     const char *_Nonnull source, size_t source_count, const char *_Nonnull file_name,
-    ngclang_product product);
+    ngclang_product product, ngclang_headers headers);
 
 /// Takes a copy of a relocatable object into this process; `image` is null unless the status is
 /// `NGCLANG_OK`. The object is linked at the first lookup.
