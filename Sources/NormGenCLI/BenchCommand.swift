@@ -85,6 +85,8 @@ struct BenchCommand: ParsableCommand {
 
   func run() throws {
     let compiler = try target.compiler()
+    let read = kernels.filter(SelectedKernel.isFile)
+    if let plot { try FileWriter.check(plot, notReplacing: read) }
     var refusals = KernelRefusals()
     let cases = try admitted(try cases(), compiler, &refusals)
     guard let first = cases.first else { return try refusals.throwIfAny() }
@@ -113,7 +115,7 @@ struct BenchCommand: ParsableCommand {
     }
     if let plot {
       let text = BenchmarkPlot(report).document.text
-      _ = try FileWriter.write([EmittedFile(path: plot, text: text)], to: "")
+      _ = try FileWriter.write([EmittedFile(path: plot, text: text)], to: "", notReplacing: read)
     }
     try refusals.throwIfAny()
   }

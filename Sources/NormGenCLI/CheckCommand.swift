@@ -122,7 +122,7 @@ struct CheckCommand: ParsableCommand {
 
   private func targets(default chosen: Target) throws -> [Target] {
     if allTargets { return Target.all }
-    let names = target.flatMap { $0.split(separator: ",").map(String.init) }
+    let names = TargetSelection.names(in: target)
     guard !names.isEmpty else { return [chosen] }
     return try TargetSelection.targets(named: names)
   }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import NormGen
+internal import NormGenFiles
 
 extension ExitCode {
   /// Nothing failed, but of an output nothing could be judged: every element is NaN, or has no bound.
@@ -25,6 +26,8 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
   case noKernelOfGroup(groups: [String], kernels: [String])
   /// A file cannot be read or written.
   case file(path: String, reason: String)
+  /// A file that can't be opened or listed as a tensor file could.
+  case unusableFile(TensorFileError)
   /// Two files of code that say nothing of what they compute.
   case diffWithoutGraph(String, String)
   /// Code that does not define the functions of one target alone.
@@ -35,26 +38,27 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
   var description: String {
     switch self {
     case .unknownKernel(let name, let near):
-      "no kernel is named '\(name)'; " + CommandError.guess(near)
+      "no kernel is named '\(shown(name))'; " + CommandError.guess(near)
         + "'\(Registry.current.commandName) list' names all, and a text file's name ends in .ng"
     case .unknownModel(let name, let known):
-      "no model is named '\(name)'; known: \(known.joined(separator: ", "))"
+      "no model is named '\(shown(name))'; known: \(known.joined(separator: ", "))"
     case .unknownKernelOfFile(let name, let file, let known):
-      "\(file): no kernel is named '\(name)'; the file holds \(known.joined(separator: ", "))"
+      "\(shown(file)): no kernel is named '\(shown(name))'; the file holds \(known.joined(separator: ", "))"
     case .severalKernels(let file, let names):
-      "\(file) holds \(names.count) kernels (\(names.joined(separator: ", "))); "
+      "\(shown(file)) holds \(names.count) kernels (\(names.joined(separator: ", "))); "
         + "choose one with --kernel"
     case .kernelOptionWithoutFile(let name):
-      "--kernel chooses among the kernels of a text file; '\(name)' is a kernel's name"
-    case .duplicateKernel(let name, let place): "\(place) holds two kernels named '\(name)'"
+      "--kernel chooses among the kernels of a text file; '\(shown(name))' is a kernel's name"
+    case .duplicateKernel(let name, let place): "\(shown(place)) holds two kernels named '\(name)'"
     case .noKernelOfGroup(let groups, let kernels):
       "--group: expected a kernel of \(groups.joined(separator: " or ")), "
         + "found \(kernels.joined(separator: ", "))"
-    case .file(let path, let reason): "\(path): \(reason)"
+    case .file(let path, let reason): "\(shown(path)): \(reason)"
+    case .unusableFile(let error): "\(error)"
     case .diffWithoutGraph(let first, let second):
-      "'\(first)' and '\(second)' are code: name the kernel that they compute with --graph"
+      "'\(shown(first))' and '\(shown(second))' are code: name the kernel that they compute with --graph"
     case .functionsOfTargets(let path, let kernel, let expected, let found):
-      "\(path): expected the function "
+      "\(shown(path)): expected the function "
         + expected.map { "'\(kernel)_\($0)_entry'" }.joined(separator: " or ") + ", found "
         + (found.isEmpty
           ? "none of them"
@@ -64,6 +68,9 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
       "\(action) '\(kernel)' on \(rows) rows takes more memory than this machine can spare"
     }
   }
+
+  /// The beginning of a name that somebody gave, as it may be shown.
+  private func shown(_ text: String) -> String { VisibleText.excerpt(text) }
 
   private static func guess(_ near: [String]) -> String {
     guard !near.isEmpty else { return "" }
@@ -75,6 +82,8 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
 enum NearNames {
   /// The names within a few edits of `name`, the nearest first; at most three.
   static func of(_ name: String, among known: [String]) -> [String] {
+    // Nobody means a name by one that is many times as long.
+    guard name.utf8.count <= 400 else { return [] }
     let limit = max(2, name.count / 4)
     let ranked = known.map { (distance: distance(name, $0), name: $0) }
       .filter { $0.distance <= limit }

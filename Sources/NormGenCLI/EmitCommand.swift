@@ -85,12 +85,18 @@ struct EmitCommand: ParsableCommand {
     if stdout {
       try Terminal.print(files.map(\.text).joined(separator: "\n"))
     } else {
-      try write(files, to: output ?? ".")
+      try write(
+        files, to: output ?? ".", notReplacing: SelectedKernel.isFile(kernel) ? [kernel] : [])
     }
   }
 
-  private func write(_ files: [EmittedFile], to directory: String) throws {
-    let paths = try FileWriter.write(files, to: directory)
+  private func write(
+    _ files: [EmittedFile], to directory: String, notReplacing inputs: [String] = []
+  ) throws {
+    guard !directory.isEmpty else {
+      throw ValidationError("--output: expected a directory, found ''")
+    }
+    let paths = try FileWriter.write(files, to: directory, notReplacing: inputs)
     try Terminal.print(paths.joined(separator: "\n"))
   }
 }

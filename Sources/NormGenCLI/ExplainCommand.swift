@@ -27,7 +27,7 @@ struct ExplainCommand: ParsableCommand {
   }
 
   private static func stages(_ text: String) throws -> [Stage] {
-    let wanted = try text.split(separator: ",").map { name in
+    let wanted = try text.split(separator: ",", omittingEmptySubsequences: false).map { name in
       guard let stage = Stage(rawValue: String(name)) else {
         let known = Stage.allCases.map(\.rawValue).joined(separator: ", ")
         throw ValidationError("no stage is named '\(name)'; known: \(known)")

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import NormGen
 internal import NormGenCheck
+internal import NormGenFiles
 
 /// Judges random kernels.
 struct FuzzCommand: ParsableCommand {
@@ -64,6 +65,9 @@ struct FuzzCommand: ParsableCommand {
     if let minutes, !(minutes > 0 && minutes.isFinite) {
       throw ValidationError("--minutes: expected a number above 0, found \(minutes)")
     }
+    guard !output.isEmpty else {
+      throw ValidationError("--output: expected a directory, found ''")
+    }
     guard failures >= 1 else {
       throw ValidationError("--failures: expected a number from 1 on, found \(failures)")
     }
@@ -76,6 +80,7 @@ struct FuzzCommand: ParsableCommand {
     compiler.strategies = Registry.current.strategies
     let judge = try FuzzJudge(targets: try targets(compiler), compiler: compiler)
     let state = resume.map(FuzzState.init(path:))
+    if let resume { try FileWriter.check(resume) }
     let totals = try totals(state, trace)
     // Printed first, so that a crash can be repeated.
     if json {
@@ -109,7 +114,8 @@ struct FuzzCommand: ParsableCommand {
       for (seed, failure) in found.prefix(failures - report.findings.count) {
         Terminal.progress("making the kernel of seed \(seed) smaller")
         let finding = FuzzFinding(seed: seed, failure, judge: run.judge)
-        report.findings.append(try FuzzReport.Finding(finding, directory: output))
+        report.findings.append(
+          try FuzzReport.Finding(finding, directory: output, notReplacing: resume))
       }
       report.totals = run.totals
       let seconds = start.duration(to: clock.now) / .seconds(1)
@@ -128,7 +134,7 @@ struct FuzzCommand: ParsableCommand {
   private static let chunk = 4 * FuzzRun.batch * ProcessInfo.processInfo.activeProcessorCount
 
   private func targets(_ compiler: Compiler) throws -> [Target] {
-    let names = target.flatMap { $0.split(separator: ",").map(String.init) }
+    let names = TargetSelection.names(in: target)
     guard !names.isEmpty else {
       return Target.all.filter { (try? TargetMachine.of($0)) == .native }
     }
@@ -153,14 +159,20 @@ struct FuzzState {
 
   /// The state, or nil if there is no file.
   func read() throws -> FuzzTotals? {
-    guard FileManager.default.fileExists(atPath: path) else { return nil }
-    let text = try TextFile.text(at: path)
-    do {
-      return try JSONDecoder().decode(FuzzTotals.self, from: Data(text.utf8))
-    } catch {
-      throw CommandError.file(
-        path: path, reason: "expected the state of a run of 'fuzz', found other text")
+    let text: String
+    do throws(TensorFileError) {
+      text = String(decoding: try FileBytes.read(path, atMost: TextFile.byteLimit), as: UTF8.self)
+    } catch .system(operation: "open", _, code: ENOENT) {
+      return nil
     }
+    let expected = "expected the state of a run of 'fuzz', found "
+    guard let totals = try? JSONDecoder().decode(FuzzTotals.self, from: Data(text.utf8)) else {
+      throw CommandError.file(path: path, reason: expected + "other text")
+    }
+    if let fault = totals.fault {
+      throw CommandError.file(path: path, reason: expected + fault)
+    }
+    return totals
   }
 
   func write(_ totals: FuzzTotals) throws {

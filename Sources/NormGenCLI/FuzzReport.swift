@@ -94,8 +94,8 @@ struct FuzzReport: Encodable {
 }
 
 extension FuzzReport.Finding {
-  /// Writes the small kernel of a finding to a file.
-  init(_ finding: FuzzFinding, directory: String) throws {
+  /// Writes the small kernel of a finding to a file, which must not be that of the run's state.
+  init(_ finding: FuzzFinding, directory: String, notReplacing state: String?) throws {
     seed = finding.seed
     kind = finding.failure.kind.rawValue
     message = finding.failure.description
@@ -115,7 +115,9 @@ extension FuzzReport.Finding {
       \(Self.schedules(smallest))\(Self.optimizations(smallest))
       """
     let text = comment + "\(smallest.graph)\n"
-    let path = try FileWriter.write([EmittedFile(path: name, text: text)], to: directory)[0]
+    let path = try FileWriter.write(
+      [EmittedFile(path: name, text: text)], to: directory, notReplacing: state.map { [$0] } ?? [])[
+        0]
     file = path
     commands = [again, "\(tool) \(check.replacing("FILE", with: CommandText.quoted(path)))"]
   }

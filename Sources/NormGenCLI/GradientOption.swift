@@ -61,6 +61,6 @@ struct GradientOption: ParsableArguments {
   }
 
   private func names(_ list: String) -> [String] {
-    list.split(separator: ",").map { String($0) }
+    list.split(separator: ",", omittingEmptySubsequences: false).map { String($0) }
   }
 }

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 public import NormGen
+internal import NormGenFiles
 
 /// The command line tool as a function, for the main program of any package with kernels.
 ///
@@ -26,7 +27,19 @@ public enum NormGenCommandLine {
   ) -> Never {
     let registry = Registry(
       commandName: commandName, catalog: catalog, functions: functions, strategies: strategies)
-    exit(status(of: Array(CommandLine.arguments.dropFirst()), registry: registry))
+    PendingNames.removeFilesAtSignals()
+    exit(status(of: arguments, registry: registry))
+  }
+
+  /// This process's arguments, also those that are not UTF-8, which `CommandLine` would repair.
+  private static var arguments: [String] {
+    (1..<max(Int(CommandLine.argc), 1)).compactMap { index in
+      CommandLine.unsafeArgv[index].map { argument in
+        SystemText.text(
+          of: UnsafeBufferPointer(start: argument, count: strlen(argument))
+            .map(UInt8.init(bitPattern:)))
+      }
+    }
   }
 
   /// Runs the tool on `arguments` and returns its exit status.

@@ -19,27 +19,20 @@ struct OracleSelection: ParsableArguments {
 
   /// What the oracle says of an output, and the file it goes to.
   struct File {
-    private let name: String
-    private let what: String
-    private let path: String
-    private let values: [Double]
-    private let shape: [Int]
+    /// The file.
+    let reference: TensorReference
+    /// The values or the bounds.
+    let contents: TensorFile.Contents
+    /// Such as `oracle of y: f64[2, 8] in y.npy`.
+    let line: String
 
     fileprivate init(
       _ assignment: TensorAssignment, _ what: String, _ values: [Double], shape: [Int]
     ) {
-      name = assignment.name
-      path = assignment.reference.path
-      self.what = what
-      self.values = values
-      self.shape = shape
-    }
-
-    /// Writes the file and prints such as `oracle of y: f64[2, 8] in y.npy`.
-    func write() throws {
-      try NpyFile.write(values, shape: shape, to: path)
+      reference = assignment.reference
+      contents = .doubles(values, shape: shape)
       let extents = shape.map(String.init).joined(separator: ", ")
-      try Terminal.print("\(what) of \(name): f64[\(extents)] in \(path)")
+      line = "\(what) of \(assignment.name): f64[\(extents)] in \(reference.path)"
     }
   }
 
@@ -56,11 +49,14 @@ struct OracleSelection: ParsableArguments {
     }
   }
 
-  /// The outputs that are asked for.
-  func names() throws -> [String] {
-    try TensorAssignment.all(oracle, option: "--oracle").map(\.name)
-      + TensorAssignment.all(bound, option: "--bound").map(\.name)
+  /// The outputs that are asked for, with their files.
+  func assignments() throws -> [TensorAssignment] {
+    try TensorAssignment.all(oracle, option: "--oracle")
+      + TensorAssignment.all(bound, option: "--bound")
   }
+
+  /// The outputs that are asked for.
+  func names() throws -> [String] { try assignments().map(\.name) }
 
   /// What is to be written for a call; the interpreter runs only if something is.
   func files(of graph: Graph, rows: Int, inputs: [String: HostTensor]) throws -> [File] {

@@ -74,6 +74,11 @@ struct RunCommand: ParsableCommand {
     where outputs[index].reference.format == .safetensors && outputs[index].reference.name == nil {
       outputs[index].reference.name = outputs[index].name
     }
+    var read = inputs.map(\.reference.path) + (source.map { [$0] } ?? [])
+    if SelectedKernel.isFile(selection.kernel) { read.append(selection.kernel) }
+    // Before anything is computed.
+    try TensorFile.check(
+      outputs.map(\.reference) + oracle.assignments().map(\.reference), notReplacing: read)
 
     let compiler = try target.compiler()
     let lowering =
@@ -83,18 +88,21 @@ struct RunCommand: ParsableCommand {
     let results =
       try lowering.map { try self.results(of: $0, tensors, rows: rows, compiler) } ?? [:]
     let judgements = try oracle.files(of: kernel.graph, rows: rows, inputs: tensors)
-    var files: [(reference: TensorReference, tensor: HostTensor)] = []
+    var files: [(reference: TensorReference, contents: TensorFile.Contents)] = []
+    var lines: [String] = []
     for assignment in outputs {
       guard let tensor = results[assignment.name] else {
         throw CallError.missing(parameter: assignment.name)
       }
-      files.append((assignment.reference, tensor))
+      files.append((assignment.reference, .tensor(tensor)))
+      lines.append(line(assignment, tensor))
     }
-    try TensorFile.write(files)
-    for (assignment, file) in zip(outputs, files) {
-      try Terminal.print(line(assignment, file.tensor))
+    for file in judgements {
+      files.append((file.reference, file.contents))
+      lines.append(file.line)
     }
-    for file in judgements { try file.write() }
+    try TensorFile.write(files, notReplacing: read)
+    try Terminal.print(lines.joined(separator: "\n"))
     if source != nil { try judge(kernel.graph, results, tensors, rows: rows) }
   }
 

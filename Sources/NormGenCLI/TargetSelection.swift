@@ -21,6 +21,11 @@ struct TargetSelection: ParsableArguments {
   /// The names that may stand for a target.
   static var names: String { (Target.all.map(\.name) + ["host"]).joined(separator: ", ") }
 
+  /// The names in an option's values, which may have commas; an empty name is one that does not exist.
+  static func names(in values: [String]) -> [String] {
+    values.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
+  }
+
   /// The targets with these names, each once; `all` stands for all of them.
   static func targets(named names: [String]) throws -> [Target] {
     var targets: [Target] = []

@@ -10,12 +10,16 @@ struct TensorAssignment: Hashable {
 
   /// Reads an option's value.
   init(_ text: String, option: String) throws {
-    guard let equals = text.firstIndex(of: "="), equals > text.startIndex else {
-      throw ValidationError("\(option): expected NAME=FILE, found '\(text)'")
+    // By bytes: a character may be '=' with accents that begin the file's name.
+    let bytes = Array(text.utf8)
+    guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")), equals > 0,
+      equals + 1 < bytes.count
+    else {
+      throw ValidationError("\(option): expected NAME=FILE, found '\(VisibleText.excerpt(text))'")
     }
-    name = String(text[..<equals])
+    name = String(decoding: bytes[..<equals], as: UTF8.self)
     do {
-      reference = try TensorReference(String(text[text.index(after: equals)...]))
+      reference = try TensorReference(String(decoding: bytes[(equals + 1)...], as: UTF8.self))
     } catch {
       throw ValidationError("\(option): \(name)=\(error)")
     }

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import NormGenFiles
 
 #if canImport(Glibc)
   internal import Glibc
@@ -45,18 +46,37 @@ package struct Terminal: Sendable {
 
   /// Writes a result, ended by a newline unless it ends in one.
   static func print(_ text: String) throws(TerminalError) {
+    let text = VisibleText.of(text, keeping: ["\n", "\t"])
     try current.output(text.hasSuffix("\n") ? text : text + "\n")
   }
 
   /// Writes a message, ended by a newline unless it ends in one.
+  ///
+  /// Of a very long one only the beginning is shown, and the beginnings of its lines.
   func error(_ text: String) {
+    let text = VisibleText.of(Terminal.bounded(text), keeping: ["\n", "\t"])
     messages((showsProgress ? Terminal.cleared : "") + (text.hasSuffix("\n") ? text : text + "\n"))
+  }
+
+  /// Lines of a message, and characters of a line, that are shown.
+  private static let greatestMessage = (lines: 500, characters: 1000)
+
+  private static func bounded(_ text: String) -> String {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    var shown = lines.prefix(greatestMessage.lines).map { line in
+      let scalars = line.unicodeScalars
+      guard scalars.count > greatestMessage.characters else { return String(line) }
+      let rest = scalars.count - greatestMessage.characters
+      return String(scalars.prefix(greatestMessage.characters)) + "… (\(rest) more characters)"
+    }
+    if lines.count > shown.count { shown.append("… (\(lines.count - shown.count) more lines)") }
+    return shown.joined(separator: "\n")
   }
 
   /// Shows what is being done, in place of what was shown before, if somebody watches.
   static func progress(_ text: String) {
     guard current.showsProgress else { return }
-    current.messages(cleared + text)
+    current.messages(cleared + VisibleText.of(text))
   }
 
   /// Takes the shown progress away; to be called before results are printed.

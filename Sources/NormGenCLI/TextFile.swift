@@ -1,5 +1,6 @@
 internal import Foundation
 internal import NormGen
+internal import NormGenFiles
 
 /// Reads kernels from files in the text form.
 enum TextFile {
@@ -9,7 +10,7 @@ enum TextFile {
   /// The kernels of a file, with the registered functions; their names differ.
   static func graphs(at path: String) throws -> [Graph] {
     let graphs = try GraphParser.graphs(
-      in: try text(at: path), file: path, functions: Registry.current.functions)
+      in: try text(at: path), file: VisibleText.of(path), functions: Registry.current.functions)
     var seen: Set<String> = []
     for graph in graphs where !seen.insert(graph.name).inserted {
       throw CommandError.duplicateKernel(graph.name, place: path)
@@ -19,20 +20,17 @@ enum TextFile {
 
   /// The text of a file.
   static func text(at path: String) throws(CommandError) -> String {
-    var isDirectory: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+    let bytes: [UInt8]
+    do throws(TensorFileError) {
+      bytes = try FileBytes.read(path, atMost: byteLimit + 1)
+    } catch .system(operation: "open", _, code: ENOENT) {
       throw .file(path: path, reason: "expected a text file with kernels, found no such file")
-    }
-    guard !isDirectory.boolValue else {
-      throw .file(path: path, reason: "expected a text file with kernels, found a directory")
-    }
-    let bytes: Data
-    do {
-      let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-      defer { try? file.close() }
-      bytes = try file.read(upToCount: byteLimit + 1) ?? Data()
+    } catch .notRegular(_, let found) {
+      throw .file(path: path, reason: "expected a text file with kernels, found \(found)")
+    } catch .system(_, _, let code) {
+      throw .file(path: path, reason: "cannot be read: \(String(cString: strerror(code)))")
     } catch {
-      throw .file(path: path, reason: "cannot be read: \(error.localizedDescription)")
+      throw .unusableFile(error)
     }
     guard bytes.count <= byteLimit else {
       throw .file(path: path, reason: "is longer than \(byteLimit) bytes")

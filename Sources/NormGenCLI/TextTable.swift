@@ -1,4 +1,5 @@
 internal import Foundation
+internal import NormGenFiles
 
 /// A table with aligned columns.
 struct TextTable {
@@ -42,6 +43,19 @@ enum JSONText {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
+    return escaped(String(decoding: try encoder.encode(value), as: UTF8.self))
+  }
+
+  /// JSON's own escapes for what would not show itself; such characters stand in strings only.
+  private static func escaped(_ text: String) -> String {
+    func isPlain(_ scalar: Unicode.Scalar) -> Bool {
+      scalar == "\n" || VisibleText.isVisible(scalar)
+    }
+    guard !text.unicodeScalars.allSatisfy(isPlain) else { return text }
+    return text.unicodeScalars.map { scalar in
+      isPlain(scalar)
+        ? String(scalar)
+        : String(scalar).utf16.map { String(format: "\\u%04x", $0) }.joined()
+    }.joined()
   }
 }

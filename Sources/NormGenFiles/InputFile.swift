@@ -16,11 +16,12 @@ final class InputFile: Sendable {
 
   /// Opens a regular file.
   init(_ path: String) throws(TensorFileError) {
+    guard !path.isEmpty else { throw .reference(path, expected: "a file's name") }
     guard !path.utf8.contains(0) else {
       throw .system(operation: "open", file: path, code: ENOENT)
     }
     // Not to block on a pipe.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = path.withSystemText { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
     guard descriptor >= 0 else { throw .system(operation: "open", file: path, code: errno) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
@@ -28,9 +29,9 @@ final class InputFile: Sendable {
       close(descriptor)
       throw .system(operation: "read", file: path, code: code)
     }
-    guard status.st_mode & S_IFMT == S_IFREG else {
+    guard status.st_mode.isRegularFile else {
       close(descriptor)
-      throw .notRegular(file: path)
+      throw .notRegular(file: path, found: status.st_mode.fileKind)
     }
     self.path = path
     self.size = Int(status.st_size)
@@ -70,6 +71,10 @@ final class InputFile: Sendable {
     }
     try tensor.withUnsafeMutableBytes { buffer throws(TensorFileError) in
       try read(into: buffer, at: offset)
+    }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, Int(status.st_size) == size else {
+      throw .changed(file: path)
     }
     return tensor
   }

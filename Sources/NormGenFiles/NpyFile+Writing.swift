@@ -24,18 +24,28 @@ extension NpyFile {
   public static func write(
     _ values: [Double], shape: [Int], to path: String
   ) throws(TensorFileError) {
+    let file = try PendingFile(replacing: path)
+    try write(values, shape: shape, to: file)
+    try file.commit()
+  }
+
+  static func write(
+    _ values: [Double], shape: [Int], to file: PendingFile
+  ) throws(TensorFileError) {
     guard let count = try? HostTensor.count(of: shape) else {
-      throw .shape(file: path, tensor: nil, found: "\(shape)")
+      throw .shape(file: file.path, tensor: nil, found: "\(shape)")
     }
     guard values.count == count else {
       throw .tensorSize(
-        file: path, tensor: "values", expectedBytes: count * 8, foundBytes: values.count * 8)
+        file: file.path, tensor: "values", expectedBytes: count * 8, foundBytes: values.count * 8)
     }
-    let file = try PendingFile(replacing: path)
     try checkRank(of: shape, in: file)
     try file.append(header(of: "<f8", shape: shape))
-    try file.append(values.flatMap { withUnsafeBytes(of: $0.bitPattern.littleEndian, Array.init) })
-    try file.commit()
+    let bits = values.map(\.bitPattern.littleEndian)
+    try bits.withUnsafeBufferPointer { buffer throws(TensorFileError) in
+      try file.append(UnsafeRawBufferPointer(buffer))
+    }
+    try file.finish()
   }
 
   static func write(_ tensor: HostTensor, to file: PendingFile) throws(TensorFileError) {

@@ -2,42 +2,51 @@ internal import Foundation
 
 /// A file that is written under a temporary name and then takes its place whole.
 ///
-/// Until ``commit()`` the old file, if any, is untouched; without it the temporary one vanishes.
-final class PendingFile {
+/// Until ``commit()`` the old file, if any, is untouched; without it the temporary one vanishes, also where
+/// a signal ends the process, see ``PendingNames``. Where the file may stand, ``Destination`` says.
+package final class PendingFile {
   /// The path as given.
-  let path: String
-  private let destination: String
+  package let path: String
+  private let destination: Destination
   private let temporary: String
+  private let name: PendingNames.Name
+  private let isSynchronized: Bool
   private var descriptor: CInt?
   private var isCommitted = false
 
   /// Creates the temporary file beside the destination.
-  init(replacing path: String) throws(TensorFileError) {
-    let destination = try PendingFile.destination(of: path)
-    var status = stat()
-    var mode: mode_t?
-    if stat(destination, &status) == 0 {
-      guard status.st_mode & S_IFMT == S_IFREG else { throw .notRegular(file: path) }
-      // A rename would replace a file that is protected against writing.
-      guard access(destination, W_OK) == 0 else {
-        throw .system(operation: "write", file: path, code: errno)
-      }
-      mode = status.st_mode & 0o777
+  convenience init(replacing path: String) throws(TensorFileError) {
+    try self.init(try Destination(path))
+  }
+
+  /// Creates the temporary file beside the destination.
+  ///
+  /// - Parameter isSynchronized: Whether the bytes are on the disk before the file takes its place.
+  package init(_ destination: Destination, isSynchronized: Bool = true) throws(TensorFileError) {
+    AbandonedFiles.remove(in: destination.folder)
+    let temporary = destination.folder + AbandonedFiles.newName()
+    let name = PendingNames.add(temporary)
+    let descriptor = temporary.withSystemText {
+      open($0, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
     }
-    let unique = String(UInt64.random(in: .min ... .max), radix: 36)
-    let temporary = PendingFile.directory(of: destination) + ".normgen-\(unique).tmp"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
-    guard descriptor >= 0 else { throw .system(operation: "create", file: path, code: errno) }
-    if let mode { fchmod(descriptor, mode) }
-    self.path = path
+    guard descriptor >= 0 else {
+      let code = errno
+      PendingNames.remove(name)
+      throw .system(operation: "create", file: destination.path, code: code)
+    }
+    if let mode = destination.mode { fchmod(descriptor, mode) }
+    self.path = destination.path
     self.destination = destination
     self.temporary = temporary
+    self.name = name
+    self.isSynchronized = isSynchronized
     self.descriptor = descriptor
   }
 
   deinit {
     if let descriptor { close(descriptor) }
-    if !isCommitted { unlink(temporary) }
+    if !isCommitted { temporary.withSystemText { _ = unlink($0) } }
+    PendingNames.remove(name)
   }
 
   /// Writes bytes after those before.
@@ -55,17 +64,17 @@ final class PendingFile {
   }
 
   /// Writes bytes after those before.
-  func append(_ bytes: [UInt8]) throws(TensorFileError) {
+  package func append(_ bytes: [UInt8]) throws(TensorFileError) {
     try bytes.withUnsafeBufferPointer { buffer throws(TensorFileError) in
       try append(UnsafeRawBufferPointer(buffer))
     }
   }
 
-  /// Makes sure that all bytes are on the disk, and closes the temporary file.
-  func finish() throws(TensorFileError) {
+  /// Closes the temporary file; no error of writing can come later.
+  package func finish() throws(TensorFileError) {
     guard let descriptor else { return }
     self.descriptor = nil
-    var code: CInt = fsync(descriptor) == 0 ? 0 : errno
+    var code: CInt = !isSynchronized || fsync(descriptor) == 0 ? 0 : errno
     // Some file systems can't synchronize, and some report a full disk only when closing.
     if code == EINVAL || code == EROFS { code = 0 }
     if close(descriptor) != 0, code == 0 { code = errno }
@@ -73,40 +82,12 @@ final class PendingFile {
   }
 
   /// Puts the finished file in its place.
-  func commit() throws(TensorFileError) {
+  package func commit() throws(TensorFileError) {
     try finish()
-    guard rename(temporary, destination) == 0 else {
-      throw .system(operation: "replace", file: path, code: errno)
+    let result = temporary.withSystemText { from in
+      destination.resolved.withSystemText { to in rename(from, to) }
     }
+    guard result == 0 else { throw .system(operation: "replace", file: path, code: errno) }
     isCommitted = true
-  }
-
-  /// The path of the file that writing to `path` replaces: the same for all its spellings.
-  ///
-  /// A link to a file stands for that file. The directory must exist.
-  static func destination(of path: String) throws(TensorFileError) -> String {
-    guard !path.utf8.contains(0) else {
-      throw .system(operation: "create", file: path, code: ENOENT)
-    }
-    if let existing = resolved(path) { return existing }
-    let folder = directory(of: path)
-    guard let parent = resolved(folder.isEmpty ? "." : folder) else {
-      throw .system(operation: "create", file: path, code: errno)
-    }
-    return (parent == "/" ? "" : parent) + "/"
-      + String(decoding: path.utf8.dropFirst(folder.utf8.count), as: UTF8.self)
-  }
-
-  private static func resolved(_ path: String) -> String? {
-    guard let resolved = realpath(path, nil) else { return nil }
-    defer { free(resolved) }
-    return String(cString: resolved)
-  }
-
-  /// The part of a path up to its last slash, with it.
-  private static func directory(of path: String) -> String {
-    path.utf8.lastIndex(of: UInt8(ascii: "/")).map {
-      String(decoding: path.utf8[...$0], as: UTF8.self)
-    } ?? ""
   }
 }

@@ -40,6 +40,7 @@ struct PythonLiteralParser {
   mutating func dictionary() throws(TensorFileError) -> [Entry] {
     try expect("{", or: "a dictionary")
     var entries: [Entry] = []
+    var keys: Set<String> = []
     while !consume("}") {
       if !entries.isEmpty {
         try expect(",", or: "',' or '}'")
@@ -48,7 +49,7 @@ struct PythonLiteralParser {
       guard case .string(let key) = try value(depth: 1) else {
         throw failure(expected: "a key in quotes, before this")
       }
-      guard !entries.contains(where: { $0.key == key }) else {
+      guard keys.insert(key).inserted else {
         throw .duplicateKey(file: file, key: key)
       }
       try expect(":", or: "':'")

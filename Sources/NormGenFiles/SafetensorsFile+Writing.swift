@@ -34,6 +34,13 @@ extension SafetensorsFile {
     try file.finish()
   }
 
+  /// Refuses names that no tensor of the format can have.
+  static func check(name: String, file: String) throws(TensorFileError) {
+    guard name != SafetensorsHeader.metadataKey, !name.utf8.contains(0) else {
+      throw .reservedName(file: file, name: name)
+    }
+  }
+
   /// The length and the JSON text, filled with blanks to a multiple of eight bytes.
   private static func header(
     of tensors: [(name: String, tensor: HostTensor)], metadata: [String: String], file: String
@@ -42,9 +49,7 @@ extension SafetensorsFile {
     if !metadata.isEmpty { fields[SafetensorsHeader.metadataKey] = .metadata(metadata) }
     var end = 0
     for (name, tensor) in tensors {
-      guard name != SafetensorsHeader.metadataKey, !name.utf8.contains(0) else {
-        throw .reservedName(file: file, name: name)
-      }
+      try check(name: name, file: file)
       let field = JSONField.tensor(
         dtype: SafetensorsType(tensor.storage).rawValue, shape: tensor.shape,
         offsets: [end, end + tensor.byteCount])

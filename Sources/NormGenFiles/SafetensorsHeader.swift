@@ -1,4 +1,3 @@
-internal import Foundation
 internal import NormGenTensors
 
 /// The checked header of a `.safetensors` file.
@@ -10,21 +9,15 @@ struct SafetensorsHeader {
   /// The key of the texts that belong to no tensor.
   static let metadataKey = "__metadata__"
 
+  /// The greatest integer that every reader of JSON has exactly.
+  private static let greatestInteger = 1 << 53
+
   /// Reads the header's text; `elementBytes` follow it in the file.
   init(_ text: [UInt8], file: String, elementBytes: Int) throws(TensorFileError) {
-    // A decoder would take a zero byte or a byte order mark as another encoding.
-    guard text.first == UInt8(ascii: "{"), !text.contains(0) else {
-      throw .syntax(
-        file: file, place: "byte 8", expected: "a JSON object that begins with '{'",
-        found: quoted(String(decoding: text.prefix(16), as: UTF8.self)))
-    }
-    let header: JSONHeader
-    do { header = try JSONDecoder().decode(JSONHeader.self, from: Data(text)) } catch {
-      throw SafetensorsHeader.failure(error, file: file)
-    }
-    if let key = JSONKeys.repeated(in: text) { throw .duplicateKey(file: file, key: key) }
-
+    var parser = SafetensorsHeaderParser(file: file, text: text, origin: 8)
+    let header = try parser.header()
     var entries: [SafetensorsFile.Entry] = []
+    entries.reserveCapacity(header.tensors.count)
     for (name, tensor) in header.tensors {
       entries.append(try SafetensorsHeader.entry(name, tensor, file: file))
     }
@@ -58,15 +51,17 @@ struct SafetensorsHeader {
 
   /// A tensor whose offsets are a range of the size of its shape and type.
   private static func entry(
-    _ name: String, _ tensor: JSONTensor, file: String
+    _ name: String, _ tensor: SafetensorsHeaderParser.Tensor, file: String
   ) throws(TensorFileError) -> SafetensorsFile.Entry {
-    guard let type = SafetensorsType(rawValue: tensor.dtype) else {
-      throw .elementType(file: file, tensor: name, expected: nil, found: tensor.dtype)
+    guard let type = SafetensorsType(rawValue: tensor.type) else {
+      throw .elementType(file: file, tensor: name, expected: nil, found: tensor.type)
     }
     guard let begin = tensor.offsets.first, let end = tensor.offsets.last,
-      tensor.offsets.count == 2, 0 <= begin, begin <= end, end <= Int.max >> 8
+      tensor.offsets.count == 2, 0 <= begin, begin <= end, end <= greatestInteger
     else { throw .offsets(file: file, tensor: name, found: tensor.offsets) }
-    guard let count = try? HostTensor.count(of: tensor.shape) else {
+    guard tensor.shape.allSatisfy({ $0 <= greatestInteger }),
+      let count = try? HostTensor.count(of: tensor.shape)
+    else {
       throw .shape(file: file, tensor: name, found: "\(tensor.shape)")
     }
     // At most 2⁵⁵ elements of 64 bits.
@@ -79,90 +74,4 @@ struct SafetensorsHeader {
     return SafetensorsFile.Entry(
       name: name, type: type, shape: tensor.shape, bytes: begin..<end)
   }
-
-  /// What the decoder found, in the terms of this format.
-  private static func failure(_ error: any Error, file: String) -> TensorFileError {
-    guard let error = error as? DecodingError else {
-      return .syntax(
-        file: file, place: "header", expected: "JSON", found: "\(error)")
-    }
-    switch error {
-    case .keyNotFound(let key, let context):
-      return .missingKey(
-        file: file, key: place(of: context.codingPath + [key]))
-    case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
-      return .value(
-        file: file, key: place(of: context.codingPath), expected: "of type \(type)",
-        found: context.debugDescription)
-    case .dataCorrupted(let context):
-      let cause = (context.underlyingError as NSError?)?.userInfo[NSDebugDescriptionErrorKey]
-      let path = place(of: context.codingPath)
-      return .syntax(
-        file: file, place: path.isEmpty ? "header" : "'\(path)' in the header",
-        expected: "JSON as the format has it",
-        found: excerpt(cause.map { "\($0)" } ?? context.debugDescription))
-    @unknown default:
-      return .syntax(file: file, place: "header", expected: "JSON", found: "\(error)")
-    }
-  }
-
-  private static func place(of path: [any CodingKey]) -> String {
-    excerpt(path.map(\.stringValue).joined(separator: "."))
-  }
-}
-
-/// The header as JSON has it.
-private struct JSONHeader: Decodable {
-  var tensors: [(String, JSONTensor)] = []
-  var metadata: [String: String] = [:]
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: AnyKey.self)
-    // In order, so that of several mistakes the same one is always reported.
-    for key in container.allKeys.sorted(by: { $0.stringValue < $1.stringValue }) {
-      if key.stringValue == SafetensorsHeader.metadataKey {
-        metadata = try container.decode([String: String].self, forKey: key)
-      } else {
-        tensors.append((key.stringValue, try container.decode(JSONTensor.self, forKey: key)))
-      }
-    }
-  }
-}
-
-/// One tensor of the header.
-private struct JSONTensor: Decodable {
-  let dtype: String
-  let shape: [Int]
-  let offsets: [Int]
-
-  enum CodingKeys: String, CodingKey, CaseIterable {
-    case dtype
-    case shape
-    case offsets = "data_offsets"
-  }
-
-  init(from decoder: any Decoder) throws {
-    let keys = try decoder.container(keyedBy: AnyKey.self).allKeys.map(\.stringValue).sorted()
-    let known = CodingKeys.allCases.map(\.stringValue)
-    if let key = keys.first(where: { !known.contains($0) }) {
-      throw DecodingError.dataCorrupted(
-        DecodingError.Context(
-          codingPath: decoder.codingPath,
-          debugDescription: "an unknown key \(quoted(key)) beside \(known.joined(separator: ", "))"
-        ))
-    }
-    let container = try decoder.container(keyedBy: CodingKeys.self)
-    dtype = try container.decode(String.self, forKey: .dtype)
-    shape = try container.decode([Int].self, forKey: .shape)
-    offsets = try container.decode([Int].self, forKey: .offsets)
-  }
-}
-
-/// A key that may be any text.
-private struct AnyKey: CodingKey {
-  let stringValue: String
-  var intValue: Int? { nil }
-
-  init(stringValue: String) { self.stringValue = stringValue }
-  init?(intValue: Int) { nil }
 }

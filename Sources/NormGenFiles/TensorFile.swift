@@ -29,37 +29,81 @@ public enum TensorFile {
   public static func write(
     _ tensors: [(reference: TensorReference, tensor: HostTensor)]
   ) throws(TensorFileError) {
-    var groups: [(destination: String, members: [(TensorReference, HostTensor)])] = []
-    for (reference, tensor) in tensors {
-      let destination = try PendingFile.destination(of: reference.path)
-      if let index = groups.firstIndex(where: { $0.destination == destination }) {
-        groups[index].members.append((reference, tensor))
-      } else {
-        groups.append((destination, [(reference, tensor)]))
-      }
-    }
+    try write(tensors.map { ($0.reference, .tensor($0.tensor)) }, notReplacing: [])
+  }
+
+  /// What is written in a place.
+  package enum Contents {
+    case tensor(HostTensor)
+    /// Float64 values, row-major; for `.npy` files.
+    case doubles([Double], shape: [Int])
+  }
+
+  /// Checks that each reference may be written, before there is anything to write.
+  ///
+  /// - Parameter inputs: Files that are read, of which none may be replaced.
+  package static func check(
+    _ references: [TensorReference], notReplacing inputs: [String]
+  ) throws(TensorFileError) {
+    _ = try groups(references, notReplacing: inputs)
+  }
+
+  /// Writes tensors and Float64 values, all or none.
+  ///
+  /// - Parameter inputs: Files that are read, of which none may be replaced.
+  package static func write(
+    _ contents: [(reference: TensorReference, contents: Contents)], notReplacing inputs: [String]
+  ) throws(TensorFileError) {
     var files: [PendingFile] = []
-    for group in groups {
-      guard let (first, tensor) = group.members.first else { continue }
-      let file = try PendingFile(replacing: first.path)
-      switch first.format {
-      case .npy:
-        guard group.members.count == 1 else {
-          throw .writtenTwice(file: first.path, tensor: nil)
+    for group in try groups(contents.map(\.reference), notReplacing: inputs) {
+      let file = try PendingFile(group.destination)
+      var named: [(name: String, tensor: HostTensor)] = []
+      for member in group.members {
+        let (reference, contents) = contents[member]
+        switch (reference.format, contents) {
+        case (.npy, .tensor(let tensor)): try NpyFile.write(tensor, to: file)
+        case (.npy, .doubles(let values, let shape)):
+          try NpyFile.write(values, shape: shape, to: file)
+        case (.safetensors, .tensor(let tensor)): named.append((reference.name ?? "", tensor))
+        case (.safetensors, .doubles):
+          throw .reference(reference.description, expected: "FILE.npy for Float64 values")
         }
-        try NpyFile.write(tensor, to: file)
-      case .safetensors:
-        var named: [(name: String, tensor: HostTensor)] = []
-        for (reference, tensor) in group.members {
-          guard let name = reference.name else {
-            throw .reference(reference.description, expected: "FILE.safetensors:NAME")
-          }
-          named.append((name, tensor))
-        }
-        try SafetensorsFile.write(named, to: file)
       }
+      if !named.isEmpty { try SafetensorsFile.write(named, to: file) }
       files.append(file)
     }
     for file in files { try file.commit() }
+  }
+
+  /// The files of some references, and which references belong to each.
+  private static func groups(
+    _ references: [TensorReference], notReplacing inputs: [String]
+  ) throws(TensorFileError) -> [(destination: Destination, members: [Int])] {
+    var groups: [(destination: Destination, members: [Int])] = []
+    for (index, reference) in references.enumerated() {
+      if reference.format == .safetensors {
+        guard let name = reference.name else {
+          throw .reference(reference.description, expected: "FILE.safetensors:NAME")
+        }
+        try SafetensorsFile.check(name: name, file: reference.path)
+      }
+      let destination = try Destination(reference.path)
+      let known = groups.firstIndex { $0.destination.isSameFile(as: destination) }
+      guard let known else {
+        groups.append((destination, [index]))
+        continue
+      }
+      let first = references[groups[known].members[0]]
+      let isTaken = groups[known].members.contains { references[$0].name == reference.name }
+      // Several names may share a file of names, but not one of another format by a link.
+      guard first.format == .safetensors, reference.format == .safetensors, !isTaken else {
+        throw first.path == reference.path
+          ? .writtenTwice(file: reference.path, tensor: reference.name)
+          : .oneFile(first.description, reference.description)
+      }
+      groups[known].members.append(index)
+    }
+    try Destination.check(groups.map(\.destination), notReplacing: inputs)
+    return groups
   }
 }

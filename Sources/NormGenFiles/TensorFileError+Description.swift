@@ -1,3 +1,4 @@
+internal import Foundation
 import NormGenIR
 
 extension TensorFileError: CustomStringConvertible {
@@ -5,8 +6,22 @@ extension TensorFileError: CustomStringConvertible {
     switch self {
     case .reference(let text, let expected): "\(quoted(text)): expected \(expected)"
     case .system(let operation, let file, let code):
-      "\(quoted(file)): can't \(operation): \(systemMessage(code))"
-    case .notRegular(let file): "\(quoted(file)): expected a regular file"
+      "\(quoted(file)): can't \(operation): \(systemMessage(code))" + hint(file, code)
+    case .notRegular(let file, let found):
+      "\(quoted(file)): expected a regular file, found \(found)"
+    case .notDirectory(let file, let found):
+      "\(quoted(file)): expected a directory, found \(found)"
+    case .danglingLink(let file, let target):
+      "\(quoted(file)): is a link to \(quoted(target)), which does not exist"
+    case .readOnly(let file): "\(quoted(file)): is read-only"
+    case .standardOutput(let file): "\(quoted(file)): is the file that standard output goes to"
+    case .oneFile(let first, let second):
+      "\(quoted(first)) and \(quoted(second)): expected two files to write, found one"
+    case .replacesInput(let file, let input):
+      file == input
+        ? "\(quoted(file)): is an input, which the output would replace"
+        : "\(quoted(file)): is the input \(quoted(input)), which the output would replace"
+    case .changed(let file): "\(quoted(file)): was changed while it was read"
     case .beyondMemory(let file, let byteCount, let memory):
       "\(quoted(file)): the tensor has \(byteCount) bytes, but this machine has \(memory) bytes "
         + "of memory"
@@ -55,7 +70,8 @@ extension TensorFileError: CustomStringConvertible {
       "\(place(file, tensor)): expected it to begin at byte \(expected) of the elements, where "
         + "the tensor before it ends, found \(found)"
     case .offsets(let file, let tensor, let found):
-      "\(place(file, tensor)): expected 'data_offsets' of a begin and an end, found \(found)"
+      "\(place(file, tensor)): expected 'data_offsets' of a begin and an end, found "
+        + excerpt("\(found.prefix(20))")
     case .noTensor(let file, let name, let names):
       "\(quoted(file)): there is no tensor \(quoted(name)); \(list(names))"
     case .unnamed(let file, let names):
@@ -70,6 +86,12 @@ extension TensorFileError: CustomStringConvertible {
 
   private func place(_ file: String, _ tensor: String?) -> String {
     tensor.map { "\(quoted(file)), tensor \(quoted($0))" } ?? quoted(file)
+  }
+
+  /// What a clumsy path may mean.
+  private func hint(_ file: String, _ code: CInt) -> String {
+    code == ENOENT && file.utf8.first == UInt8(ascii: "~")
+      ? "; a shell puts a folder in the place of '~' only where a word begins with it" : ""
   }
 
   private func list(_ names: [String]) -> String {
@@ -93,17 +115,4 @@ extension DType {
   fileprivate static var allFileNames: String {
     allCases.map(\.fileNames).joined(separator: ", ")
   }
-}
-
-/// A text from a file or a command line in quotes, safe to print.
-func quoted(_ text: String) -> String { "'\(excerpt(text))'" }
-
-/// The beginning of a text, with control characters escaped.
-func excerpt(_ text: String) -> String {
-  let limit = 160
-  let characters = text.unicodeScalars.prefix(limit).map { scalar in
-    scalar.value < 0x20 || (0x7f..<0xa0).contains(scalar.value)
-      ? scalar.escaped(asASCII: true) : String(scalar)
-  }
-  return characters.joined() + (text.unicodeScalars.count > limit ? "…" : "")
 }

@@ -8,8 +8,22 @@ public enum TensorFileError: Error, Hashable, Sendable {
   case reference(String, expected: String)
   /// The system refused an operation; `code` is its `errno`.
   case system(operation: String, file: String, code: CInt)
-  /// A directory, device or pipe.
-  case notRegular(file: String)
+  /// A directory, device or pipe where a file belongs; `found` says which.
+  case notRegular(file: String, found: String)
+  /// Something else where a directory belongs.
+  case notDirectory(file: String, found: String)
+  /// A link to be written through to a file that does not exist.
+  case danglingLink(file: String, target: String)
+  /// A file to be replaced that nobody may write.
+  case readOnly(file: String)
+  /// A file to be replaced that standard output is written to.
+  case standardOutput(file: String)
+  /// Two outputs that are one file under two names.
+  case oneFile(String, String)
+  /// An output that is one of the inputs.
+  case replacesInput(file: String, input: String)
+  /// A file whose size changed between its header and its elements.
+  case changed(file: String)
   /// A tensor with more bytes than the machine has memory.
   case beyondMemory(file: String, byteCount: Int, memory: Int)
   /// A tensor for which the system gives no memory.

@@ -152,7 +152,9 @@ import Testing
     let result = try CommandLineFixture.normgen(
       ["emit", "rms_norm_128_f32", "--target", "avx2", "-o", "out"], in: directory)
     #expect(result.status == 1)
-    #expect(result.errors.hasPrefix("error: out/rms_norm_128_f32_avx2.h: cannot be written: "))
+    #expect(
+      result.errors == "error: 'out/rms_norm_128_f32_avx2.h': expected a regular file, found a "
+        + "directory\n")
     #expect(directory.files == ["out/rms_norm_128_f32_avx2.h/file"])
   }
 
@@ -162,11 +164,11 @@ import Testing
     let result = try CommandLineFixture.normgen(
       ["emit", "rms_norm_128_f32", "-o", "out"], in: directory)
     #expect(result.status == 1)
-    #expect(result.errors == "error: out: expected a directory, found a file\n")
+    #expect(result.errors == "error: 'out': expected a directory, found a file\n")
     let below = try CommandLineFixture.normgen(
       ["emit", "rms_norm_128_f32", "-o", "out/deeper"], in: directory)
     #expect(below.status == 1)
-    #expect(below.errors.hasPrefix("error: out/deeper: cannot be made: "))
+    #expect(below.errors.hasPrefix("error: 'out/deeper': can't make: "))
     #expect(directory.files == ["out"])
   }
 }

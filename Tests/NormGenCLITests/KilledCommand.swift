@@ -13,12 +13,17 @@ struct KilledCommand {
   /// What lies in the directory before: files that the command replaces. Empty for a cache.
   var before: [String: [UInt8]] = [:]
 
+  /// Whether signals and the next run must remove what a killed one has left.
+  var removesLeftovers = true
+
   /// How a run is ended.
   enum End {
     /// By SIGKILL after a time.
     case after(seconds: Double)
     /// By SIGKILL as soon as a temporary file is there.
     case writing
+    /// By a signal that can be caught, as soon as a temporary file is there.
+    case signalled(Int32)
     /// By the system, as soon as a file grows beyond a size: at exactly that byte.
     case fileSize(blocks: Int)
   }
@@ -67,7 +72,19 @@ struct KilledCommand {
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = FileHandle.nullDevice
     process.standardError = FileHandle.nullDevice
-    try process.run()
+    // Threads of tests block signals, and processes begin with their maker's mask.
+    var (none, mask) = (sigset_t(), sigset_t())
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &mask)
+    defer { pthread_sigmask(SIG_SETMASK, &mask, nil) }
+    // And a shell may have this one ignored.
+    if case .signalled(let number) = end {
+      let handler = signal(number, SIG_DFL)
+      defer { _ = signal(number, handler) }
+      try process.run()
+    } else {
+      try process.run()
+    }
     switch end {
     case .after(let seconds):
       usleep(UInt32(max(seconds, 0) * 1e6))
@@ -75,10 +92,15 @@ struct KilledCommand {
     case .writing:
       while process.isRunning, leftovers.isEmpty { usleep(20) }
       kill(process.processIdentifier, SIGKILL)
+    case .signalled(let number):
+      while process.isRunning, leftovers.isEmpty { usleep(20) }
+      kill(process.processIdentifier, number)
     case .fileSize: break
     }
     process.waitUntilExit()
-    return process.terminationReason == .uncaughtSignal
+    guard process.terminationReason == .uncaughtSignal else { return false }
+    if case .signalled(let number) = end { #expect(process.terminationStatus == number) }
+    return true
   }
 
   /// What is wrong after runs that were ended; the whole command must be right after each.
@@ -99,9 +121,17 @@ struct KilledCommand {
       }
       let missing = before.keys.filter { (try? files()[$0]) == nil }
       if !missing.isEmpty { problems.append("\(end): \(missing) have vanished") }
-      // One for each file, of this run alone.
-      if leftovers.count > max(after.count, 1) { problems.append("\(end): left \(leftovers)") }
+      // One for each file, of this run alone; none where the process could remove them.
+      let most =
+        switch end {
+        case .signalled where removesLeftovers, .fileSize where removesLeftovers: 0
+        default: max(after.count, 1)
+        }
+      if leftovers.count > most { problems.append("\(end): left \(leftovers)") }
       try run()
+      if removesLeftovers, !leftovers.isEmpty {
+        problems.append("\(end): the next run left \(leftovers)")
+      }
       if try files() != after { problems.append("\(end): the next run writes something else") }
     }
     return (ended, problems)

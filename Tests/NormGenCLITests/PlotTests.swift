@@ -17,11 +17,11 @@ import Testing
     let result = try CommandLineFixture.normgen(
       [
         "bench", "rms_norm_128_f32", "qk_norm_32x128_bf16", "unmoved.ng", "--rows", "1", "5",
-        "--rounds", "3", "--plot", "plots/out.svg",
+        "--rounds", "3", "--plot", "out.svg",
       ], in: directory)
     #expect(result.status == 0, "\(result.errors)")
-    #expect(directory.files == ["plots/out.svg", "unmoved.ng"])
-    let plot = try ParsedSVG(try directory.text(of: "plots/out.svg"))
+    #expect(directory.files == ["out.svg", "unmoved.ng"])
+    let plot = try ParsedSVG(try directory.text(of: "out.svg"))
     #expect(plot.root == "svg")
     for part in ["kernel-point", "kernel-bar", "kernel-whisker"] {
       #expect(plot.classes.filter { $0 == part }.count == 6, "\(part)")
@@ -36,16 +36,26 @@ import Testing
     for number in plot.positions.y { #expect((0...size.height).contains(number)) }
   }
 
+  /// It is found before anything is measured.
   @Test func aPlotThatCannotBeWrittenIsAnError() throws {
     let directory = try TestDirectory()
     try directory.write("", to: "file")
-    let result = try CommandLineFixture.normgen(
-      ["bench", "rms_norm_128_f32", "--rows", "1", "--rounds", "3", "--plot", "file/out.svg"],
-      in: directory)
-    #expect(result.status == 1)
-    #expect(result.errors == "error: file: expected a directory, found a file\n")
-    // What was measured is not lost.
-    #expect(result.output.contains("rms_norm_128_f32"))
+    try directory.write(TestKernels.text, to: "k.svg")
+    for (plot, kernel, error) in [
+      ("file/out.svg", "rms_norm_128_f32", "'file/out.svg': can't create: Not a directory"),
+      (
+        "none/out.svg", "rms_norm_128_f32",
+        "'none/out.svg': can't create: No such file or directory"
+      ),
+      ("./k.svg", "./k.svg", "'./k.svg': is an input, which the output would replace"),
+    ] {
+      let result = try CommandLineFixture.normgen(
+        ["bench", kernel, "--rows", "1", "--rounds", "3", "--plot", plot], in: directory)
+      #expect(result.status == 1)
+      #expect(result.errors == "error: \(error)\n")
+      #expect(result.output.isEmpty)
+    }
+    #expect(directory.files == ["file", "k.svg"])
   }
 
   @Test func textIsNeverMarkup() throws {

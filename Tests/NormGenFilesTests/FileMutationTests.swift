@@ -42,7 +42,7 @@ import Testing
       do {
         return try Self.load(path, type)
       } catch {
-        throw .notRegular(file: "a file")
+        throw .notRegular(file: "a file", found: "a device")
       }
     }
     #expect(vague.complaints.count == vague.refused && vague.refused > 0)

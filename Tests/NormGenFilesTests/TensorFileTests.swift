@@ -94,7 +94,7 @@ import Testing
         "missing/z.npy",
         .system(operation: "create", file: folder["missing/z.npy"], code: ENOENT)
       ),
-      ("d.npy", .notRegular(file: folder["d.npy"])),
+      ("d.npy", .notRegular(file: folder["d.npy"], found: "a directory")),
       (
         "w.safetensors:__metadata__",
         .reservedName(file: folder["w.safetensors"], name: "__metadata__")
@@ -127,9 +127,13 @@ import Testing
     let folder = try TemporaryFolder()
     #expect(mkfifo(folder["pipe.npy"], 0o600) == 0)
     let tensor = try seededTensor([2], .f32)
-    for path in [folder["pipe.npy"], "/dev/null", folder.path] {
-      #expect(throws: TensorFileError.notRegular(file: path)) { try NpyFile(path) }
-      #expect(throws: TensorFileError.notRegular(file: path)) {
+    let others = [
+      (folder["pipe.npy"], "a pipe"), ("/dev/null", "a device"), (folder.path, "a directory"),
+    ]
+    for (path, found) in others {
+      let error = TensorFileError.notRegular(file: path, found: found)
+      #expect(throws: error) { try NpyFile(path) }
+      #expect(throws: error) {
         try NpyFile.write(tensor, to: path)
       }
     }
@@ -141,12 +145,32 @@ import Testing
     #expect(throws: TensorFileError.self) { try NpyFile(folder["pipe.npy"] + "\u{0}.npy") }
   }
 
+  @Test func filesThatChangeWhileTheyAreReadAreRefused() throws {
+    let folder = try TemporaryFolder()
+    let tensor = try seededTensor([100], .f32)
+    for format in ["npy", "safetensors"] {
+      let path = folder["x.\(format)"]
+      for grows in [true, false] {
+        try TensorFile.write([(try TensorReference(format == "npy" ? path : path + ":x"), tensor)])
+        let npy = format == "npy" ? try NpyFile(path) : nil
+        let safetensors = format == "npy" ? nil : try SafetensorsFile(path)
+        let size = try folder.bytes("x.\(format)").count
+        #expect(truncate(path, grows ? size + 1 : size - 1) == 0)
+        let error =
+          grows
+          ? TensorFileError.changed(file: path)
+          : .truncated(file: path, expectedBytes: size, foundBytes: size - 1)
+        #expect(throws: error) { _ = try npy?.load() ?? safetensors?.load() }
+      }
+    }
+  }
+
   @Test func errorsNameTheFileAndAreSafeToPrint() {
     let error = TensorFileError.noTensor(
       file: "w.safetensors", name: "\u{1b}[31m\n",
       names: (0..<30).map { "layer.\($0)" } + [String(repeating: "x", count: 100_000)])
     let text = error.description
-    #expect(text.hasPrefix("'w.safetensors': there is no tensor '\\u{1B}[31m\\n'; it holds "))
+    #expect(text.hasPrefix("'w.safetensors': there is no tensor '\\u{1b}[31m\\n'; it holds "))
     #expect(text.hasSuffix("'layer.19' and 11 more"))
     let long = TensorFileError.duplicateKey(
       file: "w.safetensors", key: String(repeating: "x", count: 100_000))
