@@ -21,8 +21,11 @@ import Testing
   struct Specimen: CustomTestStringConvertible, Sendable {
     let name: String
     let function: @Sendable (Tensor) -> Tensor
-    /// The greatest error in units in the last place of the larger term, to one digit upwards.
+    /// The greatest error over all arguments, in units in the last place of the larger term, to one
+    /// digit upwards.
     let error: Double
+    /// Where it is.
+    var at: Float = 1
     /// The derivative at NaN.
     var atNaN = Float.nan
     /// The derivative at a number or an infinity.
@@ -39,28 +42,28 @@ import Testing
     Specimen(
       name: "leaky_relu", function: { $0.leakyReLU(slope: 0.1) }, error: 0, atNaN: 0.1
     ) { Slope($0 > 0 ? 1 : Double(Float(0.1))) },
-    Specimen(name: "sigmoid", function: { $0.sigmoid() }, error: 3.4) {
+    Specimen(name: "sigmoid", function: { $0.sigmoid() }, error: 4.3, at: 0x1.35c1bcp+2) {
       let z = exp(-finite($0))
       return Slope(z / ((1 + z) * (1 + z)))
     },
-    Specimen(name: "tanh", function: { $0.tanh() }, error: 3.3) {
+    Specimen(name: "tanh", function: { $0.tanh() }, error: 4.3, at: 0x1.35c1bcp+1) {
       let z = exp(-2 * finite($0))
       return Slope(4 * z / ((1 + z) * (1 + z)))
     },
-    Specimen(name: "erf", function: { $0.erf() }, error: 2.4) {
+    Specimen(name: "erf", function: { $0.erf() }, error: 2.7, at: 0x1.5e5f0ap+2) {
       Slope(2 / Double.pi.squareRoot() * exp(-finite($0) * finite($0)))
     },
     Specimen(name: "exp", function: { $0.exp() }, error: 0.9) { Slope(exp($0)) },
-    Specimen(name: "silu", function: { $0.silu() }, error: 4.8) {
+    Specimen(name: "silu", function: { $0.silu() }, error: 5.7, at: -0x1.255dp+3) {
       gated($0, finite($0), finite($0))
     },
-    Specimen(name: "gelu", function: { $0.gelu() }, error: 6.4) { x in
+    Specimen(name: "gelu", function: { $0.gelu() }, error: 7.2, at: -0x1.a993b6p+3) { x in
       let t = finite(x)
       let tail = erfc(t * 0.5.squareRoot()) / 2
       let rest = t * exp(-t * t / 2) / (2 * Double.pi).squareRoot()
       return x > 0 ? Slope(1 - tail + rest) : Slope(tail - rest, of: max(tail, rest))
     },
-    Specimen(name: "gelu_tanh", function: { $0.geluTanh() }, error: 4.8) { x in
+    Specimen(name: "gelu_tanh", function: { $0.geluTanh() }, error: 8.2, at: -0x1.10117cp+2) { x in
       let t = finite(x)
       let c = 2 * (2 / Double.pi).squareRoot()
       return gated(
@@ -104,17 +107,17 @@ import Testing
 
   @Test(arguments: specimens)
   func derivativesAreAFewUnitsOffEverywhere(_ specimen: Specimen) throws {
-    let found = try Self.slopes(specimen.function, at: Self.arguments)
+    let arguments = [specimen.at] + Self.arguments
+    let found = try Self.slopes(specimen.function, at: arguments)
     var greatest = (error: 0.0, at: Float(0))
-    for (x, value) in zip(Self.arguments, found) {
+    for (x, value) in zip(arguments, found) {
       let right = specimen.slope(Double(x))
       if Float(right.value) == value { continue }
       let error = abs(Double(value) - right.value) / DType.f32.ulp(at: right.size)
-      guard error <= greatest.error else {
-        greatest = (error, x)
-        continue
-      }
+      // Also what is NaN.
+      if !(error <= greatest.error) { greatest = (error, x) }
     }
+    #expect(greatest.at == specimen.at || specimen.error < 1)
     #expect(
       (greatest.error * 10).rounded(.up) / 10 == specimen.error,
       "\(greatest.error) at \(greatest.at)")
