@@ -55,6 +55,9 @@ extension GradientBuilder {
     case .binade: return
     case .squareRoot:
       try add(sum.times(0.5).times(forward.reciprocal(of: id)), to: operands[0])
+    // A variance is not negative.
+    case .maximum where graph.isCorrectedVariance(operands[0]) && graph.constant(operands[1]) == 0:
+      try add(sum, to: operands[0])
     case .maximum, .minimum:
       // Where the operands are equal the second one is the result, and it has the gradient.
       let (greater, lesser) =
@@ -145,8 +148,8 @@ extension GradientBuilder {
       }
       let each = GradientSum(shape: shape, terms: terms)
       guard operands.count == 2 else { return try add(each, to: operands[0]) }
-      try add(each.times(forward[operands[1]]), to: operands[0])
-      try add(each.times(forward[operands[0]]), to: operands[1])
+      try add(each.times(corrections.corrected(forward[operands[1]])), to: operands[0])
+      try add(each.times(corrections.corrected(forward[operands[0]])), to: operands[1])
     case .max, .min:
       // Equal extremes share the gradient evenly.
       guard let total = sum.total else { return }
