@@ -6,9 +6,9 @@ extension Bounded {
     let power = Bounded.binade(of: abs(value))
     if isVacuous { return Bounded(power, error: .infinity) }
     guard value.isFinite else { return Bounded(power) }
-    let least = Bounded.binade(of: Swift.max(abs(value) - error, 0))
+    let least = Bounded.binade(of: Swift.max(abs(value) - error, floor, 0))
     let greatest = Bounded.binade(of: abs(value) + error)
-    return Bounded(power, error: Swift.max(greatest - power, power - least))
+    return Bounded(power, error: Swift.max(greatest - power, power - least)).notBelow(least)
   }
 
   /// The greatest power of two up to a magnitude that Float32 holds; 0 below the least one.

@@ -1,7 +1,3 @@
-private import Foundation
-import NormGenIR
-import NormGenTensors
-
 /// A real number and a bound on how far a kernel's Float32 may be from it.
 ///
 /// The arithmetic is running error analysis: each operation takes everything its operands may be,
@@ -9,11 +5,17 @@ import NormGenTensors
 /// evaluation itself. A bound of zero means that the kernel holds exactly this value. Infinity and
 /// NaN are exact; a bound of infinity says nothing (``isVacuous``) and appears only where a
 /// kernel's result may or may not overflow or be NaN.
+///
+/// Beside the bound it keeps a number that the kernel's value is never below, such as 0 for a sum of
+/// squares: value − error may lie far below it, where a root has no value. Two are equal whose value
+/// and bound are.
 public struct Bounded: Hashable, Sendable {
   /// The value in Float64.
   public var value: Double
   /// The bound on |kernel − value|.
   public var error: Double
+  /// A Float32 that the kernel's value is not below, unless it is NaN; −∞ if none is known.
+  private(set) var floor = -Double.infinity
 
   /// A value with a bound.
   public init(_ value: Double, error: Double = 0) {
@@ -31,8 +33,35 @@ public struct Bounded: Hashable, Sendable {
   static let overflow = 0x1p128 - 0x1p103
 
   /// The least and the greatest value that the kernel may hold.
-  var low: Double { value - error }
+  var low: Double { Swift.max(value - error, floor) }
   var high: Double { value + error }
+
+  /// A Float32 that the kernel's value is not below: itself if it is exact.
+  var least: Double { error == 0 && !value.isNaN ? value : floor }
+
+  /// Whether value and kernel are certainly on one side of 0.
+  private var hasSign: Bool { value > 0 && low > 0 || value < 0 && high < 0 }
+
+  public static func == (left: Bounded, right: Bounded) -> Bool {
+    left.value == right.value && left.error == right.error
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(value)
+    hasher.combine(error)
+  }
+
+  /// The same, known not to be below what the kernel makes of a real number by rounding.
+  ///
+  /// Rounding to nearest is monotone, so a lower bound of the operation rounds to one of its result.
+  func notBelow(_ real: Double) -> Bounded {
+    guard error > 0, !real.isNaN else { return self }
+    let rounded = Float(real)
+    var result = self
+    // Float64 may have rounded the real number up, but not to a Float32.
+    result.floor = Double(Double(rounded) == real ? rounded : rounded.nextDown)
+    return result
+  }
 
   /// A result of one Float32 operation.
   ///
@@ -68,9 +97,11 @@ public struct Bounded: Hashable, Sendable {
   // MARK: Arithmetic
 
   static func + (left: Bounded, right: Bounded) -> Bounded {
-    if let special = special(left, right, left.value + right.value) { return special }
+    let sum = left.value + right.value
+    if let special = special(left, right, sum, isCertain: true) { return special }
     // A sum of two floats that is denormal is exact.
-    return rounded(left.value + right.value, spread: left.error + right.error, underflows: false)
+    return rounded(sum, spread: left.error + right.error, underflows: false)
+      .notBelow(left.least + right.least)
   }
 
   static func - (left: Bounded, right: Bounded) -> Bounded { left + (-right) }
@@ -80,8 +111,22 @@ public struct Bounded: Hashable, Sendable {
   }
 
   static func * (left: Bounded, right: Bounded) -> Bounded {
-    if let special = special(left, right, left.value * right.value) { return special }
-    return rounded(left.value * right.value, spread: productSpread(left, right))
+    let product = left.value * right.value
+    if let special = specialProduct(left, right, product) { return special }
+    let result = rounded(product, spread: productSpread(left, right))
+    return left.least >= 0 && right.least >= 0 ? result.notBelow(left.least * right.least) : result
+  }
+
+  /// The product with itself, which is never negative.
+  var squared: Bounded { (self * self).notBelow(0) }
+
+  private static func specialProduct(
+    _ left: Bounded, _ right: Bounded, _ product: Double
+  ) -> Bounded? {
+    // Infinity times what may be zero, or of either sign, may be anything.
+    special(
+      left, right, product,
+      isCertain: [left, right].allSatisfy { $0.error == 0 || $0.hasSign })
   }
 
   private static func productSpread(_ left: Bounded, _ right: Bounded) -> Double {
@@ -91,34 +136,42 @@ public struct Bounded: Hashable, Sendable {
   }
 
   static func / (left: Bounded, right: Bounded) -> Bounded {
-    if let special = special(left, right, left.value / right.value) { return special }
-    let least = abs(right.value) - right.error
+    let quotient = left.value / right.value
+    // A number by infinity is zero whatever it is; infinity by a number has both signs.
+    let isCertain = right.value.isInfinite || right.error == 0 || right.hasSign
+    if let special = special(left, right, quotient, isCertain: isCertain) { return special }
+    let least = right.high < 0 ? -right.high : right.low
     // A divisor of zero gives infinity or NaN by the dividend; one that may be zero, anything.
     if least <= 0 {
-      let isExact = right.error == 0 && left.error == 0
-      return Bounded(left.value / right.value, error: isExact ? 0 : .infinity)
+      let isExact = right.error == 0 && (left.error == 0 || left.hasSign)
+      return Bounded(quotient, error: isExact ? 0 : .infinity)
     }
-    let quotient = left.value / right.value
+    guard quotient.isFinite else { return Bounded(quotient, error: .infinity) }
     let spread = (left.error + abs(quotient) * right.error) / least * (1 + 0x1p-50)
-    return rounded(quotient, spread: spread)
+    let result = rounded(quotient, spread: spread)
+    return left.least >= 0 && right.low > 0 ? result.notBelow(0) : result
   }
 
   /// self · factor + addend, rounded once.
-  func multiplyAdd(_ factor: Bounded, _ addend: Bounded) -> Bounded {
+  ///
+  /// - Parameter isSquare: Whether `factor` is the same value, not just one as large.
+  func multiplyAdd(_ factor: Bounded, _ addend: Bounded, isSquare: Bool = false) -> Bounded {
     let product = value * factor.value
     let sum = addend.value.addingProduct(value, factor.value)
     if !value.isFinite || !factor.value.isFinite || !addend.value.isFinite {
       // The product's class decides first, then the sum's.
-      guard let first = Bounded.special(self, factor, product) else {
-        return Bounded.special(Bounded(product), addend, sum) ?? Bounded(sum)
-      }
-      return Bounded.special(first, addend, first.value + addend.value) ?? first
+      let first = Bounded.specialProduct(self, factor, product) ?? Bounded(product)
+      return Bounded.special(first, addend, first.value + addend.value, isCertain: true) ?? first
     }
     guard error.isFinite, factor.error.isFinite, addend.error.isFinite else {
       return Bounded(sum, error: .infinity)
     }
     let spread = Bounded.productSpread(self, factor) + addend.error
-    return .rounded(sum, spread: spread)
+    let result = Bounded.rounded(sum, spread: spread)
+    if least >= 0, factor.least >= 0 {
+      return result.notBelow(addend.least.addingProduct(least, factor.least))
+    }
+    return isSquare ? result.notBelow(addend.least) : result
   }
 
   func squareRoot() -> Bounded {
@@ -127,28 +180,36 @@ public struct Bounded: Hashable, Sendable {
     // The root of −0 is −0.
     if value == .infinity || (value == 0 && error == 0) { return self }
     if high < 0 { return Bounded(.nan) }
-    let root = max(value, 0).squareRoot()
+    let nearest = Swift.max(value, low, 0)
+    let root = nearest.squareRoot()
     if low < 0 { return Bounded(root, error: .infinity) }
-    // √v − √(v − e) is the larger of the two distances.
-    let spread = error == 0 ? 0 : error / (root + max(low, 0).squareRoot())
-    return .rounded(root, spread: spread * (1 + 0x1p-50))
+    if error == 0 { return .rounded(root, spread: 0) }
+    // √v − √l and √h − √v, the second also where v is below 0.
+    let below = low.squareRoot()
+    let spread = Swift.max(
+      root > 0 ? (nearest - low) / (root + below) : 0, Swift.max(high, 0).squareRoot() - root)
+    return .rounded(root, spread: spread * (1 + 0x1p-50) + root * 0x1p-50)
+      .notBelow(below * (1 - 0x1p-50))
   }
 
   /// The result if an operand is infinite, NaN or unknown; nil for finite ones with finite bounds.
-  private static func special(_ left: Bounded, _ right: Bounded, _ result: Double) -> Bounded? {
+  ///
+  /// - Parameter isCertain: Whether a finite operand's bound leaves infinity's class as it is.
+  private static func special(
+    _ left: Bounded, _ right: Bounded, _ result: Double, isCertain: Bool
+  ) -> Bounded? {
     if left.isCertainlyNaN || right.isCertainlyNaN { return Bounded(.nan) }
     if left.isVacuous || right.isVacuous { return Bounded(result, error: .infinity) }
     if left.value.isFinite && right.value.isFinite { return nil }
-    // An operand that may be zero or of either sign makes infinity's class uncertain.
-    let isUncertain = [left, right].contains { operand in
-      operand.value.isFinite && operand.error > 0 && abs(operand.value) <= operand.error
-    }
-    return Bounded(result, error: isUncertain ? .infinity : 0)
+    return Bounded(result, error: isCertain ? 0 : .infinity)
   }
 
   // MARK: Order
 
-  func absolute() -> Bounded { Bounded(abs(value), error: error) }
+  func absolute() -> Bounded {
+    let result = Bounded(abs(value), error: error)
+    return result.notBelow(Swift.max(least, 0))
+  }
 
   /// The greater of two, the second of equal ones; what either may be stays inside the larger of the
   /// two bounds.
@@ -161,90 +222,31 @@ public struct Bounded: Hashable, Sendable {
     if low > other.high || (low == other.high && low != 0) { return self }
     // Also a zero whose sign depends on the roundings.
     return Bounded(Swift.max(value, other.value), error: Swift.max(error, other.error))
+      .notBelow(Swift.max(least, other.least))
   }
 
-  func minimum(_ other: Bounded) -> Bounded { -((-self).maximum(-other)) }
+  func minimum(_ other: Bounded) -> Bounded {
+    let result = -((-self).maximum(-other))
+    return result.isVacuous ? result : result.notBelow(Swift.min(least, other.least))
+  }
 
   /// `greater` where self > threshold, else `otherwise`; both where the comparison is uncertain.
   func select(
     ifGreaterThan threshold: Bounded, _ greater: Bounded, else otherwise: Bounded
   ) -> Bounded {
     if isCertainlyNaN || threshold.isCertainlyNaN { return otherwise }
-    if isVacuous || threshold.isVacuous { return Bounded(greater.value, error: .infinity) }
-    if low > threshold.high { return greater }
-    if high <= threshold.low { return otherwise }
-    let chosen = value > threshold.value ? greater : otherwise
-    let other = value > threshold.value ? otherwise : greater
+    let isKnown = !isVacuous && !threshold.isVacuous
+    if isKnown, low > threshold.high { return greater }
+    if isKnown, high <= threshold.low { return otherwise }
+    let isGreater = value > threshold.value
+    let chosen = isGreater ? greater : otherwise
+    let other = isGreater ? otherwise : greater
+    if chosen.isCertainlyNaN, other.isCertainlyNaN { return Bounded(.nan) }
     let distance = abs(other.value - chosen.value)
     guard distance.isFinite else {
       return other.value == chosen.value ? chosen : Bounded(chosen.value, error: .infinity)
     }
     return Bounded(chosen.value, error: Swift.max(chosen.error, distance + other.error))
-  }
-
-  // MARK: Elementary functions and rounding
-
-  /// A monotone function, known to `function.ulpBound` units in the last place.
-  func applying(_ function: ElementaryFunction) -> Bounded {
-    let result = function.value(of: value)
-    if isVacuous { return Bounded(result, error: .infinity) }
-    if value.isNaN { return Bounded(.nan) }
-    let below = function.value(of: low)
-    let above = function.value(of: high)
-    if below.isNaN || above.isNaN || below.isInfinite != above.isInfinite {
-      return result.isNaN && above.isNaN ? Bounded(.nan) : Bounded(result, error: .infinity)
-    }
-    if result.isInfinite { return Bounded(result) }
-    let spread = Swift.max(abs(above - result), abs(result - below))
-    let reach = Swift.max(abs(below), abs(above))
-    if reach >= Bounded.overflow * (1 - 0x1p-20) {
-      return Swift.min(abs(below), abs(above)) >= Bounded.overflow * (1 + 0x1p-20)
-        ? Bounded(result < 0 ? -.infinity : .infinity) : Bounded(result, error: .infinity)
-    }
-    let evaluation = reach * 0x1p-50
-    return Bounded(
-      result, error: spread + evaluation + function.ulpBound * Bounded.spacing(at: reach))
-  }
-
-  /// Rounding to a storage type: nothing is lost where all that the kernel may hold rounds alike.
-  func rounded(to type: DType) -> Bounded {
-    // A kernel's value is a Float32 already, and the oracle keeps the real one.
-    if type == .f32 { return self }
-    let nearest = type.rounded(value)
-    if type == .i8 { return saturated(nearest) }
-    if value.isNaN || value.isInfinite { return self }
-    if isVacuous { return Bounded(nearest, error: .infinity) }
-    let below = type.rounded(low)
-    let above = type.rounded(high)
-    if nearest == below, nearest == above { return Bounded(nearest) }
-    guard below.isFinite, above.isFinite else { return Bounded(nearest, error: .infinity) }
-    return Bounded(nearest, error: Swift.max(above - nearest, nearest - below))
-  }
-}
-
-extension Bounded {
-  /// Rounding to i8, which is certain even of what is not: `nearest` is the rounded value.
-  private func saturated(_ nearest: Double) -> Bounded {
-    if isVacuous { return Bounded(nearest, error: Swift.max(127 - nearest, nearest + 128)) }
-    // NaN gives 0, and infinities have no other value beside them.
-    guard value.isFinite else { return Bounded(nearest) }
-    let below = DType.i8.rounded(low)
-    let above = DType.i8.rounded(high)
-    return Bounded(nearest, error: Swift.max(above - nearest, nearest - below))
-  }
-}
-
-extension ElementaryFunction {
-  /// The function in Float64, within a unit or two of its last place.
-  func value(of x: Double) -> Double {
-    switch self {
-    case .exp: Foundation.exp(x)
-    case .log: Foundation.log(x)
-    case .tanh: Foundation.tanh(x)
-    case .erf: Foundation.erf(x)
-    case .sigmoid:
-      // Both forms are accurate where they are used.
-      x >= 0 ? 1 / (1 + Foundation.exp(-x)) : Foundation.exp(x) / (1 + Foundation.exp(x))
-    }
+      .notBelow(Swift.min(greater.least, otherwise.least))
   }
 }

@@ -239,7 +239,8 @@ private struct ElementPath {
     case .input, .statistic, .matmul, .rowSum, .outerSum: return leaf(id, known)
     case .constant: return known
     case .elementwise(let op):
-      return GraphInterpreter.apply(op, node.operands.indices.map(operand))
+      return GraphInterpreter.apply(
+        op, node.operands.indices.map(operand), isSquare: node.isSquare)
     case .convert(let type): return operand(0).rounded(to: type)
     case .reshape, .columns, .concatenate: return operand(0)
     case .leadingPart(let count, let extent):

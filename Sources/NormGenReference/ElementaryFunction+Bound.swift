@@ -12,4 +12,12 @@ extension ElementaryFunction {
     case .sigmoid: 1.5
     }
   }
+
+  /// Whether no result is negative.
+  var isNonnegative: Bool {
+    switch self {
+    case .exp, .sigmoid: true
+    case .log, .tanh, .erf: false
+    }
+  }
 }

@@ -114,7 +114,10 @@ public struct GraphInterpreter {
     case .constant(let bits):
       return [Bounded(Double(Float(bitPattern: bits)))]
     case .elementwise(let op):
-      return map(node.operands, to: node.shape) { GraphInterpreter.apply(op, $0) }
+      let isSquare = node.isSquare
+      return map(node.operands, to: node.shape) {
+        GraphInterpreter.apply(op, $0, isSquare: isSquare)
+      }
     case .convert(let type):
       return values[node.operands[0].index].map { $0.rounded(to: type) }
     case .reshape:
@@ -138,7 +141,7 @@ public struct GraphInterpreter {
         }
       }
     case .statistic(let statistic):
-      return reduce(statistic, node.operands)
+      return reduce(statistic, node)
     case .matmul(let matmul):
       let weights = graph[node.operands[1]]
       let tensor = try tensor(of: weights, inputs)
@@ -146,7 +149,7 @@ public struct GraphInterpreter {
         values[node.operands[0].index], terms: graph[node.operands[0]].shape.rowExtent, tensor,
         matmul, needed: columns.columns(of: id))
     case .rowSum(let sum):
-      return RowSumEvaluation.sum(sum, terms: terms(node.operands), rows: rows)
+      return RowSumEvaluation.sum(sum, terms: terms(node), rows: rows)
     case .outerSum:
       return RowSumEvaluation.outerSum(
         values[node.operands[0].index], values[node.operands[1].index],
@@ -190,11 +193,12 @@ public struct GraphInterpreter {
 
   // MARK: Elementwise
 
-  static func apply(_ op: ElementwiseOp, _ operands: [Bounded]) -> Bounded {
+  /// - Parameter isSquare: Whether the first two operands are one value.
+  static func apply(_ op: ElementwiseOp, _ operands: [Bounded], isSquare: Bool) -> Bounded {
     switch op {
     case .add: operands[0] + operands[1]
     case .subtract: operands[0] - operands[1]
-    case .multiply: operands[0] * operands[1]
+    case .multiply: isSquare ? operands[0].squared : operands[0] * operands[1]
     case .divide: operands[0] / operands[1]
     case .negate: -operands[0]
     case .absolute: operands[0].absolute()
@@ -202,7 +206,7 @@ public struct GraphInterpreter {
     case .squareRoot: operands[0].squareRoot()
     case .maximum: operands[0].maximum(operands[1])
     case .minimum: operands[0].minimum(operands[1])
-    case .multiplyAdd: operands[0].multiplyAdd(operands[1], operands[2])
+    case .multiplyAdd: operands[0].multiplyAdd(operands[1], operands[2], isSquare: isSquare)
     case .selectGreater:
       operands[0].select(ifGreaterThan: operands[1], operands[2], else: operands[3])
     case .exp: operands[0].applying(.exp)
@@ -240,13 +244,15 @@ public struct GraphInterpreter {
   private func termShape(_ operands: [ValueID]) -> Shape { graph.termShape(of: operands) }
 
   /// The elements of the operands of a sum, each broadcast to the terms' shape.
-  private func terms(_ operands: [ValueID]) -> RowSumEvaluation.Terms {
-    let shape = termShape(operands)
-    let factors = operands.map { map([$0], to: shape) { $0[0] } }
-    return RowSumEvaluation.Terms(extents: shape.extents, factors: factors)
+  private func terms(_ node: Node) -> RowSumEvaluation.Terms {
+    let shape = termShape(node.operands)
+    let factors = node.operands.map { map([$0], to: shape) { $0[0] } }
+    return RowSumEvaluation.Terms(
+      extents: shape.extents, factors: factors, isSquare: node.isSquare)
   }
 
-  private func reduce(_ statistic: Statistic, _ operands: [ValueID]) -> [Bounded] {
+  private func reduce(_ statistic: Statistic, _ node: Node) -> [Bounded] {
+    let operands = node.operands
     let shape = termShape(operands)
     let extent = shape.rowExtent
     let window = (try? statistic.window.count(in: extent)) ?? extent
@@ -261,11 +267,17 @@ public struct GraphInterpreter {
               views[index].index(row: row, outer * extent + position)]
           }
         }
-        result.append(CanonicalOrder.reduced(factors, by: statistic.reduction))
+        result.append(
+          CanonicalOrder.reduced(factors, by: statistic.reduction, isSquare: node.isSquare))
       }
     }
     return result
   }
+}
+
+extension Node {
+  /// Whether two values that are multiplied are one.
+  var isSquare: Bool { operands.count > 1 && operands[0] == operands[1] }
 }
 
 extension Graph {
@@ -332,10 +344,14 @@ struct Broadcast {
 /// Sums and extrema in the order that ``SumOrder`` fixes, literally.
 enum CanonicalOrder {
   /// The reduction of the terms, or of the products of two factors.
-  static func reduced(_ factors: [[Bounded]], by reduction: Reduction) -> Bounded {
+  ///
+  /// - Parameter isSquare: Whether the factors are one value.
+  static func reduced(
+    _ factors: [[Bounded]], by reduction: Reduction, isSquare: Bool
+  ) -> Bounded {
     let count = factors[0].count
     let blocks = stride(from: 0, to: count, by: SumOrder.block).map { start in
-      block(factors, start..<min(start + SumOrder.block, count), by: reduction)
+      block(factors, start..<min(start + SumOrder.block, count), by: reduction, isSquare: isSquare)
     }
     let total = blocks.dropFirst().reduce(blocks[0]) { combine($0, $1, reduction) }
     switch reduction {
@@ -345,14 +361,14 @@ enum CanonicalOrder {
   }
 
   private static func block(
-    _ factors: [[Bounded]], _ range: Range<Int>, by reduction: Reduction
+    _ factors: [[Bounded]], _ range: Range<Int>, by reduction: Reduction, isSquare: Bool
   ) -> Bounded {
     var partials = [Bounded](repeating: identity(of: reduction), count: SumOrder.partials)
     for element in range {
       let partial = element % SumOrder.partials
       if factors.count == 2 {
         partials[partial] = factors[0][element].multiplyAdd(
-          factors[1][element], partials[partial])
+          factors[1][element], partials[partial], isSquare: isSquare)
       } else {
         partials[partial] = combine(partials[partial], factors[0][element], reduction)
       }

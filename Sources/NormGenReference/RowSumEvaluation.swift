@@ -8,6 +8,8 @@ enum RowSumEvaluation {
     let extents: [Int]
     /// The factors' elements, row by row.
     let factors: [[Bounded]]
+    /// Whether the factors are one value.
+    let isSquare: Bool
   }
 
   /// The sum of all rows of `terms`.
@@ -23,7 +25,8 @@ enum RowSumEvaluation {
           let place = start + element
           chain[element] =
             terms.factors.count == 2
-            ? terms.factors[0][place].multiplyAdd(terms.factors[1][place], chain[element])
+            ? terms.factors[0][place].multiplyAdd(
+              terms.factors[1][place], chain[element], isSquare: terms.isSquare)
             : chain[element] + terms.factors[0][place]
         }
       }

@@ -10,7 +10,7 @@ import Testing
     let gain = Tensor.input("gain", [48], .f32)
     for sum in [x, x + Tensor.input("residual", [.rows, 48], .f32)] {
       let graph = try Kernel("k", sum.layerNorm(gain: gain, epsilon: 0.5)).graph()
-      let saved = ["mean_x", "inv_deviation"]
+      let saved = ["mean_x", "mean_shifted", "inv_deviation"]
       let gradient = try graph.gradient(saving: saved)
       #expect(try FusionPlanner.plan(of: gradient).regions.map(\.passes.count) == [2])
       let statistics = gradient.nodes.filter { if case .statistic = $0.op { true } else { false } }

@@ -5,9 +5,9 @@ extension FuzzTotals {
   public var fault: String? {
     if let fault = FuzzFigures.fault(of: graphs, "graphs") { return fault }
     if let fault = FuzzFigures.fault(of: refused, "refused") { return fault }
-    let others = failed.count + refused.values.reduce(0, +)
+    let others = failed.count + unjudged.count + refused.values.reduce(0, +)
     guard others <= graphs else {
-      return "\(others) kernels that failed or were refused among \(graphs)"
+      return "\(others) kernels that failed, were refused or not judged among \(graphs)"
     }
     return figures.fault
   }

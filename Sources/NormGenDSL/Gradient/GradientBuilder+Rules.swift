@@ -69,6 +69,9 @@ extension GradientBuilder {
     case .squareRoot:
       let (slope, bound) = reciprocalRoot(at: id)
       try add(sum.times(0.5).times(slope, bound), to: operands[0])
+    // A variance is not negative.
+    case .maximum where graph.isCorrectedVariance(operands[0]) && graph.constant(operands[1]) == 0:
+      try add(sum, to: operands[0])
     case .maximum, .minimum:
       // Where the operands are equal the second one is the result, and it has the gradient.
       let (greater, lesser) =
@@ -134,7 +137,8 @@ extension GradientBuilder {
     let isLong = [left, right].contains { graph[$0].shape.rowExtent > 1 }
     for (operand, factor) in [(left, right), (right, left)] {
       let whole = isLong ? sum.collapsed(before: bounds[factor]) : sum
-      try add(whole.times(forward[factor], bounds[factor]), to: operand)
+      let value = corrections.corrected(forward[factor])
+        try add(whole.times(value, bounds[factor]), to: operand)
     }
   }
 

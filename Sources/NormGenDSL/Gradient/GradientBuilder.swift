@@ -7,6 +7,7 @@ struct GradientBuilder {
   let bounds: ForwardBounds
   /// The values that are activations with derivatives of their own.
   let applications: [ValueID: ActivationPattern.Application]
+  let corrections: Corrections
   /// The values that a requested input leads to.
   private let isNeeded: [Bool]
   /// What has been found of each value's gradient.
@@ -23,9 +24,11 @@ struct GradientBuilder {
     _ graph: Graph, inputs: Set<ValueID>, saved: [ValueID: String], patterns: [ActivationPattern]
   ) {
     self.graph = graph
-    self.forward = ForwardValues(graph, saved: saved)
+    let forward = ForwardValues(graph, saved: saved)
+    self.forward = forward
     self.bounds = ForwardBounds(graph)
     self.applications = ActivationPattern.applications(of: patterns, in: graph)
+    self.corrections = Corrections(graph, forward)
     var isNeeded: [Bool] = []
     for id in graph.values {
       let node = graph[id]
@@ -35,6 +38,8 @@ struct GradientBuilder {
       case .elementwise(.selectGreater): operands = node.operands.suffix(2)
       // Constant but for its steps.
       case .elementwise(.binade): operands = []
+      // 0 but for roundings.
+      case .statistic where graph.correctedValue(of: id) != nil: operands = []
       case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
         .leadingPart, .matmul, .rowSum, .outerSum:
         operands = node.operands[...]
@@ -77,7 +82,7 @@ struct GradientBuilder {
     guard needs(id), !part.terms.isEmpty else { return }
     let shape = graph[id].shape
     var part = part
-    if shape.rowExtent == 1, part.shape.rowExtent > 1 { part = part.summedOverRow }
+    if shape.rowExtent == 1, part.shape.rowExtent > 1 { part = part.summedOverRow(corrections) }
     if shape.hasRows, part.shape != shape { part = try summedOverLastAxes(part, to: shape, of: id) }
     guard var known = sums[id.index] else {
       sums[id.index] = part

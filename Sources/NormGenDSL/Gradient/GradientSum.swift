@@ -62,9 +62,10 @@ struct GradientSum {
   }
 
   /// The sum over the last axis.
-  var summedOverRow: GradientSum {
+  func summedOverRow(_ corrections: Corrections) -> GradientSum {
     GradientSum(
-      shape: shape.reducedOverRow, terms: terms.compactMap { $0.summed(extent: shape.rowExtent) })
+      shape: shape.reducedOverRow,
+      terms: terms.compactMap { $0.summed(extent: shape.rowExtent, corrections) })
   }
 
   /// The sum as one value, which may be narrower than the shape; nil without terms.

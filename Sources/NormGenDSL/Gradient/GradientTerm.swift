@@ -72,6 +72,11 @@ struct GradientTerm {
   /// The summand divided by a number of elements.
   func divided(by count: Int) -> GradientTerm {
     var term = self
+    let quotient = scale / Float(count)
+    if Double(quotient) * Double(count) == Double(scale), abs(scale) > 1 {
+      term.scale = quotient
+      return term
+    }
     if count > 1 { term.divisors.append(count) }
     return term
   }
@@ -157,7 +162,7 @@ struct GradientTerm {
   }
 
   /// Σ over a row of `extent` elements: one number a row; nil if it is known to be 0.
-  func summed(extent: Int) -> GradientTerm? {
+  func summed(extent: Int, _ corrections: Corrections) -> GradientTerm? {
     var term = self
     let count = window ?? extent
     let over: StatisticWindow = count == extent ? .all : .leading(count: count)
@@ -168,11 +173,40 @@ struct GradientTerm {
       return term.times(Float(count))
     }
     if elements.count == 1, last.node.isCentred(count: count) { return nil }
+    if let (mean, count) = correctedMean(over: over, corrections) {
+      term.rowFactors.insert(mean, at: 0)
+      return count.map { term.times(Float($0)) } ?? term
+    }
     var rest = self
     rest.elements.removeLast()
     let sum = rest.elementProduct.map { ($0 * last).sum(over: over) } ?? last.sum(over: over)
     term.rowFactors.insert(Factor(tensor: sum, growth: 0, vanishes: !term.masks.isEmpty), at: 0)
     return term
+  }
+
+  /// Σ q · (c − κ) as Σ q · c − κ · Σ q, which needs no pass after that of κ; nil if no element is
+  /// such a difference.
+  ///
+  /// - Returns: The sum, or a mean and the number of its elements where κ is one of as many: the
+  ///   gradient has the mean of q anyway.
+  private func correctedMean(
+    over window: StatisticWindow, _ corrections: Corrections
+  ) -> (value: Tensor, count: Int?)? {
+    guard elements.count > 1,
+      let index = elements.lastIndex(where: { corrections.parts(of: $0) != nil }),
+      let (centred, correction) = corrections.parts(of: elements[index])
+    else { return nil }
+    var rest = self
+    rest.elements.remove(at: index)
+    guard let q = rest.elementProduct else { return nil }
+    let product = q * centred
+    guard window == .all, correction.isOfWholeRow else {
+      let sum = q.sum(over: window)
+      return ((-correction.mean).multiplyAdd(sum, product.sum(over: window)), nil)
+    }
+    return (
+      (-correction.mean).multiplyAdd(q.mean(), product.mean()), centred.shape.rowExtent
+    )
   }
 }
 

@@ -3,6 +3,9 @@ public import NormGenIR
 extension Tensor {
   /// Division of the last axis by its Euclidean length (the paper's ablation; ggml's l2_norm).
   ///
+  /// It multiplies by the reciprocal, but where epsilon may be the whole length and its reciprocal
+  /// overflows, a denormal epsilon outside of the root or as the maximum, it divides.
+  ///
   /// - Parameters:
   ///   - gain: Multiplies the normalized row.
   ///   - epsilon: Keeps the length from zero; finite, at least 0.
@@ -24,8 +27,12 @@ extension Tensor {
         .named(ranged.name("sum_square"))
       let length = sumSquare.root(
         keptFromZeroBy: ranged.epsilon(epsilon, epsilonPlacement), epsilonPlacement)
-      let inverse = (1 / length).named(ranged.name("inv_length"))
-      let value = ranged.row * inverse
+      let value: Tensor
+      if epsilonPlacement.overflowsReciprocal(of: epsilon) {
+        value = ranged.row / length.named(ranged.name("length"))
+      } else {
+        value = ranged.row * (1 / length).named(ranged.name("inv_length"))
+      }
       guard let gain else { return value }
       return (value * gain).stored(as: resultStorage)
     }

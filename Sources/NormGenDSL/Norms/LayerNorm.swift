@@ -2,9 +2,18 @@ public import NormGenIR
 
 /// Every choice that frameworks make differently in a LayerNorm, by name.
 ///
-/// The variance is always that of the centred row, mean((x − μ)²): a second pass, which neither
-/// cancels nor turns negative.
+/// The variance is always taken of c = x − μ, in a second pass, not of the row itself.
 public struct LayerNormSemantics: Hashable, Sendable {
+  /// What becomes of the rounding of the mean, which beside a small deviation is large.
+  public enum Centring: String, CaseIterable, Hashable, Sendable {
+    /// The row is c = x − μ as μ was rounded, the variance mean(c²).
+    case plain
+    /// c is taken once more from its own mean κ, which is 0 but for the rounding of μ: the row is
+    /// c − κ, the variance max(mean(c²) − κ², 0), its difference rounded once. κ is summed beside
+    /// the squares, in the same pass.
+    case corrected
+  }
+
   /// How gain and shift are applied to the centred row c with the divisor σ.
   public enum Affine: String, CaseIterable, Hashable, Sendable {
     /// fma(c · (1/σ), g, b): the last product and sum are rounded once.
@@ -15,9 +24,12 @@ public struct LayerNormSemantics: Hashable, Sendable {
     case gainFirst
   }
 
+  /// How the row is centred.
+  public var centring: Centring
   /// Where epsilon stands; `.maximum` compares with σ.
   public var epsilonPlacement: RMSNormSemantics.EpsilonPlacement
-  /// How the centred row is divided by σ; ``Affine/gainFirst`` implies the reciprocal.
+  /// How the centred row is divided by σ; ``Affine/gainFirst`` implies the reciprocal. A σ whose
+  /// reciprocal may overflow divides, see ``RMSNormSemantics/Scaling/reciprocal``.
   public var scaling: RMSNormSemantics.Scaling
   /// How gain and shift are applied.
   public var affine: Affine
@@ -30,12 +42,13 @@ public struct LayerNormSemantics: Hashable, Sendable {
 
   /// Creates a semantics; the defaults are ``fused``.
   public init(
-    epsilonPlacement: RMSNormSemantics.EpsilonPlacement = .inside,
+    centring: Centring = .corrected, epsilonPlacement: RMSNormSemantics.EpsilonPlacement = .inside,
     scaling: RMSNormSemantics.Scaling = .reciprocal, affine: Affine = .fused,
     normalizedRounding: RMSNormSemantics.NormalizedRounding = .none,
     gainRounding: RMSNormSemantics.ResultRounding = .none,
     resultRounding: RMSNormSemantics.ResultRounding = .none
   ) {
+    self.centring = centring
     self.epsilonPlacement = epsilonPlacement
     self.scaling = scaling
     self.affine = affine
@@ -44,17 +57,21 @@ public struct LayerNormSemantics: Hashable, Sendable {
     self.resultRounding = resultRounding
   }
 
-  /// Float32 throughout, gain and shift by one fused multiply-add.
+  /// Float32 throughout, the row centred twice, gain and shift by one fused multiply-add.
   public static let fused = LayerNormSemantics()
   /// `torch.nn.functional.layer_norm`: Float32, one rounding at the end.
-  public static let torch = LayerNormSemantics(affine: .separate, resultRounding: .input)
+  public static let torch = LayerNormSemantics(
+    centring: .plain, affine: .separate, resultRounding: .input)
   /// ONNX LayerNormalization-17 with stash_type f32: cast before scale and bias, both in T.
   public static let onnx = LayerNormSemantics(
-    affine: .separate, normalizedRounding: .input, gainRounding: .input, resultRounding: .input)
+    centring: .plain, affine: .separate, normalizedRounding: .input, gainRounding: .input,
+    resultRounding: .input)
   /// oneDNN: (g · (1/σ)) · (x − μ) + b, one rounding at the end.
-  public static let oneDNN = LayerNormSemantics(affine: .gainFirst, resultRounding: .input)
+  public static let oneDNN = LayerNormSemantics(
+    centring: .plain, affine: .gainFirst, resultRounding: .input)
   /// The paper's equation 2: (x − μ)/σ · g + b; give epsilon 0 or `.none` for its missing ε.
-  public static let paper = LayerNormSemantics(scaling: .division, affine: .separate)
+  public static let paper = LayerNormSemantics(
+    centring: .plain, scaling: .division, affine: .separate)
 
   /// The presets by their names in the text form.
   public static let named: KeyValuePairs<String, LayerNormSemantics> = [
@@ -63,7 +80,7 @@ public struct LayerNormSemantics: Hashable, Sendable {
 }
 
 extension Tensor {
-  /// Layer normalization of the last axis with biased, centred variance.
+  /// Layer normalization of the last axis with biased variance of the centred row.
   ///
   /// - Parameters:
   ///   - gain: Multiplies the normalized row; shape [n], or anything that broadcasts.
@@ -94,20 +111,17 @@ extension Tensor {
       let placement = semantics.epsilonPlacement
       let ranged = ranged(
         range, over: statistics, floor: placement.floor(epsilon), fileID, line)
-      let mean = ranged.row.mean(over: statistics, fileID: fileID, line: line)
-        .named(ranged.name("mean_x"))
-      let centred = (ranged.row - mean).named("centred")
-      let variance = (centred * centred).mean(over: statistics, fileID: fileID, line: line)
-        .named(ranged.name("variance"))
-      let divisor = variance.root(
-        keptFromZeroBy: ranged.epsilon(epsilon, placement), placement)
+      let moments = ranged.moments(over: statistics, semantics.centring, fileID, line)
+      let centred = moments.centred
+      let divisor = ranged.deviation(moments.variance, epsilon, placement)
       let inverse = (1 / divisor).named(ranged.name("inv_deviation"))
+      let overflows = placement.overflowsReciprocal(of: epsilon)
       var value: Tensor
       if semantics.affine == .gainFirst, let gain {
-        value = (gain * inverse) * centred
+        value = overflows ? gain * (centred / divisor) : (gain * inverse) * centred
         if let shift { value = value + shift }
       } else {
-        switch semantics.scaling {
+        switch overflows ? .division : semantics.scaling {
         case .reciprocal: value = centred * inverse
         case .division: value = centred / divisor.named(ranged.name("deviation"))
         }
@@ -124,7 +138,8 @@ extension Tensor {
       value = value.rounded(toStorage: result)
       return Normalization(
         output: value.stored(as: result ?? resultStorage),
-        mean: ranged.unscaled(value: mean, "mean_x"),
+        mean: ranged.unscaled(
+          value: moments.mean, semantics.centring == .plain ? "mean_x" : "corrected_mean"),
         inverseDeviation: ranged.unscaled(factor: inverse, "inv_deviation"))
     }
   }

@@ -20,7 +20,8 @@ public struct RMSNormSemantics: Hashable, Sendable {
 
   /// How the row is divided by ρ.
   public enum Scaling: String, CaseIterable, Hashable, Sendable {
-    /// x · (1/ρ): one division a row, two roundings an element.
+    /// x · (1/ρ): one division a row, two roundings an element. Where epsilon may be all of ρ and its
+    /// reciprocal overflows, a denormal epsilon outside of the root or as the maximum, it is x / ρ.
     case reciprocal
     /// x / ρ: one rounding an element.
     case division
@@ -165,7 +166,7 @@ extension Tensor {
         keptFromZeroBy: ranged.epsilon(epsilon, placement), placement)
       let inverse = (1 / divisor).named(ranged.name("inv_rms"))
       var value: Tensor
-      switch semantics.scaling {
+      switch placement.overflowsReciprocal(of: epsilon) ? .division : semantics.scaling {
       case .reciprocal: value = ranged.row * inverse
       case .division: value = ranged.row / divisor.named(ranged.name("rms"))
       }

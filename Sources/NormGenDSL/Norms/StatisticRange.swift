@@ -31,6 +31,32 @@ struct RangedRow {
     }
   }
 
+  /// The root of a variance of `row` as a divisor that epsilon keeps from zero.
+  ///
+  /// A row with a scale below 1 may be constant. Then its variance is 0, and ε · s · s may underflow
+  /// where √ε · s does not: epsilon alone is taken as √ε · s, and kept in the normal range. Any other
+  /// variance of such a row is far above what underflows, and where s is 1 the bits are those
+  /// without a scale.
+  func deviation(
+    _ variance: Tensor, _ epsilon: Float, _ placement: RMSNormSemantics.EpsilonPlacement
+  ) -> Tensor {
+    let kept = self.epsilon(epsilon, placement)
+    guard let scale, epsilon > 0 else { return variance.root(keptFromZeroBy: kept, placement) }
+    let least = Tensor.constant(.leastNonzeroMagnitude)
+    let normal = Float.leastNormalMagnitude
+    switch placement {
+    case .inside:
+      // The root is not of 0, whose derivative is infinite.
+      let root = (variance + kept).maximum(least).squareRoot()
+      let alone = (epsilon.squareRoot() * scale).maximum(.constant(normal))
+      return least.select(ifGreaterThan: variance, alone, else: root)
+    case .outside, .maximum:
+      return variance.root(
+        keptFromZeroBy: kept.maximum(.constant(min(epsilon, normal))), placement)
+    case .none: return variance.root(keptFromZeroBy: kept, placement)
+    }
+  }
+
   /// The factor of the unscaled row that is `factor` of `row`.
   func unscaled(factor: Tensor, _ name: String) -> Tensor {
     scale.map { (factor * $0).named(name) } ?? factor
@@ -67,7 +93,50 @@ extension Tensor {
   }
 }
 
+/// A row about its mean.
+struct RowMoments {
+  /// The mean, as well as one Float32 holds it.
+  let mean: Tensor
+  let centred: Tensor
+  let variance: Tensor
+}
+
+extension RangedRow {
+  func moments(
+    over window: StatisticWindow, _ centring: LayerNormSemantics.Centring, _ fileID: String,
+    _ line: UInt
+  ) -> RowMoments {
+    let mean = row.mean(over: window, fileID: fileID, line: line).named(name("mean_x"))
+    switch centring {
+    case .plain:
+      let centred = (row - mean).named("centred")
+      let variance = (centred * centred).mean(over: window, fileID: fileID, line: line)
+      return RowMoments(mean: mean, centred: centred, variance: variance.named(name("variance")))
+    case .corrected:
+      let shifted = (row - mean).named("shifted")
+      let square = (shifted * shifted).mean(over: window, fileID: fileID, line: line)
+        .named(name("mean_square"))
+      let correction = shifted.mean(over: window, fileID: fileID, line: line)
+        .named(name("mean_shifted"))
+      let variance = (-correction).multiplyAdd(correction, square).maximum(.constant(0))
+      return RowMoments(
+        mean: (mean + correction).named(name("corrected_mean")),
+        centred: (shifted - correction).named("centred"),
+        variance: variance.named(name("variance")))
+    }
+  }
+}
+
 extension RMSNormSemantics.EpsilonPlacement {
+  /// Whether epsilon alone is a divisor whose reciprocal Float32 does not hold: it stands outside of
+  /// the root, and is denormal. The root of any epsilon has a reciprocal.
+  func overflowsReciprocal(of epsilon: Float) -> Bool {
+    switch self {
+    case .inside, .none: false
+    case .outside, .maximum: epsilon > 0 && epsilon < .leastNormalMagnitude
+    }
+  }
+
   /// A positive number that the divisor is not below, at most 1: where epsilon rules, small rows need
   /// no scale, and none that elements outside of the window would overflow by.
   func floor(_ epsilon: Float) -> Float {
