@@ -100,7 +100,9 @@ enum ReshapeRemover {
       guard shape.elementsPerRow == node.shape.elementsPerRow else { throw unfit(id, view) }
       new.append(ValueID(nodes.count))
       nodes.append(
-        Node(op: op, operands: operands, shape: shape, name: node.name, scope: node.scope, location: node.location))
+        Node(
+          op: op, operands: operands, shape: shape, name: node.name, scope: node.scope,
+          location: node.location))
     }
 
     /// The error of a value whose operands do not fit each other under the view.

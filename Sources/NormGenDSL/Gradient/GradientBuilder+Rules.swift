@@ -137,8 +137,7 @@ extension GradientBuilder {
     let isLong = [left, right].contains { graph[$0].shape.rowExtent > 1 }
     for (operand, factor) in [(left, right), (right, left)] {
       let whole = isLong ? sum.collapsed(before: bounds[factor]) : sum
-      let value = corrections.corrected(forward[factor])
-        try add(whole.times(value, bounds[factor]), to: operand)
+      try add(whole.times(forward[factor], bounds[factor]), to: operand)
     }
   }
 
@@ -211,7 +210,8 @@ extension GradientBuilder {
       guard operands.count == 2 else { return try add(each(sum), to: operands[0]) }
       for (operand, factor) in zip(operands, operands.reversed()) {
         let whole = each(isLong ? sum.collapsed(before: bounds[factor]) : sum)
-        try add(whole.times(forward[factor], bounds[factor]), to: operand)
+        let value = corrections.corrected(forward[factor])
+        try add(whole.times(value, bounds[factor]), to: operand)
       }
     case .max, .min:
       // Equal extremes share the gradient evenly.

@@ -174,7 +174,7 @@ struct GradientTerm {
     }
     if elements.count == 1, last.node.isCentred(count: count) { return nil }
     if let (mean, count) = correctedMean(over: over, corrections) {
-      term.rowFactors.insert(mean, at: 0)
+      term.rowFactors.insert(Factor(tensor: mean, growth: 0, vanishes: !term.masks.isEmpty), at: 0)
       return count.map { term.times(Float($0)) } ?? term
     }
     var rest = self
@@ -193,8 +193,8 @@ struct GradientTerm {
     over window: StatisticWindow, _ corrections: Corrections
   ) -> (value: Tensor, count: Int?)? {
     guard elements.count > 1,
-      let index = elements.lastIndex(where: { corrections.parts(of: $0) != nil }),
-      let (centred, correction) = corrections.parts(of: elements[index])
+      let index = elements.lastIndex(where: { corrections.parts(of: $0.tensor) != nil }),
+      let (centred, correction) = corrections.parts(of: elements[index].tensor)
     else { return nil }
     var rest = self
     rest.elements.remove(at: index)
