@@ -122,7 +122,8 @@ public struct Compiler: Sendable {
         kernels.append(lowered)
       }
     } catch { throw .plan(error.of(kernel: graph.name)) }
-    let count = kernels.joined().reduce(0) { $0 + $1.statementCount }
+    let count =
+      kernels.joined().reduce(0) { $0 + $1.statementCount }
       + plan.stages.reduce(0) { $0 + $1.products.count + $1.sums.count }
     guard count <= LoopProgram.mostStatements else {
       throw .plan(PlanError.tooManyStatements(count, kernel: graph.name))

@@ -61,7 +61,8 @@ struct Freezer {
     }
     let id = ValueID(nodes.count)
     nodes.append(
-      Node(op: node.op, operands: operands, shape: node.shape, name: node.name, scope: scope,
+      Node(
+        op: node.op, operands: operands, shape: node.shape, name: node.name, scope: scope,
         location: node.location))
     interned[key] = id
     values[ObjectIdentifier(node)] = id

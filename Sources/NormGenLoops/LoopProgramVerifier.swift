@@ -16,7 +16,8 @@ public enum LoopProgramVerifier {
       + program.buffers.map(\.name)
     guard Set(names).count == names.count else { throw error("a parameter or panel name repeats") }
     guard program.blockRows >= 1 else { throw error("blocks of \(program.blockRows) rows") }
-    let views = Dictionary(program.views.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    let views = Dictionary(
+      program.views.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     /// The step that has written each panel and parameter, all of it.
     var written: [String: Int] = [:]
     /// The columns that views have written of panels and parameters.

@@ -100,7 +100,9 @@ enum ReshapeRemover {
       guard shape.elementsPerRow == node.shape.elementsPerRow else { throw unfit(id, view) }
       new.append(ValueID(nodes.count))
       nodes.append(
-        Node(op: op, operands: operands, shape: shape, name: node.name, scope: node.scope, location: node.location))
+        Node(
+          op: op, operands: operands, shape: shape, name: node.name, scope: node.scope,
+          location: node.location))
     }
 
     /// The error of a value whose operands do not fit each other under the view.
@@ -108,7 +110,10 @@ enum ReshapeRemover {
       let printer = GraphPrinter(graph)
       let count = graph[id].operands.map { graph[$0].shape.elementsPerRow }.max() ?? 1
       let operands = graph[id].operands.filter { graph[$0].shape.elementsPerRow > 1 }
-        .map { "\(printer.label(of: $0, in: graph)) of shape \(graph[$0].shape)" }
+        .map { operand -> String in
+          let name = graph[operand].inputName ?? graph[operand].name
+          return (name.map { "'\($0)'" } ?? "a value") + " of shape \(graph[operand].shape)"
+        }
       var reason = "another value is reshaped to that"
       if let viewed {
         let place = graph.location(of: viewed).map { " (\($0))" } ?? ""

@@ -48,7 +48,8 @@ struct RowLowering {
     self.useCounts = graph.useCounts
     self.printer = GraphPrinter(graph)
     self.firstOutputs = Dictionary(
-      zip(graph.outputs.map(\.value), graph.outputs.indices), uniquingKeysWith: { first, _ in first })
+      zip(graph.outputs.map(\.value), graph.outputs.indices),
+      uniquingKeysWith: { first, _ in first })
     var usedByRows = Set(graph.outputs.map(\.value))
     var scalarsByLevel: [Int: [ValueID]] = [:]
     for id in graph.values {

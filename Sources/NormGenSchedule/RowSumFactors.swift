@@ -13,7 +13,8 @@ enum RowSumFactors {
       new[id] = ValueID(nodes.count)
       nodes.append(
         Node(
-          op: node.op, operands: operands, shape: node.shape, name: node.name, scope: node.scope, location: node.location))
+          op: node.op, operands: operands, shape: node.shape, name: node.name, scope: node.scope,
+          location: node.location))
     }
     return Graph(
       name: graph.name, nodes: nodes, inputs: graph.inputs.compactMap { new[$0] },

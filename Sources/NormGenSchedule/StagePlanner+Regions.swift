@@ -173,9 +173,11 @@ extension StagePlanner {
       Output(
         name: root.output.name, value: new[root.value] ?? root.value, storage: root.output.storage)
     }
-    let parameters = needed.filter { inputPlaces[$0] != nil && panelToRead($0, stage: stage) == nil }
-      .sorted { inputPlaces[$0] ?? 0 < inputPlaces[$1] ?? 0 }
-      .compactMap { new[$0] }
+    let parameters = needed.filter {
+      inputPlaces[$0] != nil && panelToRead($0, stage: stage) == nil
+    }
+    .sorted { inputPlaces[$0] ?? 0 < inputPlaces[$1] ?? 0 }
+    .compactMap { new[$0] }
     return Graph(
       name: name, nodes: nodes, inputs: parameters + panelInputs,
       outputs: outputs, scopes: graph.scopes)

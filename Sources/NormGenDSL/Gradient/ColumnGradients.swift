@@ -25,7 +25,9 @@ enum ColumnGradients {
     var covers = [[Part]](repeating: [], count: ordered.count)
     for part in parts {
       let range = part.range
-      guard let first = places[range.lowerBound], let end = places[range.upperBound] else { continue }
+      guard let first = places[range.lowerBound], let end = places[range.upperBound] else {
+        continue
+      }
       for piece in first..<end { covers[piece].append(part) }
     }
     let pieces = zip(ordered, ordered.dropFirst()).enumerated().map { place, limits -> Tensor in

@@ -50,7 +50,16 @@ struct GradientBuilder {
       // Whatever takes columns of a value follows it, so all of them are known.
       if let parts = parts[id] { try add(joined(parts, of: id), to: id) }
       guard let sum = sums[id.index], !sum.terms.isEmpty else { continue }
-      try propagate(sum, from: id)
+      // A gradient's values are written where the value is whose gradient they hand on.
+      let result = TensorNode.$place.withValue(graph.location(of: id)) {
+        () -> Result<Void, GradientError> in
+        do throws(GradientError) {
+          return .success(try propagate(sum, from: id))
+        } catch {
+          return .failure(error)
+        }
+      }
+      try result.get()
     }
     var gradients: [ValueID: Tensor] = [:]
     for id in inputs { gradients[id] = try gradient(of: id) }
@@ -83,7 +92,9 @@ struct GradientBuilder {
   mutating func add(
     _ part: GradientSum, toColumnsFrom start: Int, of id: ValueID
   ) throws(GradientError) {
-    guard needs(id), let whole = try part.spread(of: "columns of \(forward.label(of: id))") else { return }
+    guard needs(id), let whole = try part.spread(of: "columns of \(forward.label(of: id))") else {
+      return
+    }
     parts[id, default: []].append(ColumnGradients.Part(start: start, gradient: whole))
   }
 

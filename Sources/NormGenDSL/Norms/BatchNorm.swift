@@ -15,7 +15,9 @@ extension Tensor {
     mean: Tensor, variance: Tensor, gain: Tensor? = nil, shift: Tensor? = nil,
     epsilon: Float = 1e-5, fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {
-    if let error = numberError(epsilon, "epsilon", of: "batch_norm", fileID, line) { return Tensor(failed: error) }
+    if let error = numberError(epsilon, "epsilon", of: "batch_norm", fileID, line) {
+      return Tensor(failed: error)
+    }
     return Tensor.composed("batch_norm", fileID, line) {
       let deviation = variance.root(keptFromZeroBy: .constant(epsilon), .inside).named("deviation")
       let scale = (gain.map { $0 / deviation } ?? 1 / deviation).named("scale")

@@ -23,7 +23,9 @@ extension Tensor {
     range: StatisticRange = .plain, fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {
     if node.error != nil { return self }
-    if let error = numberError(epsilon, "epsilon", of: "group_norm", fileID, line) { return Tensor(failed: error) }
+    if let error = numberError(epsilon, "epsilon", of: "group_norm", fileID, line) {
+      return Tensor(failed: error)
+    }
     let channels = shape.extents.first ?? 1
     guard groups >= 1, channels % groups == 0 else {
       return Tensor(

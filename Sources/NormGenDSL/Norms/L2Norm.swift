@@ -15,7 +15,9 @@ extension Tensor {
     statistics: StatisticWindow = .all, range: StatisticRange = .plain,
     fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {
-    if let error = numberError(epsilon, "epsilon", of: "l2_norm", fileID, line) { return Tensor(failed: error) }
+    if let error = numberError(epsilon, "epsilon", of: "l2_norm", fileID, line) {
+      return Tensor(failed: error)
+    }
     return Tensor.composed("l2_norm", fileID, line) {
       let ranged = ranged(
         range, over: statistics, floor: epsilonPlacement.floor(epsilon), fileID, line)

@@ -89,7 +89,9 @@ extension Tensor {
     statistics: StatisticWindow = .all, range: StatisticRange = .plain,
     semantics: LayerNormSemantics = .fused, fileID: String = #fileID, line: UInt = #line
   ) -> Normalization {
-    if let error = numberError(epsilon, "epsilon", of: "layer_norm", fileID, line) { return .failed(error) }
+    if let error = numberError(epsilon, "epsilon", of: "layer_norm", fileID, line) {
+      return .failed(error)
+    }
     return Tensor.composed("layer_norm", fileID, line) {
       let placement = semantics.epsilonPlacement
       let ranged = ranged(

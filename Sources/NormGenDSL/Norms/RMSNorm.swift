@@ -153,7 +153,9 @@ extension Tensor {
     statistics: StatisticWindow = .all, range: StatisticRange = .plain,
     semantics: RMSNormSemantics = .fused, fileID: String = #fileID, line: UInt = #line
   ) -> Normalization {
-    if let error = numberError(epsilon, "epsilon", of: "rms_norm", fileID, line) { return .failed(error) }
+    if let error = numberError(epsilon, "epsilon", of: "rms_norm", fileID, line) {
+      return .failed(error)
+    }
     return Tensor.composed("rms_norm", fileID, line) {
       let placement = semantics.epsilonPlacement
       let ranged = ranged(
