@@ -14,8 +14,8 @@ public struct GraphPrinter {
     GraphPrinter(graph).text
   }
 
-  /// Values nested deeper than this in one expression get a statement in between: nobody reads
-  /// deeper ones, and no reader's stack depends on them.
+  /// Values in deeper calls and parentheses than this get a statement in between: nobody reads
+  /// them, and no reader's stack depends on them.
   static let deepestExpression = 48
 
   /// The values that the text form gives a statement of their own, in order.
@@ -29,8 +29,8 @@ public struct GraphPrinter {
       for operand in graph[id].operands { users[operand.index] = id }
     }
     let stored = Set(graph.outputs.map(\.value))
-    /// How deep each value's expression is nested where it is used.
-    var depths = [Int](repeating: 0, count: graph.nodes.count)
+    /// The calls and parentheses inside each other in each value's expression, at most.
+    var nesting = [Int](repeating: 0, count: graph.nodes.count)
     return graph.values.filter { id in
       let node = graph[id]
       switch node.op {
@@ -42,11 +42,25 @@ public struct GraphPrinter {
       guard node.name == nil, useCounts[id.index] == 1, !stored.contains(id),
         let user = users[id.index], graph[user].scope == node.scope
       else { return true }
-      let depth = 1 + (node.operands.lazy.map { depths[$0.index] }.max() ?? 0)
+      let depths = node.operands.enumerated().lazy.map { place, operand in
+        let joins = place == 0 && joinsLeft(graph[operand].op, in: node.op)
+        return nesting[operand.index] + (joins ? 0 : 1)
+      }
+      let depth = depths.max() ?? 0
       guard depth <= deepestExpression else { return true }
-      depths[id.index] = depth
+      nesting[id.index] = depth
       return false
     }
+  }
+
+  /// Whether a left operand never stands in parentheses: `a + b` in `a + b - c`.
+  private static func joinsLeft(_ operand: Op, in op: Op) -> Bool {
+    guard case .elementwise(let op) = op, case .elementwise(let left) = operand else {
+      return false
+    }
+    let products: [ElementwiseOp] = [.multiply, .divide]
+    if products.contains(left) { return products.contains(op) || op == .add || op == .subtract }
+    return [.add, .subtract].contains(left) && [.add, .subtract].contains(op)
   }
 
   /// A printer of `graph`, which must be verified.

@@ -137,14 +137,18 @@ public struct LoopProgram: Hashable, Sendable {
     return lines
   }
 
-  /// The statements of all row programs, and one for each multiplication and sum over rows.
+  /// What a C compiler takes time for: the statements of all row programs and one for each
+  /// multiplication and sum over rows, and beside them what was measured that functions cost, four
+  /// for a row program and eight for a total.
   public var statementCount: Int {
-    kernels.reduce(multiplications.count + accumulations.count) { $0 + $1.statementCount }
+    kernels.reduce(multiplications.count + accumulations.count + 8 * totals.count) {
+      $0 + $1.statementCount + 4
+    }
   }
 
   /// The most statements of a program, far above any model's: C compilers take more than
-  /// proportionally longer for more of them, and seconds for so many.
-  public static let mostStatements = 4096
+  /// proportionally longer for more of them, and half a minute for so many.
+  public static let mostStatements = 8192
 
   /// Bytes of panels for a block of `rows` rows; see ``Panel/bytesPerRow``.
   public func panelBytes(rows: Int) -> Int {

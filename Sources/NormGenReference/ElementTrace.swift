@@ -223,28 +223,54 @@ private struct ElementPath {
     return sources.max { $0.share < $1.share }
   }
 
+  /// A value of which some operands are evaluated.
+  private struct Evaluation {
+    let id: ValueID
+    let position: Int
+    let operands: [(ValueID, Int)]
+    var values: [Bounded] = []
+  }
+
   /// The value of an element from those of statements, inputs and reductions, which `leaf` may
   /// change.
   private func evaluate(
     _ id: ValueID, at position: Int, root: ValueID, _ leaf: (ValueID, Bounded) -> Bounded
   ) -> Bounded {
-    let node = graph[id]
-    let known = values[id.index][position]
-    if id != root, statements.contains(id) { return leaf(id, known) }
-    func operand(_ index: Int) -> Bounded {
-      let (operand, place) = operands(of: node, at: position)[index]
-      return evaluate(operand, at: place, root: root, leaf)
+    func begun(_ id: ValueID, _ position: Int) -> Evaluation {
+      let isLeaf = id != root && statements.contains(id)
+      return Evaluation(
+        id: id, position: position, operands: isLeaf ? [] : operands(of: graph[id], at: position))
     }
-    switch node.op {
+    // Without recursion: chains are long.
+    var pending = [begun(id, position)]
+    while let next = pending.last {
+      if next.values.count < next.operands.count {
+        let (operand, place) = next.operands[next.values.count]
+        pending.append(begun(operand, place))
+        continue
+      }
+      pending.removeLast()
+      let value = evaluate(next, root: root, leaf)
+      if pending.isEmpty { return value }
+      pending[pending.count - 1].values.append(value)
+    }
+    return values[id.index][position]
+  }
+
+  private func evaluate(
+    _ evaluation: Evaluation, root: ValueID, _ leaf: (ValueID, Bounded) -> Bounded
+  ) -> Bounded {
+    let id = evaluation.id
+    let known = values[id.index][evaluation.position]
+    if id != root, statements.contains(id) { return leaf(id, known) }
+    switch graph[id].op {
     case .input, .statistic, .matmul, .rowSum, .outerSum: return leaf(id, known)
     case .constant: return known
     case .elementwise(let op):
-      return GraphInterpreter.apply(
-        op, node.operands.indices.map(operand), isSquare: node.isSquare)
-    case .convert(let type): return operand(0).rounded(to: type)
-    case .reshape, .columns, .concatenate: return operand(0)
-    case .leadingPart(let count, let extent):
-      return position % extent < count ? operand(0) : Bounded(0)
+      return GraphInterpreter.apply(op, evaluation.values, isSquare: graph[id].isSquare)
+    case .convert(let type): return evaluation.values[0].rounded(to: type)
+    case .reshape, .columns, .concatenate: return evaluation.values[0]
+    case .leadingPart: return evaluation.values.first ?? Bounded(0)
     }
   }
 }

@@ -120,8 +120,11 @@ public enum FusionPlanner {
           extents: narrow.extents)
         shape = try wide.broadcast(with: aligned)
       } catch {
+        // An input stands in the way where it is used.
+        let user =
+          node.inputName == nil ? id : graph.values.first { graph[$0].operands.contains(id) }
         throw PlanError(
-          at: id, in: graph,
+          at: user ?? id, in: graph,
           "\(GraphPrinter(graph).label(of: id, in: graph)), a value of shape \(node.shape), meets "
             + "rows of shape \(shape); steps over rows of different lengths need kernels of their "
             + "own")

@@ -110,7 +110,10 @@ enum ReshapeRemover {
       let printer = GraphPrinter(graph)
       let count = graph[id].operands.map { graph[$0].shape.elementsPerRow }.max() ?? 1
       let operands = graph[id].operands.filter { graph[$0].shape.elementsPerRow > 1 }
-        .map { "\(printer.label(of: $0, in: graph)) of shape \(graph[$0].shape)" }
+        .map { operand -> String in
+          let name = graph[operand].inputName ?? graph[operand].name
+          return (name.map { "'\($0)'" } ?? "a value") + " of shape \(graph[operand].shape)"
+        }
       var reason = "another value is reshaped to that"
       if let viewed {
         let place = graph.location(of: viewed).map { " (\($0))" } ?? ""

@@ -35,6 +35,6 @@ import Testing
     let error = #expect(throws: TextError.self) {
       try GraphParser.graphs(in: text("add_residual(x, r)"))
     }
-    #expect(error?.message == "expected 'mode:' rounded or unrounded")
+    #expect(error?.message == "'add_residual' needs 'mode:', one of rounded, unrounded")
   }
 }

@@ -87,7 +87,8 @@ struct MalformedText: Sendable, CustomTestStringConvertible {
       "no such accumulation", statement: "y = matmul(x, g, ▸accumulate: fast)",
       "expected one of fused, bf16_dot, found 'fast'"),
     MalformedText(
-      "no weights", statement: "y = ▸matmul(x)", "expected a tensor argument"),
+      "no weights", statement: "y = ▸matmul(x)",
+      "'matmul' needs a tensor as argument 2, found 1 argument"),
     MalformedText(
       "no part", statement: "y = ▸concatenate()", "at least one must begin with 'rows'"),
     MalformedText(
@@ -110,9 +111,29 @@ struct MalformedText: Sendable, CustomTestStringConvertible {
     MalformedText("hexadecimal", statement: "y = x * 0▸x10", "an operator or the end"),
     // Calls.
     MalformedText("unknown function", statement: "y = ▸rmsnorm(x)", "no function is named"),
-    MalformedText("no argument", statement: "y = ▸abs()", "expected a tensor argument"),
-    MalformedText("one argument", statement: "y = ▸max(x)", "expected a tensor argument"),
-    MalformedText("too many", statement: "y = ▸abs(x, x)", "fewer arguments"),
+    MalformedText("no argument", statement: "y = ▸abs()", "needs a tensor as argument 1"),
+    MalformedText("one argument", statement: "y = ▸max(x)", "needs a tensor as argument 2"),
+    MalformedText("too many", statement: "y = ▸abs(x, x)", "'abs' takes 1 argument, found 2"),
+    MalformedText(
+      "unlabelled gain", statement: "y = ▸rms_norm(x, g)",
+      "'rms_norm' takes 1 argument without a label, found 2; with a label it takes gain, shift"),
+    MalformedText(
+      "short label", statement: "y = rms_norm(x, ▸eps: 1e-5)",
+      "'rms_norm' has no argument 'eps'; did you mean 'epsilon'? It takes gain, shift, epsilon"),
+    MalformedText(
+      "misspelt required label", statement: "y = group_norm(x, ▸group: 2)",
+      "'group_norm' needs 'groups:', a whole number from 0 on; found 'group:'"),
+    MalformedText(
+      "rounding alone", statement: "y = rms_norm(x, ▸rounding: up)",
+      "'rounding' means nothing beside the other arguments of 'rms_norm'"),
+    MalformedText(
+      "negative epsilon", statement: "y = rms_norm(x, ▸epsilon: -1.0)",
+      "'epsilon' of 'rms_norm' must be a finite number of at least 0, found -1.0"),
+    MalformedText(
+      "negative epsilon of a group", statement: "y = group_norm(x, groups: 2, ▸epsilon: -1e-5)",
+      "'epsilon' of 'group_norm' must be a finite number of at least 0"),
+    MalformedText(
+      "misspelt function", statement: "y = ▸rms_nrom(x)", "did you mean 'rms_norm'? Known: abs"),
     MalformedText("word as tensor", statement: "y = abs(▸word)", "no value is named 'word'"),
     MalformedText("unknown label", statement: "y = rms_norm(x, ▸gian: g)", "no argument 'gian'"),
     MalformedText("label twice", statement: "y = rms_norm(x, gain: g, ▸gain: g)", "given twice"),
@@ -120,7 +141,7 @@ struct MalformedText: Sendable, CustomTestStringConvertible {
       "unknown preset", statement: "y = rms_norm(x, ▸semantics: lama)",
       "expected one of fused, llama, gemma"),
     MalformedText(
-      "tensor as number", statement: "y = rms_norm(x, ▸epsilon: x)", "expected a number"),
+      "tensor as number", statement: "y = rms_norm(x, ▸epsilon: x)", "expected a number, found 'x'"),
     MalformedText("huge epsilon", statement: "y = rms_norm(x, ▸epsilon: 1e99)", "beyond Float32"),
     MalformedText("huge slope", statement: "y = leaky_relu(x, ▸slope: 1e99)", "beyond Float32"),
     MalformedText("fractional window", statement: "y = x * sum(x, ▸leading: 1.5)", "whole number"),
@@ -155,13 +176,13 @@ struct MalformedText: Sendable, CustomTestStringConvertible {
     MalformedText("output type", "kernel k(x: f32[rows, 4]) {\n} -> y: ▸f8 = x", "found 'f8'"),
     MalformedText("output list", "kernel k(x: f32[rows, 4]) {\n} -> y = x ▸x", "',' or the end"),
     MalformedText(
-      "output twice", "kernel ▸k(x: f32[rows, 4]) {\n} -> y = x, y = x", "two parameters are named"),
-    MalformedText("output is input", "kernel ▸k(x: f32[rows, 4]) {\n} -> x", "are named 'x'"),
+      "output twice", "kernel k(x: f32[rows, 4]) {\n} -> y = x, ▸y = x", "two parameters are named"),
+    MalformedText("output is input", "kernel k(x: f32[rows, 4]) {\n} -> ▸x", "are named 'x'"),
     MalformedText(
       "unused input", "kernel k(x: f32[rows, 4], ▸g: f32[4]) {\n} -> y = x", "the input 'g'"),
     MalformedText(
-      "no rows", "kernel ▸k(g: f32[4]) {\n  y = g + 1\n} -> y", "must begin with 'rows'"),
-    MalformedText("a constant stored", "kernel ▸k() {\n} -> y = 1", "must begin with 'rows'"),
+      "no rows", "kernel k(g: f32[4]) {\n  y = g + 1\n} -> ▸y", "must begin with 'rows'"),
+    MalformedText("a constant stored", "kernel k() {\n} -> ▸y = 1", "must begin with 'rows'"),
     // Depth.
     MalformedText(
       "deep parentheses",

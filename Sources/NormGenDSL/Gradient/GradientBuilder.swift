@@ -64,7 +64,16 @@ struct GradientBuilder {
       // Whatever takes columns of a value follows it, so all of them are known.
       if let parts = parts[id] { try add(joined(parts, of: id), to: id) }
       guard let sum = sums[id.index], !sum.terms.isEmpty else { continue }
-      try propagate(sum, from: id)
+      // A gradient's values are written where the value is whose gradient they hand on.
+      let result = TensorNode.$place.withValue(graph.location(of: id)) {
+        () -> Result<Void, GradientError> in
+        do throws(GradientError) {
+          return .success(try propagate(sum, from: id))
+        } catch {
+          return .failure(error)
+        }
+      }
+      try result.get()
     }
     var gradients: [ValueID: Tensor] = [:]
     for id in inputs { gradients[id] = try gradient(of: id) }

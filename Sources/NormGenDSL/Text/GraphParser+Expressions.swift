@@ -1,45 +1,167 @@
 import NormGenIR
 
+/// Expressions, read without recursion: what is open lies in frames, so that no text and no thread's
+/// stack limits each other.
 extension GraphParser {
+  /// What an expression stands in.
+  private enum Enclosure {
+    /// A statement, an output, or an operand that is read by itself.
+    case none
+    case parentheses
+    case call(Call)
+    case select(Token, [Tensor])
+    case reshape(Token)
+  }
+
+  /// A call of which some arguments are read.
+  private struct Call {
+    let function: TextFunction
+    let token: Token
+    var arguments: TextArguments
+    var labels: [String: Token] = [:]
+    /// The label of the argument being read.
+    var label: String?
+  }
+
+  /// An expression of which some operands are read.
+  private struct Frame {
+    var enclosure: Enclosure
+    /// What a sum has so far, and the operator behind it.
+    var sum: (left: Tensor, symbol: Token)?
+    /// What a product in it has so far, and the operator behind it.
+    var product: (left: Tensor, symbol: Token)?
+    /// The signs before the operand that comes next.
+    var signs: [Token] = []
+  }
+
   mutating func expression() throws(TextError) -> Tensor {
-    try nested { parser throws(TextError) in
-      var left = try parser.product()
-      while parser.isSymbol("+") || parser.isSymbol("-") {
-        let token = parser.current
-        let isSum = parser.isSymbol("+")
-        parser.advance()
-        let right = try parser.product()
-        left = try parser.checked(at: token) { isSum ? left + right : left - right }
+    var frames: [Frame] = []
+    let outer = nesting
+    defer { nesting = outer }
+    try begin(.none, &frames)
+    while true {
+      guard var value = try operand(&frames) else { continue }
+      // Whatever is complete with this value hands its own value on.
+      while try !isFollowed(&frames[frames.count - 1], by: &value) {
+        let enclosure = frames.removeLast().enclosure
+        nesting -= 1
+        guard let complete = try end(enclosure, with: value, &frames) else { break }
+        value = complete
+        if frames.isEmpty { return value }
       }
-      return left
     }
   }
 
-  mutating func product() throws(TextError) -> Tensor {
-    var left = try prefix()
-    while isSymbol("*") || isSymbol("/") {
-      let token = current
-      let isProduct = isSymbol("*")
-      advance()
-      let right = try prefix()
-      left = try checked(at: token) { isProduct ? left * right : left / right }
-    }
-    return left
+  /// Begins an expression.
+  private mutating func begin(
+    _ enclosure: Enclosure, _ frames: inout [Frame]
+  ) throws(TextError) {
+    frames.append(Frame(enclosure: enclosure))
+    try nest()
   }
 
-  mutating func prefix() throws(TextError) -> Tensor {
-    guard isSymbol("-") else { return try atom() }
+  /// The operand that stands here; nil if signs or another expression begin.
+  private mutating func operand(_ frames: inout [Frame]) throws(TextError) -> Tensor? {
     let token = current
-    advance()
-    switch current.kind {
-    case .number(let text):
-      return .constant(-(try number(text)))
-    case .identifier("inf"):
+    switch token.kind {
+    case .symbol("-"):
       advance()
-      return .constant(-.infinity)
-    case .identifier, .anonymous, .symbol, .newline, .end:
-      let operand = try nested { parser throws(TextError) in try parser.prefix() }
-      return try checked(at: token) { -operand }
+      switch current.kind {
+      case .number(let text): return .constant(-(try number(text)))
+      case .identifier("inf"):
+        advance()
+        return .constant(-.infinity)
+      case .identifier, .anonymous, .symbol, .newline, .end:
+        frames[frames.count - 1].signs.append(token)
+        try nest()
+        return nil
+      }
+    case .number(let text): return .constant(try number(text))
+    case .symbol("("):
+      try open("(", "")
+      try begin(.parentheses, &frames)
+      return nil
+    case .anonymous(let name):
+      advance()
+      return try value(name, at: token)
+    case .identifier(let name):
+      advance()
+      if name == "inf", values[name] == nil { return .constant(.infinity) }
+      guard isSymbol("(") else { return try value(name, at: token) }
+      return try beginCall(name, at: token, &frames)
+    case .symbol, .newline, .end:
+      throw expected("a value, a number, a call or '('")
+    }
+  }
+
+  /// Takes an operand into an expression.
+  ///
+  /// - Parameter value: The operand; the expression's value if that is complete.
+  /// - Returns: Whether an operator follows, and so another operand.
+  private mutating func isFollowed(
+    _ frame: inout Frame, by value: inout Tensor
+  ) throws(TextError) -> Bool {
+    while let sign = frame.signs.popLast() {
+      let operand = value
+      value = try checked(at: sign) { -operand }
+      nesting -= 1
+    }
+    if let (left, symbol) = frame.product {
+      let right = value
+      let isProduct = symbol.kind == .symbol("*")
+      value = try checked(at: symbol) { isProduct ? left * right : left / right }
+      frame.product = nil
+    }
+    if isSymbol("*") || isSymbol("/") {
+      frame.product = (value, current)
+      advance()
+      return true
+    }
+    if let (left, symbol) = frame.sum {
+      let right = value
+      let isSum = symbol.kind == .symbol("+")
+      value = try checked(at: symbol) { isSum ? left + right : left - right }
+      frame.sum = nil
+    }
+    guard isSymbol("+") || isSymbol("-") else { return false }
+    frame.sum = (value, current)
+    advance()
+    return true
+  }
+
+  /// Goes on behind a complete expression.
+  ///
+  /// - Returns: The value of what encloses it, if that is complete, too.
+  private mutating func end(
+    _ enclosure: Enclosure, with value: Tensor, _ frames: inout [Frame]
+  ) throws(TextError) -> Tensor? {
+    switch enclosure {
+    case .none: return value
+    case .parentheses:
+      try close(")", "after an expression")
+      return value
+    case .call(var call):
+      call.arguments.append(.tensor(value), label: call.label)
+      return try nextArgument(of: call, &frames)
+    case .select(let token, let operands):
+      let all = operands + [value]
+      switch all.count {
+      case 1: try expect(">", "in the condition of 'select'")
+      case 2: try expect(",", "after the condition")
+      case 3: try expect(",", "after the first choice")
+      default:
+        try close(")", "after the arguments")
+        return try checked(at: token) {
+          all[0].select(ifGreaterThan: all[1], all[2], else: all[3])
+        }
+      }
+      try begin(.select(token, all), &frames)
+      return nil
+    case .reshape(let token):
+      try expect(",", "before the shape")
+      let axes = try shape()
+      try close(")", "after the arguments")
+      return try checked(at: token) { value.reshaped(axes) }
     }
   }
 
@@ -51,31 +173,6 @@ extension GraphParser {
     return value
   }
 
-  mutating func atom() throws(TextError) -> Tensor {
-    let token = current
-    switch token.kind {
-    case .number(let text):
-      return .constant(try number(text))
-    case .symbol("("):
-      try open("(", "")
-      let value = try expression()
-      try close(")", "after an expression")
-      return value
-    case .anonymous(let name):
-      advance()
-      return try value(name, at: token)
-    case .identifier(let name):
-      if name == "inf", values[name] == nil {
-        advance()
-        return .constant(.infinity)
-      }
-      advance()
-      return isSymbol("(") ? try call(name, at: token) : try value(name, at: token)
-    case .symbol, .newline, .end:
-      throw expected("a value, a number, a call or '('")
-    }
-  }
-
   func value(_ name: String, at token: Token) throws(TextError) -> Tensor {
     guard let value = values[name] else {
       throw source.error("no value is named '\(name)'\(nearNames(to: name))", at: token)
@@ -83,20 +180,97 @@ extension GraphParser {
     return value
   }
 
-  mutating func call(_ name: String, at token: Token) throws(TextError) -> Tensor {
-    if name == "select" { return try select(at: token) }
-    if name == "reshape" { return try reshape(at: token) }
+  // MARK: Calls
+
+  /// The value of a call that needs no further expression; nil if one begins.
+  private mutating func beginCall(
+    _ name: String, at token: Token, _ frames: inout [Frame]
+  ) throws(TextError) -> Tensor? {
+    if name == "select" || name == "reshape" {
+      try open("(", "before the arguments")
+      try begin(name == "select" ? .select(token, []) : .reshape(token), &frames)
+      return nil
+    }
     guard let function = functions[name] else {
       let known = functions.keys.sorted() + ["select", "reshape"]
       throw source.error(
-        "no function is named '\(name)'\(Spelling.guess(name, among: known)); known: "
-          + known.joined(separator: ", "), at: token)
+        "no function is named '\(name)'\(Spelling.guess(name, among: known))", at: token)
     }
-    var labelTokens: [String: Token] = [:]
-    var arguments = try self.arguments(of: name, &labelTokens)
-    let result = located(at: token) { () -> Result<Tensor, TextArgumentError> in
+    try open("(", "before the arguments")
+    let call = Call(function: function, token: token, arguments: TextArguments(of: name))
+    return try arguments(of: call, &frames)
+  }
+
+  /// What stands behind an argument.
+  private mutating func nextArgument(
+    of call: Call, _ frames: inout [Frame]
+  ) throws(TextError) -> Tensor? {
+    if !isSymbol(")") { try expect(",", "or ')' after an argument") }
+    return try arguments(of: call, &frames)
+  }
+
+  /// The value of a call if no argument is left that is an expression; nil if one begins.
+  private mutating func arguments(
+    of call: Call, _ frames: inout [Frame]
+  ) throws(TextError) -> Tensor? {
+    var call = call
+    while !isSymbol(")") {
+      let token = current
+      call.label = nil
+      if case .identifier(let label) = token.kind, position + 1 < tokens.count,
+        tokens[position + 1].kind == .symbol(":")
+      {
+        advance()
+        advance()
+        guard call.labels.updateValue(token, forKey: label) == nil else {
+          throw source.error("the argument '\(label)' is given twice", at: token)
+        }
+        call.label = label
+      }
+      guard let value = simpleArgument() else {
+        try begin(.call(call), &frames)
+        return nil
+      }
+      // Only labelled arguments may be words.
+      if call.label == nil, case .word(let name, nil) = value {
+        _ = try self.value(name, at: token)
+      }
+      call.arguments.append(value, label: call.label)
+      if !isSymbol(")") { try expect(",", "or ')' after an argument") }
+    }
+    try close(")", "after the arguments")
+    return try value(of: call)
+  }
+
+  /// A number or a word that is a whole argument.
+  private mutating func simpleArgument() -> TextArguments.Value? {
+    func endsArgument(_ offset: Int) -> Bool {
+      let next = position + offset < tokens.count ? tokens[position + offset].kind : .end
+      return next == .symbol(",") || next == .symbol(")") || next == .newline
+    }
+    switch current.kind {
+    case .symbol("-"):
+      guard position + 1 < tokens.count, case .number(let text) = tokens[position + 1].kind,
+        endsArgument(2)
+      else { return nil }
+      advance()
+      advance()
+      return .number("-\(text)")
+    case .number(let text) where endsArgument(1):
+      advance()
+      return .number(text)
+    case .identifier(let word) where endsArgument(1) && (values[word] != nil || word != "inf"):
+      advance()
+      return .word(word, values[word])
+    case .identifier, .anonymous, .number, .symbol, .newline, .end: return nil
+    }
+  }
+
+  private func value(of call: Call) throws(TextError) -> Tensor {
+    var arguments = call.arguments
+    let result = located(at: call.token) { () -> Result<Tensor, TextArgumentError> in
       do throws(TextArgumentError) {
-        let value = try function.call(&arguments)
+        let value = try call.function.call(&arguments)
         try arguments.finish()
         return .success(value)
       } catch {
@@ -104,83 +278,15 @@ extension GraphParser {
       }
     }
     switch result {
-    case .success(let value): return try checked(at: token) { value }
+    case .success(let value):
+      var place = call.token
+      if case .argument(let label, _, _, _)? = value.node.error?.reason {
+        place = call.labels[label] ?? place
+      }
+      return try checked(at: place) { value }
     case .failure(let error):
       throw source.error(
-        error.message, at: error.label.flatMap { labelTokens[$0] } ?? token)
+        error.message, at: error.label.flatMap { call.labels[$0] } ?? call.token)
     }
-  }
-
-  mutating func arguments(
-    of function: String, _ labelTokens: inout [String: Token]
-  ) throws(TextError) -> TextArguments {
-    var arguments = TextArguments(of: function)
-    try open("(", "before the arguments")
-    while !isSymbol(")") {
-      let token = current
-      if case .identifier(let label) = token.kind, position + 1 < tokens.count,
-        tokens[position + 1].kind == .symbol(":")
-      {
-        advance()
-        advance()
-        guard labelTokens[label] == nil else {
-          throw source.error("the argument '\(label)' is given twice", at: token)
-        }
-        labelTokens[label] = token
-        arguments.append(try argument(), label: label)
-      } else {
-        let value = try argument()
-        // Only labelled arguments may be words.
-        if case .word(let name, nil) = value { _ = try self.value(name, at: token) }
-        arguments.append(value)
-      }
-      if !isSymbol(")") { try expect(",", "or ')' after an argument") }
-    }
-    try close(")", "after the arguments")
-    return arguments
-  }
-
-  mutating func argument() throws(TextError) -> TextArguments.Value {
-    let next = position + 1 < tokens.count ? tokens[position + 1].kind : .end
-    let isAlone = next == .symbol(",") || next == .symbol(")") || next == .newline
-    switch current.kind {
-    case .symbol("-"):
-      guard case .number(let text) = next, position + 2 < tokens.count,
-        [.symbol(","), .symbol(")"), .newline].contains(tokens[position + 2].kind)
-      else { return .tensor(try expression()) }
-      advance()
-      advance()
-      return .number("-\(text)")
-    case .number(let text) where isAlone:
-      advance()
-      return .number(text)
-    case .identifier(let word) where isAlone && (values[word] != nil || word != "inf"):
-      advance()
-      return .word(word, values[word])
-    case .identifier, .anonymous, .number, .symbol, .newline, .end:
-      return .tensor(try expression())
-    }
-  }
-
-  mutating func select(at token: Token) throws(TextError) -> Tensor {
-    try open("(", "before the arguments")
-    let left = try expression()
-    try expect(">", "in the condition of 'select'")
-    let right = try expression()
-    try expect(",", "after the condition")
-    let greater = try expression()
-    try expect(",", "after the first choice")
-    let otherwise = try expression()
-    try close(")", "after the arguments")
-    return try checked(at: token) { left.select(ifGreaterThan: right, greater, else: otherwise) }
-  }
-
-  mutating func reshape(at token: Token) throws(TextError) -> Tensor {
-    try open("(", "before the arguments")
-    let operand = try expression()
-    try expect(",", "before the shape")
-    let axes = try shape()
-    try close(")", "after the arguments")
-    return try checked(at: token) { operand.reshaped(axes) }
   }
 }

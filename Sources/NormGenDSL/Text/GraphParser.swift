@@ -21,7 +21,7 @@ public struct GraphParser {
   var nesting = 0
   var values: [String: Tensor] = [:]
 
-  /// Deeper nesting of parentheses or blocks is refused, so that no input exhausts the stack.
+  /// Deeper nesting of parentheses, signs or blocks is refused: nobody reads it.
   static let deepest = 200
 
   /// The kernels of a text, in order.
@@ -107,15 +107,12 @@ extension GraphParser {
     advance()
   }
 
-  mutating func nested<Result>(
-    _ body: (inout GraphParser) throws(TextError) -> Result
-  ) throws(TextError) -> Result {
+  /// Counts one more parenthesis, sign or block.
+  mutating func nest() throws(TextError) {
     nesting += 1
-    defer { nesting -= 1 }
     guard nesting <= GraphParser.deepest else {
       throw source.error("nested more than \(GraphParser.deepest) deep", at: current)
     }
-    return try body(&self)
   }
 }
 
@@ -124,6 +121,7 @@ extension GraphParser {
 extension GraphParser {
   mutating func kernel() throws(TextError) -> Graph {
     values = [:]
+    nesting = 0
     guard current.kind == .identifier("kernel") else { throw expected("'kernel'") }
     advance()
     let nameToken = current
@@ -206,22 +204,28 @@ extension GraphParser {
     return axes
   }
 
-  /// Statements up to and including the closing brace.
+  /// Statements up to and including the closing brace, with the blocks among them.
   mutating func statements() throws(TextError) {
+    var blocks: [ScopePath] = []
     while true {
       skipNewlines()
-      if accept("}") { return }
+      if accept("}") {
+        guard blocks.popLast() != nil else { return }
+        nesting -= 1
+        continue
+      }
       let token = current
       switch current.kind {
       case .anonymous(let name):
         advance()
-        try definition(of: name, isAnonymous: true, at: token)
+        try definition(of: name, isAnonymous: true, at: token, in: blocks.last)
       case .identifier:
         let name = try identifier("a value name")
         if accept("{") {
-          try composition(name)
+          blocks.append(ScopePath(name: name, parent: blocks.last ?? TensorNode.scope))
+          try nest()
         } else {
-          try definition(of: name, isAnonymous: false, at: token)
+          try definition(of: name, isAnonymous: false, at: token, in: blocks.last)
         }
       case .number, .symbol, .newline, .end:
         throw expected("a value name or '}'")
@@ -229,26 +233,18 @@ extension GraphParser {
     }
   }
 
-  mutating func composition(_ name: String) throws(TextError) {
-    let result = Tensor.composed(name) { () -> Result<Void, TextError> in
-      do throws(TextError) {
-        try nested { parser throws(TextError) in try parser.statements() }
-        return .success(())
-      } catch {
-        return .failure(error)
-      }
-    }
-    try result.get()
-  }
-
   mutating func definition(
-    of name: String, isAnonymous: Bool, at token: Token
+    of name: String, isAnonymous: Bool, at token: Token, in block: ScopePath?
   ) throws(TextError) {
     guard values[name] == nil else {
       throw source.error("'\(name)' is already defined", at: token)
     }
     try expect("=", "after a value name")
-    let value = try expression()
+    let scope = block ?? TensorNode.scope
+    let result = TensorNode.$scope.withValue(scope) { () -> Result<Tensor, TextError> in
+      do throws(TextError) { return .success(try expression()) } catch { return .failure(error) }
+    }
+    let value = try result.get()
     values[name] = isAnonymous ? value : value.named(name)
     guard isSymbol("}") || current.kind == .newline else {
       throw expected("an operator or the end of the line")
@@ -279,10 +275,7 @@ extension GraphParser {
 
   func nearNames(to name: String) -> String {
     let names = values.keys.filter { !$0.hasPrefix("%") }.sorted()
-    guard !names.isEmpty else { return "" }
-    let more = names.count > 12 ? " and \(names.count - 12) more" : ""
-    return Spelling.guess(name, among: names) + "; known: "
-      + names.prefix(12).joined(separator: ", ") + more
+    return Spelling.guess(name, among: names)
   }
 
   /// Runs `make`, whose values are written at `token`.

@@ -29,9 +29,9 @@ public struct TextArguments: Sendable {
   /// No arguments of a call of `function`.
   init(of function: String) { self.function = function }
 
-  mutating func append(_ value: Value) { positional.append(value) }
-
-  mutating func append(_ value: Value, label: String) { labelled.append((label, value)) }
+  mutating func append(_ value: Value, label: String?) {
+    if let label { labelled.append((label, value)) } else { positional.append(value) }
+  }
 
   /// The next argument without a label, which must be a tensor.
   public mutating func tensor() throws(TextArgumentError) -> Tensor {
@@ -151,20 +151,16 @@ public struct TextArguments: Sendable {
       let reason =
         known.contains(extra)
         ? "'\(extra)' means nothing beside the other arguments of '\(function)'"
-        : "'\(function)' has no argument '\(extra)'" + Spelling.guess(extra, among: known)
-      throw TextArgumentError(reason + labels, label: extra)
+        : "'\(function)' has no argument '\(extra)'"
+          + Spelling.guess(extra, among: known, "it takes ")
+      throw TextArgumentError(reason, label: extra)
     }
     guard taken == positional.count else {
       throw TextArgumentError(
         "'\(function)' takes \(taken) argument\(taken == 1 ? "" : "s")"
-          + (known.isEmpty ? "" : " without a label") + ", found \(positional.count)" + labels)
+          + (known.isEmpty ? "" : " without a label") + ", found \(positional.count)"
+          + (known.isEmpty ? "" : "; with a label it takes " + known.joined(separator: ", ")))
     }
-  }
-
-  /// What an error adds of the labels that there are.
-  private var labels: String {
-    known.isEmpty
-      ? "" : "; its labels: " + known.map { "\($0):" }.joined(separator: ", ")
   }
 
   private func expected(
