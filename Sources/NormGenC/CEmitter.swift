@@ -84,7 +84,7 @@ public struct CEmitter {
       .kernelHeader,
       [
         "name": symbol, "machine": target.machineCondition, "command": command,
-        "guard": "\(CReserved.guardPrefix)\(symbol)_H",
+        "guard": CReserved.headerGuard(of: symbol),
         "contract": functions.contract, "prototype": functions.prototypes,
         "entry": functions.entry,
       ])

@@ -6,7 +6,7 @@ import NormGenTemplates
 /// The functions that put weights in the order in which a product reads them.
 extension CMatmul {
   /// The function that packs this multiplication's weights.
-  var packName: String { "\(symbol)_pack_\(product.weights)" }
+  var packName: String { CReserved.packing(product.weights, symbol) }
 
   func packPrototype(end: String) -> String {
     wrapped("void \(packName)(const \(type) *weights, \(type) *packed)\(end)")

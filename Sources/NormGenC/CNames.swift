@@ -6,21 +6,20 @@ import NormGenLoops
 ///
 /// A name ends where it must, not at ``Identifier/longest``: compilers have no such limit.
 struct CNames {
-  private let symbol: String
   private var names: [String: String] = [:]
   private var strides: [String: String] = [:]
   private var taken: Set<String>
 
   /// - Parameters:
   ///   - buffers: The parameters, which are named first, then their strides.
-  ///   - symbol: The kernel's function; no name is it, or it and an underscore with more behind.
+  ///   - symbol: The function.
   ///   - library: The templates' definitions.
   ///   - reserved: Functions, indices and locals that the file has besides those.
   init(
     buffers: [Buffer], symbol: String, library: SupportLibrary, reserved: Set<String>
   ) {
-    self.symbol = symbol
     self.taken = library.names.union(reserved)
+    taken.formUnion(CReserved.functions(of: symbol, packing: buffers.map(\.name)))
     for buffer in buffers { names[buffer.name] = free(buffer.name) }
     for buffer in buffers where buffer.shape.hasRows {
       strides[buffer.name] = free("\(names[buffer.name] ?? buffer.name)_stride")
@@ -50,7 +49,6 @@ struct CNames {
 
   private func isTaken(_ name: String) -> Bool {
     taken.contains(name) || CReserved.contains(name) || Identifier.keywords.contains(name)
-      || name == symbol || name.hasPrefix("\(symbol)_")
   }
 
   /// Names with two leading underscores belong to the compiler; `_` with something behind it is one.

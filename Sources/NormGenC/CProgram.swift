@@ -249,7 +249,8 @@ struct CProgram {
     }
     lines.append("  if (\(symbol)_phases(rows, parts) > 1) {")
     lines += CLayout.wrapped(
-      call("run_steps", ["panels"] + gathered + ["phase", "phase + 1", "part", "parts"]), depth: 2)
+      call(CReserved.runSteps, ["panels"] + gathered + ["phase", "phase + 1", "part", "parts"]),
+      depth: 2)
     lines += [
       "    return;", "  }",
       "  // As many rows for each part, in blocks of about the same size, whole tiles of \(tile).",
@@ -270,12 +271,19 @@ struct CProgram {
     return lines + ["  }", "}"]
   }
 
+  /// The parameters that a function takes: the steps leave totals in `sums`, not in outputs.
+  private func taken(by function: String) -> [Buffer] {
+    guard function == CReserved.runSteps else { return program.buffers }
+    let stored = Set(program.totals.filter { !$0.isDirect }.flatMap(\.outputs))
+    return program.buffers.filter { !stored.contains($0.name) }
+  }
+
   /// A call that hands the parameters on, moved to a row.
   mutating func call(
     _ name: String, _ last: [String], rows: String = "rows", offset: String? = nil
   ) -> String {
     var arguments = [rows]
-    for buffer in program.buffers {
+    for buffer in taken(by: name) {
       let place = CTerm.name(names(buffer.name))
       guard buffer.shape.hasRows else {
         arguments.append(place.text)
@@ -306,7 +314,7 @@ struct CProgram {
     _ name: String, prefix: String = "void", last: [String], end: String
   ) -> String {
     var parameters = ["int64_t rows"]
-    for buffer in program.buffers {
+    for buffer in taken(by: name) {
       let type = CExpression.elementType(buffer.storage, isConstant: !buffer.isOutput)
       let parameter = names(buffer.name)
       parameters.append("\(type)*\(parameter)")

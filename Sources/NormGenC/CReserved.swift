@@ -28,17 +28,33 @@ enum CReserved {
     // Macros of GNU's C for some systems and processors.
     "linux", "unix", "i386", "sun", "sparc", "mips", "mc68000", "m68k", "vax", "hppa", "sgi", "sh",
     "MIPSEB", "MIPSEL", "PPC", "AVR", "MSP430", "WIN32", "WIN64", "WINNT",
+    // Apple's.
+    "TARGET_CPU_ARM64", "TARGET_CPU_X86_64", "TARGET_IPHONE_SIMULATOR", "TARGET_OS_DRIVERKIT",
+    "TARGET_OS_EMBEDDED", "TARGET_OS_IOS", "TARGET_OS_IPHONE", "TARGET_OS_LINUX", "TARGET_OS_MAC",
+    "TARGET_OS_MACCATALYST", "TARGET_OS_NANO", "TARGET_OS_OSX", "TARGET_OS_SIMULATOR",
+    "TARGET_OS_TV", "TARGET_OS_UEFI", "TARGET_OS_UIKITFORMAC", "TARGET_OS_UNIX",
+    "TARGET_OS_VISION", "TARGET_OS_WATCH", "TARGET_OS_WIN32", "TARGET_OS_WINDOWS",
   ]
 
   /// Whether the name is in the table, for functions of any kernel.
+  ///
+  /// Of a name and all longer ones that begin with it, only finitely many are.
   static func contains(_ name: String) -> Bool {
     locals.contains(name) || defined.contains(name) || isHeaderMacro(name)
-      // Guards of emitted headers, and what Apple's compilers define.
-      || name.hasPrefix(guardPrefix) || name.hasPrefix("TARGET_")
   }
 
-  /// What the guard of an emitted header begins with.
-  static let guardPrefix = "NORMGEN_"
+  /// The guard of a kernel's header.
+  static func headerGuard(of symbol: String) -> String { "NORMGEN_\(symbol)_H" }
+
+  /// A kernel's functions, and its guard.
+  static func functions(of symbol: String, packing weights: [String]) -> Set<String> {
+    Set(
+      ["", "_tile", "_entry", "_part", "_phases", "_scratch_bytes"].map { symbol + $0 }
+        + weights.map { packing($0, symbol) } + [headerGuard(of: symbol)])
+  }
+
+  /// The function that packs a parameter's weights.
+  static func packing(_ weights: String, _ symbol: String) -> String { "\(symbol)_pack_\(weights)" }
 
   /// Whether `<stdint.h>` may define the name as a macro: limits, widths and literals (C11 7.20).
   private static func isHeaderMacro(_ name: String) -> Bool {
