@@ -41,7 +41,8 @@ public struct Agreement: Hashable, Sendable {
   /// Whether every element lies inside its bound.
   public var passes: Bool { failures == 0 }
 
-  /// The median of error / bound.
+  /// The median of error / bound over the elements with a positive, finite bound, the upper of two;
+  /// 0 if there are none.
   public var medianRatio: Double {
     ratios.isEmpty ? 0 : ratios.sorted()[ratios.count / 2]
   }
