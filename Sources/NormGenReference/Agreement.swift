@@ -46,7 +46,8 @@ public struct Agreement: Hashable, Sendable {
   /// Elements that the bound says something about: numbers whose bound is finite.
   public var telling: Int { count - vacuous - notANumber }
 
-  /// The median of error / bound.
+  /// The median of error / bound over the elements with a positive, finite bound, the upper of two;
+  /// 0 if there are none.
   public var medianRatio: Double {
     ratios.isEmpty ? 0 : ratios.sorted()[ratios.count / 2]
   }

@@ -101,14 +101,15 @@ extension RowLowering {
     let groups = (to - cursor) / group
     if groups > 1 {
       let prefetches = prefetches(in: pass, at: .variable(LoopIndex.element))
-      let inner = slots(
-        items, base: .variable(LoopIndex.element), range: 0..<Partials.vectors(lanes: lanes),
-        pass: pass,
-        elements: elements)
-      statements.append(
-        .loop(
-          index: LoopIndex.element, from: base + .constant(cursor),
-          to: base + .constant(cursor + groups * group), step: group, body: prefetches + inner))
+      for (part, range) in partialRanges(items).enumerated() {
+        let inner = slots(
+          items, base: .variable(LoopIndex.element), range: range, pass: pass, elements: elements)
+        statements.append(
+          .loop(
+            index: LoopIndex.element, from: base + .constant(cursor),
+            to: base + .constant(cursor + groups * group), step: group,
+            body: (part == 0 ? prefetches : []) + inner))
+      }
       cursor += groups * group
     } else if groups == 1 {
       statements += partialGroup(
@@ -120,6 +121,21 @@ extension RowLowering {
         items, base: base, from: cursor, to: to, pass: pass, elements: elements)
     }
     return statements
+  }
+
+  /// The vectors of a group of 64, in parts whose partials fit the registers. Partials do not see
+  /// each other before their tree, so the bits are the same.
+  private func partialRanges(_ items: [Item]) -> [Range<Int>] {
+    let vectors = Partials.vectors(lanes: lanes)
+    let isStored = items.contains { item in
+      if case .statistic = item.kind { false } else { true }
+    }
+    guard let limit = target.partialVectors, !isStored, items.count > 1 else {
+      return [0..<vectors]
+    }
+    var part = vectors
+    while part > 1, part * items.count > limit { part /= 2 }
+    return stride(from: 0, to: vectors, by: part).map { $0..<$0 + part }
   }
 
   private mutating func partialGroup(

@@ -26,13 +26,17 @@ public struct Target: Hashable, Sendable {
   public let pairsHalfStores: Bool
   /// The sums of a matmul that registers hold at once.
   public let matmulTile: MatmulTile
+  /// Vectors of partials that registers hold beside what a pass computes of them; nil for as many
+  /// as there are.
+  public let partialVectors: Int?
 
   /// Creates a target.
   public init(
     name: String, lanes: Int, architecture: String?, guardMacro: String?,
     functionFeatures: String?, compilerArguments: [String], requiredFeatures: [String],
     optionalFeatures: [OptionalFeature] = [], hasStreamingStores: Bool = false,
-    pairsHalfStores: Bool = false, matmulTile: MatmulTile = MatmulTile(rows: 4, vectors: 2)
+    pairsHalfStores: Bool = false, matmulTile: MatmulTile = MatmulTile(rows: 4, vectors: 2),
+    partialVectors: Int? = nil
   ) {
     self.name = name
     self.lanes = lanes
@@ -45,6 +49,7 @@ public struct Target: Hashable, Sendable {
     self.hasStreamingStores = hasStreamingStores
     self.pairsHalfStores = pairsHalfStores
     self.matmulTile = matmulTile
+    self.partialVectors = partialVectors
   }
 
   /// All targets, the most capable last for each architecture.

@@ -99,8 +99,8 @@ import Testing
     }
     for (name, preset) in LayerNormSemantics.named {
       let line =
-        "| `\(name)` | \(preset.epsilonPlacement.rawValue) | \(preset.scaling.rawValue) | "
-        + "\(preset.affine.rawValue) | \(preset.normalizedRounding.rawValue) | "
+        "| `\(name)` | \(preset.centring.rawValue) | \(preset.epsilonPlacement.rawValue) | "
+        + "\(preset.scaling.rawValue) | \(preset.affine.rawValue) | \(preset.normalizedRounding.rawValue) | "
         + "\(preset.gainRounding.rawValue) | \(preset.resultRounding.rawValue) |"
       #expect(article.contains(line: line), "\(line)")
     }

@@ -4,8 +4,11 @@ import NormGenIR
 public struct RowQuantization: Sendable {
   /// How an element y of a row becomes an integer, which frameworks do differently.
   ///
-  /// With s the row's scale, max |y| / 127. The results differ where a quotient lies within a
-  /// rounding of a tie.
+  /// With s the row's scale, max |y| / 127. Where s is in the normal range, from max |y| of about
+  /// 1.5 · 10⁻³⁶ on, the results differ by one at most, and only where a quotient lies within a few
+  /// roundings of a tie. Below it s has fewer digits than `factor` has, and below about
+  /// 3.7 · 10⁻³⁷ the numbers that `reciprocal` and `factor` multiply by are ∞: every element but 0
+  /// gives −128 or 127.
   public enum Scaling: String, CaseIterable, Hashable, Sendable {
     /// y / s: one rounding before the integer's.
     case division

@@ -6,5 +6,7 @@ extension Target {
     compilerArguments: ["-march=x86-64-v3"],
     requiredFeatures: ["avx2", "fma", "f16c", "bmi2"],
     hasStreamingStores: true, pairsHalfStores: true,
-    matmulTile: MatmulTile(rows: 6, vectors: 2))
+    matmulTile: MatmulTile(rows: 6, vectors: 2),
+    // Measured: two sums in one pass take 0.88 of the time with half of their partials at once.
+    partialVectors: 12)
 }
