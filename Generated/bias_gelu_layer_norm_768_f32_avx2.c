@@ -17,8 +17,11 @@
  *     }
  *     layer_norm {
  *       mean_x = mean(%3 * %2)
- *       centred = %4 - mean_x
- *       variance = mean(centred * centred)
+ *       shifted = %4 - mean_x
+ *       mean_square = mean(shifted * shifted)
+ *       mean_shifted = mean(shifted)
+ *       variance = max(fma(-mean_shifted, mean_shifted, mean_square), 0.0)
+ *       centred = shifted - mean_shifted
  *       inv_deviation = 1.0 / sqrt(variance + 1e-05)
  *       y = fma(centred * inv_deviation, gain, shift)
  *     }
@@ -26,24 +29,28 @@
  *
  * Schedule row_streaming: 3 passes over a row: each pass reads the row from memory or cache.
  *   pass 1: mean_x over 768
- *   pass 2: variance over 768
+ *   pass 2: mean_square over 768; mean_shifted over 768
  *   pass 3: store y
  *
  * The bits are the same on every target, for any number of rows and any stride. Contraction and
- * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
- * overrides that, so leave it out), and fast-math is refused.
+ * reassociation would change them. Flags that allow them are refused where the compiler announces
+ * them, and switched off here where it does not. Clang neither announces nor lets a file switch off
+ * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
+ * out.
  */
 #if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__FAST_MATH__)
-#error "bias_gelu_layer_norm_768_f32_avx2.c fixes every rounding; compile it without -ffast-math"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
+    || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "bias_gelu_layer_norm_768_f32_avx2.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error "bias_gelu_layer_norm_768_f32_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
 #endif
 #if defined(__clang__)
+#pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
@@ -102,6 +109,11 @@ static inline void finish_streams(void) {
 }
 
 // a · b + c with one rounding.
+static inline float multiply_add_scalar(float a, float b, float c) {
+  return __builtin_fmaf(a, b, c);
+}
+
+// a · b + c with one rounding.
 static inline vec multiply_add(vec a, vec b, vec c) {
 #if __has_builtin(__builtin_elementwise_fma)
   return __builtin_elementwise_fma(a, b, c);
@@ -138,6 +150,11 @@ static inline float sum_partials(const vec p[8]) {
   a = a + __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
   a = a + __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6);
   return a[0];
+}
+
+// The greater of a and b; b where they compare equal, NaN where either is NaN.
+static inline float maximum_scalar(float a, float b) {
+  return a > b || a != a ? a : b;
 }
 
 // e^x as fraction · 2^exponent for |x| < 2^20: the fraction is e^r with |r| <= log(2)/2, a
@@ -231,7 +248,7 @@ void bias_gelu_layer_norm_768_f32_avx2(int64_t rows, const float *restrict x, in
     const float *x_row = x + row * x_stride;
     float *y_row = y + row * y_stride;
     float sum_kept[768];
-    float centred_kept[768];
+    float shifted_kept[768];
     const int64_t next = row + 1 < rows ? row + 1 : row;
     // Pass 1: mean_x = mean(%3 * %2), over all 768; keeps sum.
     vec mean_x_partials[8] = {{0}};
@@ -244,23 +261,30 @@ void bias_gelu_layer_norm_768_f32_avx2(int64_t rows, const float *restrict x, in
       }
     }
     const float mean_x = sum_partials(mean_x_partials) / 768.0f;
-    // Pass 2: variance = mean(centred * centred), over all 768; keeps centred.
-    vec variance_partials[8] = {{0}};
+    // Pass 2: mean_square = mean(shifted * shifted), over all 768; mean_shifted = mean(shifted),
+    // over all 768; keeps shifted.
+    vec mean_square_partials[8] = {{0}};
+    vec mean_shifted_partials[8] = {{0}};
     for (int64_t i = 0; i < 768; i += 64) {
       for (int64_t p = 0; p < 8; ++p) {
-        const vec centred_i = (load_f32(x_row + i + p * 8) + load_f32(bias + i + p * 8)) * 0.5f
+        const vec shifted_i = (load_f32(x_row + i + p * 8) + load_f32(bias + i + p * 8)) * 0.5f
             * load_f32(sum_kept + i + p * 8) - mean_x;
-        variance_partials[p] = multiply_add(centred_i, centred_i, variance_partials[p]);
-        store_f32(centred_kept + i + p * 8, centred_i);
+        mean_square_partials[p] = multiply_add(shifted_i, shifted_i, mean_square_partials[p]);
+        mean_shifted_partials[p] = mean_shifted_partials[p] + shifted_i;
+        store_f32(shifted_kept + i + p * 8, shifted_i);
       }
     }
-    const float variance = sum_partials(variance_partials) / 768.0f;
+    const float mean_square = sum_partials(mean_square_partials) / 768.0f;
+    const float mean_shifted = sum_partials(mean_shifted_partials) / 768.0f;
+    const float variance = maximum_scalar(multiply_add_scalar(-mean_shifted, mean_shifted,
+        mean_square), 0.0f);
     const float inv_deviation = 1.0f / square_root_scalar(variance + 1e-05f);
     // Pass 3: output y.
     for (int64_t i = 0; i < 768; i += 64) {
       prefetch_f32_group(x + next * x_stride + i);
       for (int64_t p = 0; p < 8; ++p) {
-        const vec centred_i = load_f32(centred_kept + i + p * 8);
+        const vec shifted_i = load_f32(shifted_kept + i + p * 8);
+        const vec centred_i = shifted_i - mean_shifted;
         put_f32(y_row + i + p * 8, multiply_add(centred_i * inv_deviation,
             load_f32(gain + i + p * 8), load_f32(shift + i + p * 8)), stream);
       }

@@ -6,8 +6,11 @@
  *   kernel layer_norm_1280_f16(x: f16[rows, 1280], gain: f16[1280], shift: f16[1280]) {
  *     layer_norm {
  *       mean_x = mean(x)
- *       centred = x - mean_x
- *       variance = mean(centred * centred)
+ *       shifted = x - mean_x
+ *       mean_square = mean(shifted * shifted)
+ *       mean_shifted = mean(shifted)
+ *       variance = max(fma(-mean_shifted, mean_shifted, mean_square), 0.0)
+ *       centred = shifted - mean_shifted
  *       inv_deviation = 1.0 / sqrt(variance + 1e-05)
  *       y = fma(centred * inv_deviation, gain, shift)
  *     }
@@ -16,24 +19,28 @@
  * Schedule row_streaming: 3 passes over a row: each pass reads the row from memory or cache.
  *   the last pass handles 4 rows together
  *   pass 1: mean_x over 1280
- *   pass 2: variance over 1280
+ *   pass 2: mean_square over 1280; mean_shifted over 1280
  *   pass 3: store y
  *
  * The bits are the same on every target, for any number of rows and any stride. Contraction and
- * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
- * overrides that, so leave it out), and fast-math is refused.
+ * reassociation would change them. Flags that allow them are refused where the compiler announces
+ * them, and switched off here where it does not. Clang neither announces nor lets a file switch off
+ * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
+ * out.
  */
 #if defined(__aarch64__)
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__FAST_MATH__)
-#error "layer_norm_1280_f16_neon.c fixes every rounding; compile it without -ffast-math"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
+    || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "layer_norm_1280_f16_neon.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error "layer_norm_1280_f16_neon.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
 #endif
 #if defined(__clang__)
+#pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
@@ -79,6 +86,11 @@ static inline hvec narrow_f16(vec v) {
 }
 
 // a · b + c with one rounding.
+static inline float multiply_add_scalar(float a, float b, float c) {
+  return __builtin_fmaf(a, b, c);
+}
+
+// a · b + c with one rounding.
 static inline vec multiply_add(vec a, vec b, vec c) {
 #if __has_builtin(__builtin_elementwise_fma)
   return __builtin_elementwise_fma(a, b, c);
@@ -114,6 +126,11 @@ static inline float sum_partials(const vec p[16]) {
   return v[0];
 }
 
+// The greater of a and b; b where they compare equal, NaN where either is NaN.
+static inline float maximum_scalar(float a, float b) {
+  return a > b || a != a ? a : b;
+}
+
 // One vector of consecutive half-precision values, as Float32.
 static inline vec load_f16(const uint16_t *p) {
   return widen_f16(load_u16(p));
@@ -136,6 +153,7 @@ static inline __attribute__((always_inline)) void layer_norm_1280_f16_neon_tile(
     const uint16_t *restrict shift, uint16_t *restrict y, int64_t y_stride, int64_t first,
     const int tile) {
   float mean_x[4];
+  float mean_shifted[4];
   float inv_deviation[4];
   for (int64_t row = first; row < first + tile; ++row) {
     const uint16_t *x_row = x + row * x_stride;
@@ -147,15 +165,21 @@ static inline __attribute__((always_inline)) void layer_norm_1280_f16_neon_tile(
       }
     }
     mean_x[row - first] = sum_partials(mean_x_partials) / 1280.0f;
-    // Pass 2: variance = mean(centred * centred), over all 1280.
-    vec variance_partials[16] = {{0}};
+    // Pass 2: mean_square = mean(shifted * shifted), over all 1280; mean_shifted = mean(shifted),
+    // over all 1280.
+    vec mean_square_partials[16] = {{0}};
+    vec mean_shifted_partials[16] = {{0}};
     for (int64_t i = 0; i < 1280; i += 64) {
       for (int64_t p = 0; p < 16; ++p) {
-        const vec centred_i = load_f16(x_row + i + p * 4) - mean_x[row - first];
-        variance_partials[p] = multiply_add(centred_i, centred_i, variance_partials[p]);
+        const vec shifted_i = load_f16(x_row + i + p * 4) - mean_x[row - first];
+        mean_square_partials[p] = multiply_add(shifted_i, shifted_i, mean_square_partials[p]);
+        mean_shifted_partials[p] = mean_shifted_partials[p] + shifted_i;
       }
     }
-    const float variance = sum_partials(variance_partials) / 1280.0f;
+    const float mean_square = sum_partials(mean_square_partials) / 1280.0f;
+    mean_shifted[row - first] = sum_partials(mean_shifted_partials) / 1280.0f;
+    const float variance = maximum_scalar(multiply_add_scalar(-mean_shifted[row - first],
+        mean_shifted[row - first], mean_square), 0.0f);
     inv_deviation[row - first] = 1.0f / square_root_scalar(variance + 1e-05f);
   }
   // Pass 3: output y.
@@ -168,7 +192,8 @@ static inline __attribute__((always_inline)) void layer_norm_1280_f16_neon_tile(
       const vec gain_i = load_f16(gain + i + p * 4);
       const vec shift_i = load_f16(shift + i + p * 4);
       for (int64_t row = first; row < first + tile; ++row) {
-        const vec centred_i = load_f16(x + row * x_stride + i + p * 4) - mean_x[row - first];
+        const vec shifted_i = load_f16(x + row * x_stride + i + p * 4) - mean_x[row - first];
+        const vec centred_i = shifted_i - mean_shifted[row - first];
         store_f16(y + row * y_stride + i + p * 4,
             multiply_add(centred_i * inv_deviation[row - first], gain_i, shift_i));
       }

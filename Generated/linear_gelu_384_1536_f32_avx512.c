@@ -18,20 +18,24 @@
  *   panel w_up_sums: 1536 f32 a row, 6208 bytes
  *
  * The bits are the same on every target, for any number of rows and any stride. Contraction and
- * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
- * overrides that, so leave it out), and fast-math is refused.
+ * reassociation would change them. Flags that allow them are refused where the compiler announces
+ * them, and switched off here where it does not. Clang neither announces nor lets a file switch off
+ * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
+ * out.
  */
 #if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__FAST_MATH__)
-#error "linear_gelu_384_1536_f32_avx512.c fixes every rounding; compile it without -ffast-math"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
+    || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "linear_gelu_384_1536_f32_avx512.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error "linear_gelu_384_1536_f32_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
 #endif
 #if defined(__clang__)
+#pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
@@ -155,6 +159,12 @@ static inline vec vec_erf(vec x) {
   vec large = 1.0f - exp_in_range((vec)((uvec)q ^ 0x80000000u));
   vec magnitude = select(t < 0.9375f, small, large);
   return (vec)((uvec)magnitude | ((uvec)x & 0x80000000u));
+}
+
+// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
+// product itself may overflow.
+static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
+  return count / parts * part + count % parts * part / parts;
 }
 
 // Step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store x_rows.
@@ -292,22 +302,28 @@ int64_t linear_gelu_384_1536_f32_avx512_scratch_bytes(int64_t rows, int64_t part
   return copies * block * 7808 + 64;
 }
 
-// Steps of a block of rows, a bit each; parts share its rows and the products' columns.
+// The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; parts share
+// its rows and the products' columns.
 static void run_steps(int64_t rows, const float *x, int64_t x_stride, const float *w_up,
-    const float *b_up, float *y, int64_t y_stride, char *panels, int steps, int64_t part,
-    int64_t parts) {
-  const int64_t row = rows * part / parts;
-  const int64_t count = rows * (part + 1) / parts - row;
+    const float *b_up, float *y, int64_t y_stride, char *panels, int64_t first_step,
+    int64_t end_step, int64_t part, int64_t parts) {
+  const int64_t row = begin_of_part(rows, part, parts);
+  const int64_t count = begin_of_part(rows, part + 1, parts) - row;
   float *x_rows = (float *)panels;
   float *w_up_sums = (float *)(panels + rows * 1600);
-  if (steps & 1) {
-    step1(count, x + row * x_stride, x_stride, x_rows + row * 400, 400);
-  }
-  if (steps & 2) {
-    multiply_384x1536(rows, x_rows, w_up, w_up_sums, 48 * part / parts, 48 * (part + 1) / parts);
-  }
-  if (steps & 4) {
-    step3(count, b_up, w_up_sums + row * 1552, 1552, y + row * y_stride, y_stride);
+  for (int64_t step = first_step; step < end_step; ++step) {
+    switch (step) {
+    case 0:
+      step1(count, x + row * x_stride, x_stride, x_rows + row * 400, 400);
+      break;
+    case 1:
+      multiply_384x1536(rows, x_rows, w_up, w_up_sums, begin_of_part(48, part, parts),
+          begin_of_part(48, part + 1, parts));
+      break;
+    case 2:
+      step3(count, b_up, w_up_sums + row * 1552, 1552, y + row * y_stride, y_stride);
+      break;
+    }
   }
 }
 
@@ -319,12 +335,12 @@ void linear_gelu_384_1536_f32_avx512_part(int64_t rows, const float *x, int64_t 
   if (rows < 1) return;
   char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);
   if (linear_gelu_384_1536_f32_avx512_phases(rows, parts) > 1) {
-    run_steps(rows, x, x_stride, w_up, b_up, y, y_stride, panels, 1 << phase, part, parts);
+    run_steps(rows, x, x_stride, w_up, b_up, y, y_stride, panels, phase, phase + 1, part, parts);
     return;
   }
   // As many rows for each part, in blocks of about the same size, whole tiles of 14.
-  int64_t row = rows * part / parts;
-  const int64_t end = rows * (part + 1) / parts;
+  int64_t row = begin_of_part(rows, part, parts);
+  const int64_t end = begin_of_part(rows, part + 1, parts);
   if (row >= end) return;
   panels += part * (rows < 112 ? rows : 112) * 7808;
   const int64_t blocks = (end - row + 111) / 112;
@@ -332,7 +348,7 @@ void linear_gelu_384_1536_f32_avx512_part(int64_t rows, const float *x, int64_t 
   for (; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, x + row * x_stride, x_stride, w_up, b_up, y + row * y_stride, y_stride,
-        panels, 7, 0, 1);
+        panels, 0, 3, 0, 1);
   }
 }
 

@@ -29,20 +29,24 @@
  *   panel w_sums: 3072 f32 a row, 12352 bytes
  *
  * The bits are the same on every target, for any number of rows and any stride. Contraction and
- * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
- * overrides that, so leave it out), and fast-math is refused.
+ * reassociation would change them. Flags that allow them are refused where the compiler announces
+ * them, and switched off here where it does not. Clang neither announces nor lets a file switch off
+ * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
+ * out.
  */
 #if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__FAST_MATH__)
-#error "linear_gelu_rms_norm_768_3072_f32_avx2.c fixes every rounding; compile it without -ffast-math"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
+    || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "linear_gelu_rms_norm_768_3072_f32_avx2.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error "linear_gelu_rms_norm_768_3072_f32_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
 #endif
 #if defined(__clang__)
+#pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
@@ -205,6 +209,12 @@ static inline void prefetch_f32_group(const float *p) {
   }
 }
 
+// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
+// product itself may overflow.
+static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
+  return count / parts * part + count % parts * part / parts;
+}
+
 // Step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store x_rows.
 static void step1(int64_t rows, const float *restrict x, int64_t x_stride, float *restrict x_rows,
     int64_t x_rows_stride) {
@@ -351,22 +361,28 @@ int64_t linear_gelu_rms_norm_768_3072_f32_avx2_scratch_bytes(int64_t rows, int64
   return copies * block * 15488 + 64;
 }
 
-// Steps of a block of rows, a bit each; parts share its rows and the products' columns.
+// The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; parts share
+// its rows and the products' columns.
 static void run_steps(int64_t rows, const float *x, int64_t x_stride, const float *w,
-    const float *bias, const float *gain, float *y, int64_t y_stride, char *panels, int steps,
-    int64_t part, int64_t parts) {
-  const int64_t row = rows * part / parts;
-  const int64_t count = rows * (part + 1) / parts - row;
+    const float *bias, const float *gain, float *y, int64_t y_stride, char *panels,
+    int64_t first_step, int64_t end_step, int64_t part, int64_t parts) {
+  const int64_t row = begin_of_part(rows, part, parts);
+  const int64_t count = begin_of_part(rows, part + 1, parts) - row;
   float *x_rows = (float *)panels;
   float *w_sums = (float *)(panels + rows * 3136);
-  if (steps & 1) {
-    step1(count, x + row * x_stride, x_stride, x_rows + row * 784, 784);
-  }
-  if (steps & 2) {
-    multiply_768x3072(rows, x_rows, w, w_sums, 192 * part / parts, 192 * (part + 1) / parts);
-  }
-  if (steps & 4) {
-    step3(count, bias, gain, w_sums + row * 3088, 3088, y + row * y_stride, y_stride);
+  for (int64_t step = first_step; step < end_step; ++step) {
+    switch (step) {
+    case 0:
+      step1(count, x + row * x_stride, x_stride, x_rows + row * 784, 784);
+      break;
+    case 1:
+      multiply_768x3072(rows, x_rows, w, w_sums, begin_of_part(192, part, parts),
+          begin_of_part(192, part + 1, parts));
+      break;
+    case 2:
+      step3(count, bias, gain, w_sums + row * 3088, 3088, y + row * y_stride, y_stride);
+      break;
+    }
   }
 }
 
@@ -378,12 +394,12 @@ void linear_gelu_rms_norm_768_3072_f32_avx2_part(int64_t rows, const float *x, i
   if (rows < 1) return;
   char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);
   if (linear_gelu_rms_norm_768_3072_f32_avx2_phases(rows, parts) > 1) {
-    run_steps(rows, x, x_stride, w, bias, gain, y, y_stride, panels, 1 << phase, part, parts);
+    run_steps(rows, x, x_stride, w, bias, gain, y, y_stride, panels, phase, phase + 1, part, parts);
     return;
   }
   // As many rows for each part, in blocks of about the same size, whole tiles of 6.
-  int64_t row = rows * part / parts;
-  const int64_t end = rows * (part + 1) / parts;
+  int64_t row = begin_of_part(rows, part, parts);
+  const int64_t end = begin_of_part(rows, part + 1, parts);
   if (row >= end) return;
   panels += part * (rows < 108 ? rows : 108) * 15488;
   const int64_t blocks = (end - row + 107) / 108;
@@ -391,7 +407,7 @@ void linear_gelu_rms_norm_768_3072_f32_avx2_part(int64_t rows, const float *x, i
   for (; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, x + row * x_stride, x_stride, w, bias, gain, y + row * y_stride, y_stride,
-        panels, 7, 0, 1);
+        panels, 0, 3, 0, 1);
   }
 }
 

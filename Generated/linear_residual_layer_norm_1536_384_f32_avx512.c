@@ -15,8 +15,11 @@
  *     %1 = matmul(hidden, w_down) + b_down + residual
  *     layer_norm {
  *       mean_x = mean(%1)
- *       centred = %1 - mean_x
- *       variance = mean(centred * centred)
+ *       shifted = %1 - mean_x
+ *       mean_square = mean(shifted * shifted)
+ *       mean_shifted = mean(shifted)
+ *       variance = max(fma(-mean_shifted, mean_shifted, mean_square), 0.0)
+ *       centred = shifted - mean_shifted
  *       inv_deviation = 1.0 / sqrt(variance + 1e-12)
  *       y = fma(centred * inv_deviation, gain, shift)
  *     }
@@ -27,25 +30,30 @@
  *      hidden_rows
  *   step 2: w_down_sums = hidden_rows × packed w_down (1536 × 384 f32)
  *   step 3: 3 passes over a row: each pass reads the row from memory or cache; the last pass
- *      handles 2 rows together; pass 1: mean_x over 384; pass 2: variance over 384; pass 3: store y
+ *      handles 2 rows together; pass 1: mean_x over 384; pass 2: mean_square over 384; mean_shifted
+ *      over 384; pass 3: store y
  *   panel hidden_rows: 1536 f32 a row, 6208 bytes
  *   panel w_down_sums: 384 f32 a row, 1600 bytes
  *
  * The bits are the same on every target, for any number of rows and any stride. Contraction and
- * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
- * overrides that, so leave it out), and fast-math is refused.
+ * reassociation would change them. Flags that allow them are refused where the compiler announces
+ * them, and switched off here where it does not. Clang neither announces nor lets a file switch off
+ * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
+ * out.
  */
 #if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__FAST_MATH__)
-#error "linear_residual_layer_norm_1536_384_f32_avx512.c fixes every rounding; compile it without -ffast-math"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
+    || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "linear_residual_layer_norm_1536_384_f32_avx512.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error "linear_residual_layer_norm_1536_384_f32_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
 #endif
 #if defined(__clang__)
+#pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
@@ -89,6 +97,11 @@ static inline void store_f32(float *p, vec v) {
   *(vec_in_memory *)p = v;
 }
 
+// a · b + c with one rounding.
+static inline float multiply_add_scalar(float a, float b, float c) {
+  return __builtin_fmaf(a, b, c);
+}
+
 // a · b + c with one rounding (4 stands for the current one: to nearest).
 static inline vec multiply_add(vec a, vec b, vec c) {
 #if __has_builtin(__builtin_elementwise_fma)
@@ -120,11 +133,22 @@ static inline float sum_partials(const vec p[4]) {
   return a[0];
 }
 
+// The greater of a and b; b where they compare equal, NaN where either is NaN.
+static inline float maximum_scalar(float a, float b) {
+  return a > b || a != a ? a : b;
+}
+
 // Asks for 64 floats to come closer; the address need not be readable.
 static inline void prefetch_f32_group(const float *p) {
   for (int k = 0; k < 64; k += 16) {
     __builtin_prefetch(p + k, 0, 2);
   }
+}
+
+// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
+// product itself may overflow.
+static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
+  return count / parts * part + count % parts * part / parts;
 }
 
 // Step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store
@@ -242,6 +266,7 @@ static inline __attribute__((always_inline)) void step3_tile(int64_t rows,
     int64_t w_down_sums_stride, float *restrict y, int64_t y_stride, int64_t first,
     const int tile) {
   float mean_x[2];
+  float mean_shifted[2];
   float inv_deviation[2];
   for (int64_t row = first; row < first + tile; ++row) {
     const float *residual_row = residual + row * residual_stride;
@@ -250,22 +275,29 @@ static inline __attribute__((always_inline)) void step3_tile(int64_t rows,
     vec mean_x_partials[4] = {{0}};
     for (int64_t i = 0; i < 384; i += 64) {
       for (int64_t p = 0; p < 4; ++p) {
-        mean_x_partials[p] = mean_x_partials[p] + load_f32(w_down_sums_row + i + p * 16)
-            + load_f32(b_down + i + p * 16) + load_f32(residual_row + i + p * 16);
+        mean_x_partials[p] = mean_x_partials[p]
+            + (load_f32(w_down_sums_row + i + p * 16) + load_f32(b_down + i + p * 16)
+            + load_f32(residual_row + i + p * 16));
       }
     }
     mean_x[row - first] = sum_partials(mean_x_partials) / 384.0f;
-    // Pass 2: variance = mean(centred * centred), over all 384.
-    vec variance_partials[4] = {{0}};
+    // Pass 2: mean_square = mean(shifted * shifted), over all 384; mean_shifted = mean(shifted),
+    // over all 384.
+    vec mean_square_partials[4] = {{0}};
+    vec mean_shifted_partials[4] = {{0}};
     for (int64_t i = 0; i < 384; i += 64) {
       for (int64_t p = 0; p < 4; ++p) {
-        const vec centred_i = load_f32(w_down_sums_row + i + p * 16)
+        const vec shifted_i = load_f32(w_down_sums_row + i + p * 16)
             + load_f32(b_down + i + p * 16) + load_f32(residual_row + i + p * 16) - mean_x[row
             - first];
-        variance_partials[p] = multiply_add(centred_i, centred_i, variance_partials[p]);
+        mean_square_partials[p] = multiply_add(shifted_i, shifted_i, mean_square_partials[p]);
+        mean_shifted_partials[p] = mean_shifted_partials[p] + shifted_i;
       }
     }
-    const float variance = sum_partials(variance_partials) / 384.0f;
+    const float mean_square = sum_partials(mean_square_partials) / 384.0f;
+    mean_shifted[row - first] = sum_partials(mean_shifted_partials) / 384.0f;
+    const float variance = maximum_scalar(multiply_add_scalar(-mean_shifted[row - first],
+        mean_shifted[row - first], mean_square), 0.0f);
     inv_deviation[row - first] = 1.0f / square_root_scalar(variance + 1e-12f);
   }
   // Pass 3: output y.
@@ -280,9 +312,10 @@ static inline __attribute__((always_inline)) void step3_tile(int64_t rows,
       const vec gain_i = load_f32(gain + i + p * 16);
       const vec shift_i = load_f32(shift + i + p * 16);
       for (int64_t row = first; row < first + tile; ++row) {
-        const vec centred_i = load_f32(w_down_sums + row * w_down_sums_stride + i + p * 16)
+        const vec shifted_i = load_f32(w_down_sums + row * w_down_sums_stride + i + p * 16)
             + b_down_i + load_f32(residual + row * residual_stride + i + p * 16) - mean_x[row
             - first];
+        const vec centred_i = shifted_i - mean_shifted[row - first];
         store_f32(y + row * y_stride + i + p * 16,
             multiply_add(centred_i * inv_deviation[row - first], gain_i, shift_i));
       }
@@ -291,7 +324,8 @@ static inline __attribute__((always_inline)) void step3_tile(int64_t rows,
 }
 
 // Step 3: 3 passes over a row: each pass reads the row from memory or cache; the last pass handles
-// 2 rows together; pass 1: mean_x over 384; pass 2: variance over 384; pass 3: store y.
+// 2 rows together; pass 1: mean_x over 384; pass 2: mean_square over 384; mean_shifted over 384;
+// pass 3: store y.
 static void step3(int64_t rows, const float *restrict residual, int64_t residual_stride,
     const float *restrict b_down, const float *restrict gain, const float *restrict shift,
     const float *restrict w_down_sums, int64_t w_down_sums_stride, float *restrict y,
@@ -321,25 +355,30 @@ int64_t linear_residual_layer_norm_1536_384_f32_avx512_scratch_bytes(int64_t row
   return copies * block * 7808 + 64;
 }
 
-// Steps of a block of rows, a bit each; parts share its rows and the products' columns.
+// The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; parts share
+// its rows and the products' columns.
 static void run_steps(int64_t rows, const float *hidden, int64_t hidden_stride,
     const float *residual, int64_t residual_stride, const float *w_down, const float *b_down,
-    const float *gain, const float *shift, float *y, int64_t y_stride, char *panels, int steps,
-    int64_t part, int64_t parts) {
-  const int64_t row = rows * part / parts;
-  const int64_t count = rows * (part + 1) / parts - row;
+    const float *gain, const float *shift, float *y, int64_t y_stride, char *panels,
+    int64_t first_step, int64_t end_step, int64_t part, int64_t parts) {
+  const int64_t row = begin_of_part(rows, part, parts);
+  const int64_t count = begin_of_part(rows, part + 1, parts) - row;
   float *hidden_rows = (float *)panels;
   float *w_down_sums = (float *)(panels + rows * 6208);
-  if (steps & 1) {
-    step1(count, hidden + row * hidden_stride, hidden_stride, hidden_rows + row * 1552, 1552);
-  }
-  if (steps & 2) {
-    multiply_1536x384(rows, hidden_rows, w_down, w_down_sums, 12 * part / parts, 12 * (part + 1)
-        / parts);
-  }
-  if (steps & 4) {
-    step3(count, residual + row * residual_stride, residual_stride, b_down, gain, shift,
-        w_down_sums + row * 400, 400, y + row * y_stride, y_stride);
+  for (int64_t step = first_step; step < end_step; ++step) {
+    switch (step) {
+    case 0:
+      step1(count, hidden + row * hidden_stride, hidden_stride, hidden_rows + row * 1552, 1552);
+      break;
+    case 1:
+      multiply_1536x384(rows, hidden_rows, w_down, w_down_sums, begin_of_part(12, part, parts),
+          begin_of_part(12, part + 1, parts));
+      break;
+    case 2:
+      step3(count, residual + row * residual_stride, residual_stride, b_down, gain, shift,
+          w_down_sums + row * 400, 400, y + row * y_stride, y_stride);
+      break;
+    }
   }
 }
 
@@ -353,12 +392,12 @@ void linear_residual_layer_norm_1536_384_f32_avx512_part(int64_t rows, const flo
   char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);
   if (linear_residual_layer_norm_1536_384_f32_avx512_phases(rows, parts) > 1) {
     run_steps(rows, hidden, hidden_stride, residual, residual_stride, w_down, b_down, gain, shift,
-        y, y_stride, panels, 1 << phase, part, parts);
+        y, y_stride, panels, phase, phase + 1, part, parts);
     return;
   }
   // As many rows for each part, in blocks of about the same size, whole tiles of 14.
-  int64_t row = rows * part / parts;
-  const int64_t end = rows * (part + 1) / parts;
+  int64_t row = begin_of_part(rows, part, parts);
+  const int64_t end = begin_of_part(rows, part + 1, parts);
   if (row >= end) return;
   panels += part * (rows < 112 ? rows : 112) * 7808;
   const int64_t blocks = (end - row + 111) / 112;
@@ -366,8 +405,8 @@ void linear_residual_layer_norm_1536_384_f32_avx512_part(int64_t rows, const flo
   for (; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, hidden + row * hidden_stride, hidden_stride, residual + row * residual_stride,
-        residual_stride, w_down, b_down, gain, shift, y + row * y_stride, y_stride, panels, 7, 0,
-        1);
+        residual_stride, w_down, b_down, gain, shift, y + row * y_stride, y_stride, panels, 0, 3,
+        0, 1);
   }
 }
 

@@ -6,8 +6,11 @@
  *   kernel refact_layer_norm_2048_bf16(x: bf16[rows, 2048], gain: bf16[2048]) {
  *     layer_norm {
  *       mean_x = mean(x)
- *       centred = x - mean_x
- *       variance = mean(centred * centred)
+ *       shifted = x - mean_x
+ *       mean_square = mean(shifted * shifted)
+ *       mean_shifted = mean(shifted)
+ *       variance = max(fma(-mean_shifted, mean_shifted, mean_square), 0.0)
+ *       centred = shifted - mean_shifted
  *       inv_deviation = 1.0 / sqrt(variance + 1e-05)
  *       y = centred * inv_deviation * gain
  *     }
@@ -16,24 +19,28 @@
  * Schedule row_streaming: 3 passes over a row: each pass reads the row from memory or cache.
  *   the last pass handles 4 rows together
  *   pass 1: mean_x over 2048
- *   pass 2: variance over 2048
+ *   pass 2: mean_square over 2048; mean_shifted over 2048
  *   pass 3: store y
  *
  * The bits are the same on every target, for any number of rows and any stride. Contraction and
- * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
- * overrides that, so leave it out), and fast-math is refused.
+ * reassociation would change them. Flags that allow them are refused where the compiler announces
+ * them, and switched off here where it does not. Clang neither announces nor lets a file switch off
+ * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
+ * out.
  */
 #if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__FAST_MATH__)
-#error "refact_layer_norm_2048_bf16_avx2.c fixes every rounding; compile it without -ffast-math"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
+    || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "refact_layer_norm_2048_bf16_avx2.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error "refact_layer_norm_2048_bf16_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
 #endif
 #if defined(__clang__)
+#pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
@@ -117,6 +124,11 @@ static inline hpair narrow_bf16_pair(vec low, vec high) {
 }
 
 // a · b + c with one rounding.
+static inline float multiply_add_scalar(float a, float b, float c) {
+  return __builtin_fmaf(a, b, c);
+}
+
+// a · b + c with one rounding.
 static inline vec multiply_add(vec a, vec b, vec c) {
 #if __has_builtin(__builtin_elementwise_fma)
   return __builtin_elementwise_fma(a, b, c);
@@ -148,6 +160,11 @@ static inline float sum_partials(const vec p[8]) {
   a = a + __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
   a = a + __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6);
   return a[0];
+}
+
+// The greater of a and b; b where they compare equal, NaN where either is NaN.
+static inline float maximum_scalar(float a, float b) {
+  return a > b || a != a ? a : b;
 }
 
 // One vector of consecutive bf16 values, as Float32.
@@ -188,6 +205,7 @@ static inline __attribute__((always_inline)) void refact_layer_norm_2048_bf16_av
     int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
     uint16_t *restrict y, int64_t y_stride, int64_t first, int stream, const int tile) {
   float mean_x[4];
+  float mean_shifted[4];
   float inv_deviation[4];
   for (int64_t row = first; row < first + tile; ++row) {
     const uint16_t *x_row = x + row * x_stride;
@@ -199,15 +217,28 @@ static inline __attribute__((always_inline)) void refact_layer_norm_2048_bf16_av
       }
     }
     mean_x[row - first] = sum_partials(mean_x_partials) / 2048.0f;
-    // Pass 2: variance = mean(centred * centred), over all 2048.
-    vec variance_partials[8] = {{0}};
+    // Pass 2: mean_square = mean(shifted * shifted), over all 2048; mean_shifted = mean(shifted),
+    // over all 2048.
+    vec mean_square_partials[8] = {{0}};
+    vec mean_shifted_partials[8] = {{0}};
     for (int64_t i = 0; i < 2048; i += 64) {
-      for (int64_t p = 0; p < 8; ++p) {
-        const vec centred_i = load_bf16(x_row + i + p * 8) - mean_x[row - first];
-        variance_partials[p] = multiply_add(centred_i, centred_i, variance_partials[p]);
+      for (int64_t p = 0; p < 4; ++p) {
+        const vec shifted_i = load_bf16(x_row + i + p * 8) - mean_x[row - first];
+        mean_square_partials[p] = multiply_add(shifted_i, shifted_i, mean_square_partials[p]);
+        mean_shifted_partials[p] = mean_shifted_partials[p] + shifted_i;
       }
     }
-    const float variance = sum_partials(variance_partials) / 2048.0f;
+    for (int64_t i = 0; i < 2048; i += 64) {
+      for (int64_t p = 4; p < 8; ++p) {
+        const vec shifted_i = load_bf16(x_row + i + p * 8) - mean_x[row - first];
+        mean_square_partials[p] = multiply_add(shifted_i, shifted_i, mean_square_partials[p]);
+        mean_shifted_partials[p] = mean_shifted_partials[p] + shifted_i;
+      }
+    }
+    const float mean_square = sum_partials(mean_square_partials) / 2048.0f;
+    mean_shifted[row - first] = sum_partials(mean_shifted_partials) / 2048.0f;
+    const float variance = maximum_scalar(multiply_add_scalar(-mean_shifted[row - first],
+        mean_shifted[row - first], mean_square), 0.0f);
     inv_deviation[row - first] = 1.0f / square_root_scalar(variance + 1e-05f);
   }
   // Pass 3: output y.
@@ -220,7 +251,8 @@ static inline __attribute__((always_inline)) void refact_layer_norm_2048_bf16_av
     for (int64_t p = 0; p < 8; ++p) {
       const vec gain_i = load_bf16(gain + i + p * 8);
       for (int64_t row = first; row < first + tile; ++row) {
-        const vec centred_i = load_bf16(x + row * x_stride + i + p * 8) - mean_x[row - first];
+        const vec shifted_i = load_bf16(x + row * x_stride + i + p * 8) - mean_x[row - first];
+        const vec centred_i = shifted_i - mean_shifted[row - first];
         y_group[row - first][p] = centred_i * inv_deviation[row - first] * gain_i;
       }
     }

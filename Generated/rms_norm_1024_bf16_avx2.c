@@ -17,20 +17,24 @@
  *   pass 2: store y
  *
  * The bits are the same on every target, for any number of rows and any stride. Contraction and
- * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
- * overrides that, so leave it out), and fast-math is refused.
+ * reassociation would change them. Flags that allow them are refused where the compiler announces
+ * them, and switched off here where it does not. Clang neither announces nor lets a file switch off
+ * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
+ * out.
  */
 #if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__FAST_MATH__)
-#error "rms_norm_1024_bf16_avx2.c fixes every rounding; compile it without -ffast-math"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
+    || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "rms_norm_1024_bf16_avx2.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error "rms_norm_1024_bf16_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
 #endif
 #if defined(__clang__)
+#pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")

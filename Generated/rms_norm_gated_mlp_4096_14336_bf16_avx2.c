@@ -32,20 +32,24 @@
  *   panel w_up_sums: 14336 f32 a row, 57408 bytes
  *
  * The bits are the same on every target, for any number of rows and any stride. Contraction and
- * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
- * overrides that, so leave it out), and fast-math is refused.
+ * reassociation would change them. Flags that allow them are refused where the compiler announces
+ * them, and switched off here where it does not. Clang neither announces nor lets a file switch off
+ * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
+ * out.
  */
 #if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__FAST_MATH__)
-#error "rms_norm_gated_mlp_4096_14336_bf16_avx2.c fixes every rounding; compile it without -ffast-math"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
+    || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "rms_norm_gated_mlp_4096_14336_bf16_avx2.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error "rms_norm_gated_mlp_4096_14336_bf16_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
 #endif
 #if defined(__clang__)
+#pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
@@ -293,6 +297,12 @@ static inline void prefetch_u16_group(const uint16_t *p) {
   __builtin_prefetch(p + 32, 0, 2);
 }
 
+// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
+// product itself may overflow.
+static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
+  return count / parts * part + count % parts * part / parts;
+}
+
 // The rows from `first` on, as many as a tile has.
 static inline __attribute__((always_inline)) void step1_tile(int64_t rows,
     const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
@@ -467,27 +477,32 @@ int64_t rms_norm_gated_mlp_4096_14336_bf16_avx2_scratch_bytes(int64_t rows, int6
   return copies * block * 123072 + 64;
 }
 
-// Steps of a block of rows, a bit each; parts share its rows and the products' columns.
+// The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; parts share
+// its rows and the products' columns.
 static void run_steps(int64_t rows, const uint16_t *x, int64_t x_stride, const uint16_t *gain,
     const uint16_t *w_gate, const uint16_t *w_up, uint16_t *y, int64_t y_stride, char *panels,
-    int steps, int64_t part, int64_t parts) {
-  const int64_t row = rows * part / parts;
-  const int64_t count = rows * (part + 1) / parts - row;
+    int64_t first_step, int64_t end_step, int64_t part, int64_t parts) {
+  const int64_t row = begin_of_part(rows, part, parts);
+  const int64_t count = begin_of_part(rows, part + 1, parts) - row;
   uint16_t *rms_norm_rows = (uint16_t *)panels;
   float *w_gate_sums = (float *)(panels + rows * 8256);
   float *w_up_sums = (float *)(panels + rows * 65664);
-  if (steps & 1) {
-    step1(count, x + row * x_stride, x_stride, gain, rms_norm_rows + row * 4128, 4128);
-  }
-  if (steps & 2) {
-    multiply_4096x14336(rows, rms_norm_rows, w_gate, w_gate_sums, 896 * part / parts, 896
-        * (part + 1) / parts);
-    multiply_4096x14336(rows, rms_norm_rows, w_up, w_up_sums, 896 * part / parts, 896
-        * (part + 1) / parts);
-  }
-  if (steps & 4) {
-    step3(count, w_gate_sums + row * 14352, 14352, w_up_sums + row * 14352, 14352, y + row
-        * y_stride, y_stride);
+  for (int64_t step = first_step; step < end_step; ++step) {
+    switch (step) {
+    case 0:
+      step1(count, x + row * x_stride, x_stride, gain, rms_norm_rows + row * 4128, 4128);
+      break;
+    case 1:
+      multiply_4096x14336(rows, rms_norm_rows, w_gate, w_gate_sums,
+          begin_of_part(896, part, parts), begin_of_part(896, part + 1, parts));
+      multiply_4096x14336(rows, rms_norm_rows, w_up, w_up_sums, begin_of_part(896, part, parts),
+          begin_of_part(896, part + 1, parts));
+      break;
+    case 2:
+      step3(count, w_gate_sums + row * 14352, 14352, w_up_sums + row * 14352, 14352, y + row
+          * y_stride, y_stride);
+      break;
+    }
   }
 }
 
@@ -499,12 +514,13 @@ void rms_norm_gated_mlp_4096_14336_bf16_avx2_part(int64_t rows, const uint16_t *
   if (rows < 1) return;
   char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);
   if (rms_norm_gated_mlp_4096_14336_bf16_avx2_phases(rows, parts) > 1) {
-    run_steps(rows, x, x_stride, gain, w_gate, w_up, y, y_stride, panels, 1 << phase, part, parts);
+    run_steps(rows, x, x_stride, gain, w_gate, w_up, y, y_stride, panels, phase, phase + 1, part,
+        parts);
     return;
   }
   // As many rows for each part, in blocks of about the same size, whole tiles of 6.
-  int64_t row = rows * part / parts;
-  const int64_t end = rows * (part + 1) / parts;
+  int64_t row = begin_of_part(rows, part, parts);
+  const int64_t end = begin_of_part(rows, part + 1, parts);
   if (row >= end) return;
   panels += part * (rows < 66 ? rows : 66) * 123072;
   const int64_t blocks = (end - row + 65) / 66;
@@ -512,7 +528,7 @@ void rms_norm_gated_mlp_4096_14336_bf16_avx2_part(int64_t rows, const uint16_t *
   for (; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, x + row * x_stride, x_stride, gain, w_gate, w_up, y + row * y_stride,
-        y_stride, panels, 7, 0, 1);
+        y_stride, panels, 0, 3, 0, 1);
   }
 }
 

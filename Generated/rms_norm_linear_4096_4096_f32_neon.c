@@ -21,20 +21,24 @@
  *   panel y_sums: 4096 f32 a row, 16448 bytes
  *
  * The bits are the same on every target, for any number of rows and any stride. Contraction and
- * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
- * overrides that, so leave it out), and fast-math is refused.
+ * reassociation would change them. Flags that allow them are refused where the compiler announces
+ * them, and switched off here where it does not. Clang neither announces nor lets a file switch off
+ * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
+ * out.
  */
 #if defined(__aarch64__)
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__FAST_MATH__)
-#error "rms_norm_linear_4096_4096_f32_neon.c fixes every rounding; compile it without -ffast-math"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
+    || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "rms_norm_linear_4096_4096_f32_neon.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error "rms_norm_linear_4096_4096_f32_neon.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
 #endif
 #if defined(__clang__)
+#pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
@@ -113,6 +117,12 @@ static inline void prefetch_f32_group(const float *p) {
   for (int k = 0; k < 64; k += 16) {
     __builtin_prefetch(p + k, 0, 2);
   }
+}
+
+// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
+// product itself may overflow.
+static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
+  return count / parts * part + count % parts * part / parts;
 }
 
 // Step 1: 2 passes over a row: each pass reads the row from memory or cache; pass 1: mean_square
@@ -261,23 +271,28 @@ int64_t rms_norm_linear_4096_4096_f32_neon_scratch_bytes(int64_t rows, int64_t p
   return copies * block * 32896 + 64;
 }
 
-// Steps of a block of rows, a bit each; parts share its rows and the products' columns.
+// The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; parts share
+// its rows and the products' columns.
 static void run_steps(int64_t rows, const float *x, int64_t x_stride, const float *gain,
-    const float *w, float *y, int64_t y_stride, char *panels, int steps, int64_t part,
-    int64_t parts) {
-  const int64_t row = rows * part / parts;
-  const int64_t count = rows * (part + 1) / parts - row;
+    const float *w, float *y, int64_t y_stride, char *panels, int64_t first_step, int64_t end_step,
+    int64_t part, int64_t parts) {
+  const int64_t row = begin_of_part(rows, part, parts);
+  const int64_t count = begin_of_part(rows, part + 1, parts) - row;
   float *rms_norm_rows = (float *)panels;
   float *y_sums = (float *)(panels + rows * 16448);
-  if (steps & 1) {
-    step1(count, x + row * x_stride, x_stride, gain, rms_norm_rows + row * 4112, 4112);
-  }
-  if (steps & 2) {
-    multiply_4096x4096(rows, rms_norm_rows, w, y_sums, 512 * part / parts, 512 * (part + 1)
-        / parts);
-  }
-  if (steps & 4) {
-    step3(count, y_sums + row * 4112, 4112, y + row * y_stride, y_stride);
+  for (int64_t step = first_step; step < end_step; ++step) {
+    switch (step) {
+    case 0:
+      step1(count, x + row * x_stride, x_stride, gain, rms_norm_rows + row * 4112, 4112);
+      break;
+    case 1:
+      multiply_4096x4096(rows, rms_norm_rows, w, y_sums, begin_of_part(512, part, parts),
+          begin_of_part(512, part + 1, parts));
+      break;
+    case 2:
+      step3(count, y_sums + row * 4112, 4112, y + row * y_stride, y_stride);
+      break;
+    }
   }
 }
 
@@ -289,12 +304,12 @@ void rms_norm_linear_4096_4096_f32_neon_part(int64_t rows, const float *x, int64
   if (rows < 1) return;
   char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);
   if (rms_norm_linear_4096_4096_f32_neon_phases(rows, parts) > 1) {
-    run_steps(rows, x, x_stride, gain, w, y, y_stride, panels, 1 << phase, part, parts);
+    run_steps(rows, x, x_stride, gain, w, y, y_stride, panels, phase, phase + 1, part, parts);
     return;
   }
   // As many rows for each part, in blocks of about the same size, whole tiles of 14.
-  int64_t row = rows * part / parts;
-  const int64_t end = rows * (part + 1) / parts;
+  int64_t row = begin_of_part(rows, part, parts);
+  const int64_t end = begin_of_part(rows, part + 1, parts);
   if (row >= end) return;
   panels += part * (rows < 112 ? rows : 112) * 32896;
   const int64_t blocks = (end - row + 111) / 112;
@@ -302,7 +317,7 @@ void rms_norm_linear_4096_4096_f32_neon_part(int64_t rows, const float *x, int64
   for (; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, x + row * x_stride, x_stride, gain, w, y + row * y_stride, y_stride, panels,
-        7, 0, 1);
+        0, 3, 0, 1);
   }
 }
 

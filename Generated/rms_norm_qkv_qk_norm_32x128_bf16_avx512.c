@@ -49,20 +49,24 @@
  *   panel w_v_sums: 1024 f32 a row, 4160 bytes
  *
  * The bits are the same on every target, for any number of rows and any stride. Contraction and
- * reassociation would change them: contraction is switched off here (Clang's -ffp-contract=fast
- * overrides that, so leave it out), and fast-math is refused.
+ * reassociation would change them. Flags that allow them are refused where the compiler announces
+ * them, and switched off here where it does not. Clang neither announces nor lets a file switch off
+ * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
+ * out.
  */
 #if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__FAST_MATH__)
-#error "rms_norm_qkv_qk_norm_32x128_bf16_avx512.c fixes every rounding; compile it without -ffast-math"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
+    || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "rms_norm_qkv_qk_norm_32x128_bf16_avx512.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error "rms_norm_qkv_qk_norm_32x128_bf16_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
 #endif
 #if defined(__clang__)
+#pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
@@ -303,6 +307,12 @@ static inline vec bf16_dot(vec sums, uvec x, uvec w) {
 static inline void prefetch_u16_group(const uint16_t *p) {
   __builtin_prefetch(p, 0, 2);
   __builtin_prefetch(p + 32, 0, 2);
+}
+
+// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
+// product itself may overflow.
+static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
+  return count / parts * part + count % parts * part / parts;
 }
 
 // The rows from `first` on, as many as a tile has.
@@ -624,32 +634,38 @@ int64_t rms_norm_qkv_qk_norm_32x128_bf16_avx512_scratch_bytes(int64_t rows, int6
   return copies * block * 33024 + 64;
 }
 
-// Steps of a block of rows, a bit each; parts share its rows and the products' columns.
+// The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; parts share
+// its rows and the products' columns.
 static void run_steps(int64_t rows, const uint16_t *x, int64_t x_stride, const uint16_t *gain,
     const uint16_t *w_q, const uint16_t *q_gain, const uint16_t *w_k, const uint16_t *k_gain,
     const uint16_t *w_v, uint16_t *q, int64_t q_stride, uint16_t *k, int64_t k_stride, uint16_t *v,
-    int64_t v_stride, char *panels, int steps, int64_t part, int64_t parts) {
-  const int64_t row = rows * part / parts;
-  const int64_t count = rows * (part + 1) / parts - row;
+    int64_t v_stride, char *panels, int64_t first_step, int64_t end_step, int64_t part,
+    int64_t parts) {
+  const int64_t row = begin_of_part(rows, part, parts);
+  const int64_t count = begin_of_part(rows, part + 1, parts) - row;
   uint16_t *rms_norm_rows = (uint16_t *)panels;
   float *w_q_sums = (float *)(panels + rows * 8256);
   float *w_k_sums = (float *)(panels + rows * 24704);
   float *w_v_sums = (float *)(panels + rows * 28864);
-  if (steps & 1) {
-    step1(count, x + row * x_stride, x_stride, gain, rms_norm_rows + row * 4128, 4128);
-  }
-  if (steps & 2) {
-    multiply_4096x4096(rows, rms_norm_rows, w_q, w_q_sums, 128 * part / parts, 128 * (part + 1)
-        / parts);
-    multiply_4096x1024(rows, rms_norm_rows, w_k, w_k_sums, 32 * part / parts, 32 * (part + 1)
-        / parts);
-    multiply_4096x1024(rows, rms_norm_rows, w_v, w_v_sums, 32 * part / parts, 32 * (part + 1)
-        / parts);
-  }
-  if (steps & 4) {
-    step3_1(count, q_gain, w_q_sums + row * 4112, 4112, q + row * q_stride, q_stride);
-    step3_2(count, k_gain, w_k_sums + row * 1040, 1040, k + row * k_stride, k_stride);
-    step3_3(count, w_v_sums + row * 1040, 1040, v + row * v_stride, v_stride);
+  for (int64_t step = first_step; step < end_step; ++step) {
+    switch (step) {
+    case 0:
+      step1(count, x + row * x_stride, x_stride, gain, rms_norm_rows + row * 4128, 4128);
+      break;
+    case 1:
+      multiply_4096x4096(rows, rms_norm_rows, w_q, w_q_sums, begin_of_part(128, part, parts),
+          begin_of_part(128, part + 1, parts));
+      multiply_4096x1024(rows, rms_norm_rows, w_k, w_k_sums, begin_of_part(32, part, parts),
+          begin_of_part(32, part + 1, parts));
+      multiply_4096x1024(rows, rms_norm_rows, w_v, w_v_sums, begin_of_part(32, part, parts),
+          begin_of_part(32, part + 1, parts));
+      break;
+    case 2:
+      step3_1(count, q_gain, w_q_sums + row * 4112, 4112, q + row * q_stride, q_stride);
+      step3_2(count, k_gain, w_k_sums + row * 1040, 1040, k + row * k_stride, k_stride);
+      step3_3(count, w_v_sums + row * 1040, 1040, v + row * v_stride, v_stride);
+      break;
+    }
   }
 }
 
@@ -664,12 +680,12 @@ void rms_norm_qkv_qk_norm_32x128_bf16_avx512_part(int64_t rows, const uint16_t *
   char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);
   if (rms_norm_qkv_qk_norm_32x128_bf16_avx512_phases(rows, parts) > 1) {
     run_steps(rows, x, x_stride, gain, w_q, q_gain, w_k, k_gain, w_v, q, q_stride, k, k_stride, v,
-        v_stride, panels, 1 << phase, part, parts);
+        v_stride, panels, phase, phase + 1, part, parts);
     return;
   }
   // As many rows for each part, in blocks of about the same size, whole tiles of 14.
-  int64_t row = rows * part / parts;
-  const int64_t end = rows * (part + 1) / parts;
+  int64_t row = begin_of_part(rows, part, parts);
+  const int64_t end = begin_of_part(rows, part + 1, parts);
   if (row >= end) return;
   panels += part * (rows < 112 ? rows : 112) * 33024;
   const int64_t blocks = (end - row + 111) / 112;
@@ -678,7 +694,7 @@ void rms_norm_qkv_qk_norm_32x128_bf16_avx512_part(int64_t rows, const uint16_t *
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, x + row * x_stride, x_stride, gain, w_q, q_gain, w_k, k_gain, w_v, q + row
         * q_stride, q_stride, k + row * k_stride, k_stride, v + row * v_stride, v_stride, panels,
-        7, 0, 1);
+        0, 3, 0, 1);
   }
 }
 

@@ -124,7 +124,7 @@ import Testing
   @Sendable private static func withoutParentheses(_ text: String, _ target: Target) -> String {
     var rest = text[...]
     var result = ""
-    while let place = rest.range(of: /partials\[[^\]]*\] \+ \(/) {
+    while let place = rest.firstRange(of: /partials\[[^\]]*\] \+ \(/) {
       result += rest[..<rest.index(before: place.upperBound)]
       rest = rest[place.upperBound...]
       var depth = 1
