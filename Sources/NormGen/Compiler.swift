@@ -122,15 +122,12 @@ public struct Compiler: Sendable {
         kernels.append(lowered)
       }
     } catch { throw .plan(error.of(kernel: graph.name)) }
-    let count =
-      kernels.joined().reduce(0) { $0 + $1.statementCount }
-      + plan.stages.reduce(0) { $0 + $1.products.count + $1.sums.count }
-    guard count <= LoopProgram.mostStatements else {
-      throw .plan(PlanError.tooManyStatements(count, kernel: graph.name))
-    }
     let program = ProgramBuilder.program(
       of: plan, kernels: kernels,
       schedule: matmulSchedule ?? schedule?.matmul ?? MatmulSchedule(), target: target)
+    guard program.statementCount <= LoopProgram.mostStatements else {
+      throw .plan(.tooManyStatements(program.statementCount, kernel: graph.name))
+    }
     do {
       if trace.verifies { try LoopProgramVerifier.verify(program) }
     } catch { throw .loops(error) }

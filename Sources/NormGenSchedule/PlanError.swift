@@ -31,7 +31,7 @@ public struct PlanError: Error, Hashable, Sendable, CustomStringConvertible {
   public static func tooManyStatements(_ count: Int, kernel: String) -> PlanError {
     PlanError(
       kernel: kernel,
-      message: "its loops would have at least \(count) statements, and a kernel has at most "
+      message: "its loops would have \(count) statements, and a kernel has at most "
         + "\(LoopProgram.mostStatements); divide its values among several kernels")
   }
 

@@ -81,7 +81,7 @@ import Testing
     let error = #expect(throws: CompilerError.self) {
       try Compiler(target: .portable).lower(graph)
     }
-    #expect(error?.description.contains("a kernel has at most 4096") == true)
+    #expect(error?.description.contains("a kernel has at most 8192") == true)
   }
 
   /// Seconds of processor time from the text to C, or to a refusal.

@@ -13,9 +13,9 @@ extension Tensor {
   ///
   /// - Parameters:
   ///   - groups: The number of groups; must divide the channels.
-  ///   - gain: Multiplies the normalized value; shape [channels, 1] for [rows, channels, positions],
-  ///     or anything that broadcasts with the value.
-  ///   - shift: Added at the end.
+  ///   - gain: Multiplies the normalized value; an element for each of the row's, such as shape
+  ///     [channels, positions]; with a group for each channel also [channels, 1].
+  ///   - shift: Added at the end; of the same shapes.
   ///   - epsilon: Added to the variance before the root; finite, at least 0.
   ///   - range: `.scaled` takes the statistics of groups of any size without overflow.
   public func groupNorm(
