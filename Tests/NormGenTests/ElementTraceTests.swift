@@ -71,7 +71,8 @@ import Testing
     let layer = try names(Self.texts[0], output: 0, position: 8)
     #expect(
       layer.sorted() == [
-        "centred", "gain", "inv_deviation", "mean_x", "shift", "variance", "x", "y",
+        "centred", "gain", "inv_deviation", "mean_shifted", "mean_square", "mean_x", "shift",
+        "shifted", "variance", "x", "y",
       ])
     #expect(layer.first == "x" && layer.last == "y")
     #expect(try names(Self.texts[2], output: 1, position: 5).sorted() == ["bias", "h", "y"])
