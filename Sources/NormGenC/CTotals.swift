@@ -240,8 +240,9 @@ struct CTotals {
     ]
     if total.reduction == .sum { lines.append("  (void)rows;") }
     lines += [
-      "  for (int64_t i = first; i < end; ++i) {", "    float total = 0;",
-      "    for (int64_t block = 0; block < blocks; ++block) {",
+      "  for (int64_t i = first; i < end; ++i) {",
+      "    float total = blocks > 0 ? sums[i] : 0;",
+      "    for (int64_t block = 1; block < blocks; ++block) {",
       "      total += sums[\(stride) * block + i];", "    }",
     ]
     switch total.reduction {

@@ -234,6 +234,7 @@ import Testing
       if case .statistic = node.op { return true }
       return false
     }
-    #expect(statistics == 2)
+    // The mean, what is left of it, and the mean square.
+    #expect(statistics == 3)
   }
 }
