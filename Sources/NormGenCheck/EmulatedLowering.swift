@@ -53,13 +53,13 @@ package struct EmulatedLowering: Sendable {
     guard lowering.target == .avx512 else { return lowering }
     let conversion = "static inline hvec narrow_f16(vec v) {\n"
     let exact = """
-        const uvec bits = (uvec)v;
-        const uvec size = bits & 0x7fffffffu;
-        const uvec nearest = (bits + 0xfffu + (bits >> 13u & 1u)) & 0xffffe000u;
-        const vec shifted = ((vec)size + 0.75f) - 0.75f;
-        const uvec denormal = (uvec)shifted | (bits & 0x80000000u);
-        const uvec is_denormal = (uvec)(size < 0x38800000u);
-        const uvec is_finite = (uvec)(size < 0x7f800000u);
+        typedef uint32_t lanes __attribute__((vector_size(64)));
+        const lanes bits = (lanes)v;
+        const lanes size = bits & 0x7fffffffu;
+        const lanes nearest = (bits + 0xfffu + (bits >> 13u & 1u)) & 0xffffe000u;
+        const lanes denormal = (lanes)((vec)size + 0.75f - 0.75f) | (bits & 0x80000000u);
+        const lanes is_denormal = (lanes)(size < 0x38800000u);
+        const lanes is_finite = (lanes)(size < 0x7f800000u);
         v = (vec)((denormal & is_denormal) | (nearest & ~is_denormal & is_finite)
             | (bits & ~is_finite));
 

@@ -187,6 +187,11 @@ struct RandomGraphBuilder {
     var chosen = [values[values.count - 1]]
     if random.happens(0.4) { chosen.append(random.choice(values)) }
     if random.happens(0.4), let scalar = scalars.last { chosen.append(scalar) }
+    if random.happens(0.2) {
+      // A sum's terms are computed before they meet the sum, named or not.
+      let terms = random.terms(of: value(), random.choice(values), parameter())
+      chosen.append(terms.sum())
+    }
     return chosen.enumerated().map { index, tensor in
       let isRow = tensor.shape.rowExtent == extent
       let stored = isRow && !outer.isEmpty && random.happens(0.5) ? tensor.reshaped(flat) : tensor

@@ -89,8 +89,8 @@ import Testing
   /// A mistake that only several threads show.
   static let unsharedRows = Defect(
     name: "a row that no thread takes", kind: .threads, targets: Target.all,
-    right: "rows * (part + 1) / parts - row;",
-    wrong: "rows * (part + 1) / parts - row - (part + 1 < parts);", shows: "rows, ")
+    right: "begin_of_part(rows, part + 1, parts) - row;",
+    wrong: "begin_of_part(rows, part + 1, parts) - row - (part + 1 < parts);", shows: "rows, ")
 
   @Test(arguments: defects + [unsharedRows])
   func aPlantedDefectIsFoundAndMadeSmall(defect: Defect) throws {
