@@ -32,16 +32,22 @@ package struct EmulatedLowering: Sendable {
       return Weights(
         parameter: index, name: buffer.name, bytes: elements * buffer.storage.byteCount)
     }
-    let object = EmulatedSource.object(
-      try compiler.object(of: EmulatedLowering.withoutEmulatorsDefects(lowering)))
+    let source = try EmulatedLowering.source(lowering, compiler: compiler)
     let name = lowering.source.name
     if program.onlyKernel != nil {
-      self.kernel = EmulatedKernel(name: name, source: object)
+      self.kernel = EmulatedKernel(name: name, source: source)
     } else {
       self.kernel = EmulatedKernel(
-        name: "\(name)_whole", source: object,
+        name: "\(name)_whole", source: source,
         adapter: EmulatedLowering.adapter(lowering, parts: parts, packed: packed))
     }
+  }
+
+  private static func source(
+    _ lowering: Lowering, compiler: Compiler
+  ) throws(CompilerError) -> EmulatedSource {
+    guard lowering.target == .avx512 else { return .object(try compiler.object(of: lowering)) }
+    return .assembly(try compiler.assembly(of: roundingBefore(lowering)))
   }
 
   /// The kernel, with nothing left to round where the emulator of AVX-512 rounds wrongly.
@@ -49,8 +55,7 @@ package struct EmulatedLowering: Sendable {
   /// Bochs 2.7 rounds ties of `vcvtps2ph` away from zero, the instruction that makes halves of
   /// Float32. Handed a value that binary16 holds it is right, so on this machine the value is rounded
   /// before, by integers, and by a sum that ends where denormal halves do.
-  private static func withoutEmulatorsDefects(_ lowering: Lowering) -> Lowering {
-    guard lowering.target == .avx512 else { return lowering }
+  private static func roundingBefore(_ lowering: Lowering) -> Lowering {
     let conversion = "static inline hvec narrow_f16(vec v) {\n"
     let exact = """
         typedef uint32_t lanes __attribute__((vector_size(64)));

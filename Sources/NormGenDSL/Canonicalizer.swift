@@ -8,7 +8,7 @@ package import NormGenIR
 /// statement writes in place precede it. Parsing a printed graph therefore gives it back.
 package enum Canonicalizer {
   package static func canonical(_ draft: Graph) throws(GraphError) -> Graph {
-    reordered(named(ColumnSimplifier.simplified(draft)))
+    reordered(named(try ColumnSimplifier.simplified(draft)))
   }
 
   /// Outputs lend their names to their values; other names are made unique.

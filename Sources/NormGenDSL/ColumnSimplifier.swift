@@ -7,6 +7,9 @@ import NormGenIR
 /// - Concatenated parts that are concatenations are taken apart; neighbouring columns of one value are
 ///   one part; all columns of a value, and one part alone, are the value.
 struct ColumnSimplifier {
+  /// The most parts of a concatenation: as many as the planner takes statements.
+  static let mostParts = 8192
+
   private let graph: Graph
   private var nodes: [Node] = []
   private var new: [ValueID: ValueID] = [:]
@@ -21,10 +24,10 @@ struct ColumnSimplifier {
   }
 
   /// The graph without such copies, and without what only they used.
-  static func simplified(_ graph: Graph) -> Graph {
+  static func simplified(_ graph: Graph) throws(GraphError) -> Graph {
     guard graph.values.contains(where: { copiesAgain($0, in: graph) }) else { return graph }
     var simplifier = ColumnSimplifier(graph: graph)
-    for id in graph.values { simplifier.add(id) }
+    for id in graph.values { try simplifier.add(id) }
     return simplifier.result()
   }
 
@@ -43,14 +46,14 @@ struct ColumnSimplifier {
 
   private init(graph: Graph) { self.graph = graph }
 
-  private mutating func add(_ id: ValueID) {
+  private mutating func add(_ id: ValueID) throws(GraphError) {
     let node = graph[id]
     let operands = node.operands.compactMap { new[$0] }
     switch node.op {
     case .columns(let start, let count):
       new[id] = columns(start, count, of: operands[0], node)
     case .concatenate:
-      new[id] = concatenation(operands, node)
+      new[id] = try concatenation(operands, node)
     case .input, .constant, .elementwise, .statistic, .convert, .reshape, .leadingPart, .matmul,
       .rowSum, .outerSum:
       new[id] = insert(node.op, operands, node.shape, node)
@@ -93,7 +96,15 @@ struct ColumnSimplifier {
     return insert(.columns(start: start, count: count), [base], shape, origin)
   }
 
-  private mutating func concatenation(_ operands: [ValueID], _ origin: Node) -> ValueID {
+  private mutating func concatenation(
+    _ operands: [ValueID], _ origin: Node
+  ) throws(GraphError) -> ValueID {
+    let count = operands.reduce(0) { sum, operand in
+      sum + (isConcatenation(operand) ? nodes[operand.index].operands.count : 1)
+    }
+    guard count <= Self.mostParts else {
+      throw GraphError(.tooManyParts(count, limit: Self.mostParts), at: origin.location)
+    }
     var parts: [ValueID] = []
     for operand in operands.flatMap(flattened) {
       if let last = parts.last, let joint = joined(last, operand, origin) {
@@ -117,8 +128,10 @@ struct ColumnSimplifier {
   }
 
   private func flattened(_ id: ValueID) -> [ValueID] {
-    nodes[id.index].op == .concatenate ? nodes[id.index].operands : [id]
+    isConcatenation(id) ? nodes[id.index].operands : [id]
   }
+
+  private func isConcatenation(_ id: ValueID) -> Bool { nodes[id.index].op == .concatenate }
 
   /// Columns of one value that follow each other, as one.
   private mutating func joined(

@@ -53,7 +53,8 @@ struct BochsMachine: EmulatedMachine {
     try build.addMachine(
       [EmulationTemplates.bare, EmulationTemplates.program], kernels: kernels,
       flags: ["-O2", "-mgeneral-regs-only"] + Self.bareFlags)
-    try build.addKernels(kernels, flags: Emulator.bochsX86_64.compilerFlags)
+    try build.addKernels(
+      kernels.map(BochsDefects.evading), flags: Emulator.bochsX86_64.compilerFlags)
     let layout = EmulationTemplates.bareLayout
     try build.directory.write(layout.text, to: layout.name)
     try build.link(Self.linkFlags + ["-Wl,-T,\(layout.name)"], into: "payload.elf")

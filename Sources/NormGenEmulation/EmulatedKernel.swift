@@ -25,6 +25,8 @@ package struct EmulatedKernel: Sendable {
 package enum EmulatedSource: Hashable, Sendable {
   /// C text and the flags that follow the emulator's own (`Emulator.compilerFlags`).
   case c(String, flags: [String] = [])
+  /// Assembly text as LLVM writes it; the defects of the emulator are evaded in it.
+  case assembly(String)
   /// The bytes of a relocatable ELF object for the emulated processor.
   case object([UInt8])
 }

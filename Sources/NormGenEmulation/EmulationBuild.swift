@@ -35,6 +35,11 @@ struct EmulationBuild: ~Copyable {
       switch kernel.source {
       case .c(let text, let extra):
         groups[extra, default: []].append(("kernel\(index).c", text))
+      case .assembly(let text):
+        // GNU as does not know this table of symbols, which only linkers of LLVM read.
+        let lines = text.split(separator: "\n").filter { !$0.hasPrefix("\t.addrsig") }
+        groups[[], default: []].append(
+          ("kernel\(index).s", lines.joined(separator: "\n") + "\n"))
       case .object(let bytes):
         let name = "kernel\(index).o"
         try directory.write(Data(bytes), to: name)

@@ -39,6 +39,8 @@ public struct GraphError: Error, Hashable, Sendable, CustomStringConvertible {
     case outputWithoutRows(String, Shape)
     /// A chain of more values than this, one computed from the other.
     case tooDeep(limit: Int)
+    /// A concatenation of more parts than this, those of its parts that are concatenations counted.
+    case tooManyParts(Int, limit: Int)
     /// A number that an argument of a composition does not admit.
     case argument(String, of: String, expected: String, found: Float)
     /// Operands that a matmul does not admit.
@@ -88,6 +90,9 @@ extension GraphError.Reason: CustomStringConvertible {
     case .tooDeep(let limit):
       "a value must depend on an input through at most \(limit) others; make one in between an "
         + "output, and an input of a second kernel"
+    case .tooManyParts(let count, let limit):
+      "a concatenation has at most \(limit) parts, those of its parts that are concatenations counted, "
+        + "found \(count)"
     case .argument(let label, let function, let expected, let found):
       "'\(label)' of '\(function)' must be \(expected), found \(found)"
     case .matmul(let error): error.description

@@ -280,42 +280,6 @@ extension Node {
   var isSquare: Bool { operands.count > 1 && operands[0] == operands[1] }
 }
 
-extension Graph {
-  /// The inputs that are weights of matmuls and nothing else: products read them where they are.
-  var weightsOnly: Set<ValueID> {
-    var weights: Set<ValueID> = []
-    var others = Set(outputs.map(\.value))
-    for node in nodes {
-      if case .matmul = node.op, node.operands.count == 2 {
-        others.insert(node.operands[0])
-        weights.insert(node.operands[1])
-      } else {
-        others.formUnion(node.operands)
-      }
-    }
-    return weights.subtracting(others)
-  }
-
-  /// For each node the values that nothing needs once it is evaluated; outputs stay.
-  var lastUses: [[ValueID]] {
-    var uses = [[ValueID]](repeating: [], count: nodes.count)
-    var seen = Set(outputs.map(\.value))
-    for id in values.reversed() {
-      for operand in self[id].operands where seen.insert(operand).inserted {
-        uses[id.index].append(operand)
-      }
-    }
-    return uses
-  }
-
-  /// The shape of the terms that a reduction of these operands takes: theirs, broadcast.
-  func termShape(of operands: [ValueID]) -> Shape {
-    operands.dropFirst().reduce(self[operands[0]].shape) { shape, operand in
-      (try? shape.broadcast(with: self[operand].shape)) ?? shape
-    }
-  }
-}
-
 /// Where the elements of a value are found that is broadcast to a wider shape.
 struct Broadcast {
   private let positions: [Int]
@@ -339,65 +303,4 @@ struct Broadcast {
   }
 
   func index(row: Int, _ position: Int) -> Int { row * rowStride + positions[position] }
-}
-
-/// Sums and extrema in the order that ``SumOrder`` fixes, literally.
-enum CanonicalOrder {
-  /// The reduction of the terms, or of the products of two factors.
-  ///
-  /// - Parameter isSquare: Whether the factors are one value.
-  static func reduced(
-    _ factors: [[Bounded]], by reduction: Reduction, isSquare: Bool
-  ) -> Bounded {
-    let count = factors[0].count
-    let blocks = stride(from: 0, to: count, by: SumOrder.block).map { start in
-      block(factors, start..<min(start + SumOrder.block, count), by: reduction, isSquare: isSquare)
-    }
-    let total = blocks.dropFirst().reduce(blocks[0]) { combine($0, $1, reduction) }
-    switch reduction {
-    case .mean: return total / Bounded(Double(Float(count)))
-    case .sum, .max, .min: return total
-    }
-  }
-
-  private static func block(
-    _ factors: [[Bounded]], _ range: Range<Int>, by reduction: Reduction, isSquare: Bool
-  ) -> Bounded {
-    var partials = [Bounded](repeating: identity(of: reduction), count: SumOrder.partials)
-    for element in range {
-      let partial = element % SumOrder.partials
-      if factors.count == 2 {
-        partials[partial] = factors[0][element].multiplyAdd(
-          factors[1][element], partials[partial], isSquare: isSquare)
-      } else {
-        partials[partial] = combine(partials[partial], factors[0][element], reduction)
-      }
-    }
-    var width = SumOrder.partials / 2
-    while width > 0 {
-      for partial in 0..<width {
-        partials[partial] = combine(partials[partial], partials[partial + width], reduction)
-      }
-      width /= 2
-    }
-    return partials[0]
-  }
-
-  private static func combine(
-    _ left: Bounded, _ right: Bounded, _ reduction: Reduction
-  ) -> Bounded {
-    switch reduction {
-    case .sum, .mean: left + right
-    case .max: left.maximum(right)
-    case .min: left.minimum(right)
-    }
-  }
-
-  private static func identity(of reduction: Reduction) -> Bounded {
-    switch reduction {
-    case .sum, .mean: Bounded(0)
-    case .max: Bounded(-.infinity)
-    case .min: Bounded(.infinity)
-    }
-  }
 }

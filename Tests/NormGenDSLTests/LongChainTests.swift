@@ -40,6 +40,21 @@ import Testing
     #expect(error?.location?.line == line)
   }
 
+  /// Each statement doubles the parts.
+  @Test func concatenationOfTooManyPartsIsRefusedAtItsPlace() {
+    let statements = (1...20).map { "  c\($0) = concatenate(c\($0 - 1), c\($0 - 1))\n" }
+    let text = """
+      kernel c(x: f32[rows, 1]) {
+        c0 = concatenate(x, x)
+      \(statements.joined())  y = c20 * 2.0
+      } -> y: f32
+      """
+    let error = #expect(throws: TextError.self) { try GraphParser.graphs(in: text) }
+    #expect(error?.line == 15)
+    #expect(error?.message.contains("at most 8192 parts") == true)
+    #expect(error?.message.contains("found 16384") == true)
+  }
+
   @Test func sharedValuesAreCountedOnce() throws {
     // 2⁶⁰ ways lead from the output to the input.
     var value = Tensor.input("x", [.rows, 4], .f32)

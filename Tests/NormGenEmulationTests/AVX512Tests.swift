@@ -53,6 +53,32 @@ struct AVX512Tests {
     #expect(results[0].outOfBounds.isEmpty)
   }
 
+  /// Bochs itself stores to half the displacement.
+  @Test func storesOneWordWhereTheAssemblySays() throws {
+    let source = """
+      \t.text
+      \t.globl\tword_entry
+      word_entry:
+      \tmovq\t(%rsi), %rax
+      \tmovq\t8(%rsi), %rcx
+      \tvmovdqu64\t(%rax), %xmm17
+      \tvpextrw\t$3, %xmm17, 34(%rcx)
+      \tretq
+      \t.addrsig
+
+      """
+    let input = (1...16).map(UInt8.init)
+    let buffers = [input, [UInt8](repeating: 0, count: 64)].map {
+      EmulatedBuffer(bytes: $0, rowStride: 64)
+    }
+    let results = try Emulator.bochsX86_64.run(
+      kernels: [EmulatedKernel(name: "word", source: .assembly(source))],
+      calls: [EmulatedCall(kernel: 0, rows: 1, buffers: buffers)])
+    var expected = buffers[1].bytes
+    expected.replaceSubrange(34..<36, with: [7, 8])
+    #expect(results[0].buffers[1] == expected)
+  }
+
   @Test func refusesProcessorsWithoutAVX512() {
     let kernel = EmulatedKernel(name: "scale", source: .c(Self.source))
     let error = #expect(throws: EmulationError.self) {

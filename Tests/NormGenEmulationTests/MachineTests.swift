@@ -127,7 +127,11 @@ import Testing
     let broken = EmulatedKernel(name: "broken", source: .c("int broken_entry = ;"))
     let absent = EmulatedKernel(name: "absent", source: .c("int other;"))
     let notObject = EmulatedKernel(name: "bytes", source: .object([1, 2, 3]))
-    for (kernel, text) in [(broken, "error"), (absent, "absent_entry"), (notObject, "kernel0.o")] {
+    let notAssembly = EmulatedKernel(name: "text", source: .assembly("no instruction"))
+    for (kernel, text) in [
+      (broken, "error"), (absent, "absent_entry"), (notObject, "kernel0.o"),
+      (notAssembly, "kernel0.s"),
+    ] {
       let error = #expect(throws: EmulationError.self) {
         try emulator.run(kernels: [kernel], calls: [])
       }

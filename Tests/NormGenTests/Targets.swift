@@ -42,28 +42,9 @@ enum Targets {
       let outputs = try TargetMachine.outputs(of: kernelCalls, on: target, compiler: compiler)
       for (index, call) in kernelCalls.enumerated() {
         let check = try KernelCheck(call, outputs: outputs[index], reference: references[index])
-        guard isOpen(call.lowering) else {
-          judge(check, call, outputs[index], bounded: bounded, seed: seed)
-          continue
-        }
-        withKnownIssue("f16 of emulated AVX-512, see Proof.md", isIntermittent: true) {
-          judge(check, call, outputs[index], bounded: bounded, seed: seed)
-        }
+        judge(check, call, outputs[index], bounded: bounded, seed: seed)
       }
     }
-  }
-
-  /// Whether a kernel has f16 in it and Bochs is to run it, which computes some of these wrongly.
-  private static func isOpen(_ lowering: Lowering) -> Bool {
-    guard lowering.target == .avx512, !native.contains(.avx512) else { return false }
-    let graph = lowering.graph
-    return graph.outputs.contains { $0.storage == .f16 }
-      || graph.nodes.contains { node in
-        switch node.op {
-        case .input(_, .f16), .convert(.f16): true
-        default: false
-        }
-      }
   }
 
   private static func judge(

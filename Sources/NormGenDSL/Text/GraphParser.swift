@@ -142,11 +142,15 @@ extension GraphParser {
         switch error.reason {
         case .duplicateName(output.output.name), .outputWithoutRows(output.output.name, _): true
         case .shape, .invalidName, .duplicateName, .noOutput, .unusedInput, .conflictingInput,
-          .notANumber, .outputWithoutRows, .tooDeep, .argument, .matmul, .malformed:
+          .notANumber, .outputWithoutRows, .tooDeep, .tooManyParts, .argument, .matmul, .malformed:
           false
         }
       }?.token
-      throw source.error(error.reason.description, at: token ?? nameToken)
+      let message = error.reason.description
+      if token == nil, let place = error.location, let column = place.column {
+        throw source.error(message, line: Int(place.line), column: Int(column))
+      }
+      throw source.error(message, at: token ?? nameToken)
     }
     // The graph holds what its outputs reach, so it can't miss an input itself.
     let used = Set(graph.inputs.compactMap { graph[$0].inputName })
