@@ -14,9 +14,10 @@ struct RunCommand: ParsableCommand {
       elements of a .npy file (uint16 or V2) are read where the parameter is bf16, and bf16 \
       outputs are written to .npy files as uint16. All outputs are computed before the first one \
       is written. A target that this processor lacks is emulated, in one thread. --oracle and \
-      --bound write what the interpreter says of an output: a kernel may differ from the value by \
-      the bound. With --source they also judge the outputs that are written: status 1 if an element \
-      lies beyond its bound.
+      --bound write what the interpreter in Float64 says of an output: a kernel may differ from the \
+      value by the bound. --exact writes what the exact interpreter says: a kernel may not differ. \
+      With --source these also judge the outputs that are written: status 1 if a bit is wrong or an \
+      element lies beyond its bound.
       """)
 
   @OptionGroup var selection: KernelSelection
@@ -67,13 +68,9 @@ struct RunCommand: ParsableCommand {
     let kernel = try selection.one()
     let parameters = RunParameters(kernel.graph)
     let inputs = try TensorAssignment.all(input, option: "--input")
-    var outputs = try TensorAssignment.all(output, option: "--output")
+    let outputs = try TensorAssignment.all(output, option: "--output").map(\.namingTensor)
     try parameters.check(
       inputs: inputs.map(\.name), outputs: outputs.map(\.name) + oracle.names())
-    for index in outputs.indices
-    where outputs[index].reference.format == .safetensors && outputs[index].reference.name == nil {
-      outputs[index].reference.name = outputs[index].name
-    }
     var read = inputs.map(\.reference.path) + (source.map { [$0] } ?? [])
     if SelectedKernel.isFile(selection.kernel) { read.append(selection.kernel) }
     // Before anything is computed.
@@ -95,7 +92,7 @@ struct RunCommand: ParsableCommand {
         throw CallError.missing(parameter: assignment.name)
       }
       files.append((assignment.reference, .tensor(tensor)))
-      lines.append(line(assignment, tensor))
+      lines.append(assignment.line(tensor))
     }
     for file in judgements {
       files.append((file.reference, file.contents))
@@ -106,21 +103,22 @@ struct RunCommand: ParsableCommand {
     if source != nil { try judge(kernel.graph, results, tensors, rows: rows) }
   }
 
-  /// Judges what an edited source has written, where the oracle is asked for.
+  /// Judges what an edited source has written, where an interpreter is asked for.
   private func judge(
     _ graph: Graph, _ results: [String: HostTensor], _ tensors: [String: HostTensor], rows: Int
   ) throws {
     let asked = try oracle.names()
     let written = try TensorAssignment.all(output, option: "--output").map(\.name)
     guard written.contains(where: asked.contains) else { return }
-    let oracles = try GraphInterpreter.outputs(of: graph, rows: rows, inputs: tensors)
+    let references = try ReferenceOutputs(
+      of: graph, rows: rows, inputs: tensors, columns: .all(of: graph))
     var passes = true
-    for (output, expected) in zip(graph.outputs, oracles)
+    for (index, output) in graph.outputs.enumerated()
     where asked.contains(output.name) && written.contains(output.name) {
       guard let tensor = results[output.name] else { continue }
-      let agreement = Agreement(kernel: tensor, oracle: expected)
-      try Terminal.print("\(output.name): \(agreement)")
-      passes = passes && agreement.passes
+      let judgement = references.judgement(of: tensor, output: index)
+      try Terminal.print("\(output.name): \(judgement.exact)\n\(output.name): \(judgement.bound)")
+      passes = passes && judgement.passes
     }
     if !passes { throw ExitCode.failure }
   }
@@ -139,13 +137,5 @@ struct RunCommand: ParsableCommand {
     }
     let call = TargetComparison.Call(rows: rows, inputs: tensors)
     return try kernel.outputs(of: [call], threads: threads).first ?? [:]
-  }
-
-  /// Such as `y: f32[128, 384] in y.npy`.
-  private func line(_ output: TensorAssignment, _ tensor: HostTensor) -> String {
-    let extents = tensor.shape.map(String.init).joined(separator: ", ")
-    let line = "\(output.name): \(tensor.storage.rawValue)[\(extents)] in \(output.reference)"
-    guard output.reference.format == .npy, tensor.storage == .bf16 else { return line }
-    return line + ", its bits as uint16 because NumPy has no bf16"
   }
 }

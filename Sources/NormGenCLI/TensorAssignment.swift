@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import NormGen
 internal import NormGenFiles
 
 /// A parameter and the tensor in a file that it stands for: `x=a.npy`, `gain=w.safetensors:gain`.
@@ -23,6 +24,22 @@ struct TensorAssignment: Hashable {
     } catch {
       throw ValidationError("\(option): \(name)=\(error)")
     }
+  }
+
+  /// The assignment, with the parameter's name where a file of many tensors needs one and none is
+  /// given.
+  var namingTensor: TensorAssignment {
+    var named = self
+    if reference.format == .safetensors, reference.name == nil { named.reference.name = name }
+    return named
+  }
+
+  /// Such as `y: f32[128, 384] in y.npy`, for a tensor that goes there.
+  func line(_ tensor: HostTensor) -> String {
+    let extents = tensor.shape.map(String.init).joined(separator: ", ")
+    let line = "\(name): \(tensor.storage.rawValue)[\(extents)] in \(reference)"
+    guard reference.format == .npy, tensor.storage == .bf16 else { return line }
+    return line + ", its bits as uint16 because NumPy has no bf16"
   }
 
   /// Reads all values of an option, of which no two may assign the same parameter.

@@ -2,7 +2,8 @@
 
 1. Given the framework's statistic, which enters the kernel as an input, the rest of the formula gives
    the framework's bits.
-2. The complete kernel, whose sums have our order, lies within the oracle's bound.
+2. The complete kernel, whose sums have our order, has the exact interpreter's bits and lies within the
+   oracle's bound.
 3. The framework lies within the bound of its formula for any order of summation; so does our kernel
    within that of the preset, which is derived apart from the oracle's.
 
@@ -143,7 +144,11 @@ class Judge:
         verdict.exact = int(equal_bits(own, case.output).sum())
         verdict.worst_ulps = float(ulps(own, case.output).max())
 
-        value, bound = self._tool.oracle(name, self._texts[index], ["y"], case.inputs)["y"]
+        value, bound, bits = self._tool.references(
+            name, self._texts[index], {"y": declared}, case.inputs)["y"]
+        wrong = int((~equal_bits(own, bits)).sum())
+        if wrong > 0:
+            fail(f"{wrong} of {verdict.elements} elements have other bits than the exact interpreter's")
         verdict.own_ratio = ratio(own, value, bound)
         if verdict.own_ratio > 1:
             fail(f"our error is {verdict.own_ratio} of the oracle's bound")

@@ -1,4 +1,4 @@
-"""Our kernels: emitted as C, compiled as a user would, and called through ctypes; and the oracle."""
+"""Our kernels: emitted as C, compiled as a user would, and called through ctypes; and the interpreters."""
 
 import ctypes
 import os
@@ -57,24 +57,29 @@ class Tool:
         printed = run([self._normgen, "explain", str(file), "--stage", "graph"])
         return KernelText.all(printed)
 
-    def oracle(
-        self, name: str, text: str, outputs: list[str], inputs: dict[str, np.ndarray]
-    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """The values of a kernel's outputs and the bounds on a kernel's error, in Float64."""
+    def references(
+        self, name: str, text: str, outputs: dict[str, str], inputs: dict[str, np.ndarray]
+    ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Of a kernel's outputs, given with their types, what both interpreters say.
+
+        The values and the bounds on a kernel's error, in Float64, and the exact output."""
         file = self.file("oracle/kernel.ng", text)
         command = [self._normgen, "run", str(file), "--kernel", name, "--input"]
         for parameter, array in inputs.items():
             path = file.with_name(f"{parameter}.npy")
             np.save(path, array.view(np.uint16) if array.dtype == TYPES["bf16"] else array)
             command.append(f"{parameter}={path}")
-        for option in ["oracle", "bound"]:
+        options = ["oracle", "bound", "exact"]
+        for option in options:
             command += [f"--{option}"]
             command += [f"{name}={file.with_name(f'{name}-{option}.npy')}" for name in outputs]
         run(command)
-        return {
-            name: tuple(
-                np.load(file.with_name(f"{name}-{option}.npy")) for option in ["oracle", "bound"])
-            for name in outputs}
+
+        def load(name: str, option: str) -> np.ndarray:
+            array = np.load(file.with_name(f"{name}-{option}.npy"))
+            return array.view(TYPES[outputs[name]]) if option == "exact" else array
+
+        return {name: tuple(load(name, option) for option in options) for name in outputs}
 
 
 class Library:

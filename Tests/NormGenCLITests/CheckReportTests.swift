@@ -137,9 +137,10 @@ import Testing
     }
     let right = try run("small_norm_portable.c")
     #expect(right.status == 0, "\(right.errors)")
-    #expect(right.output.contains("\ny: within the bound: worst at element "))
+    #expect(right.output.contains("\ny: 111 elements have the exact bits\ny: within the bound: "))
     let wrong = try run("edited.c")
     #expect(wrong.status == 1)
+    #expect(wrong.output.contains("\ny: 111 of 111 elements have wrong bits, first at element 0: "))
     #expect(wrong.output.contains("\ny: 111 of 111 beyond the bound: worst at element "))
   }
 }

@@ -54,6 +54,25 @@ import Testing
     #expect(oracle.contains { $0.error > 0 })
   }
 
+  /// In the output's own type and in a file of either format; nothing is compiled.
+  @Test(arguments: ["e.npy", "e.safetensors"])
+  func theExactOutputIsWritten(file: String) throws {
+    let directory = try fixture()
+    try directory.write(
+      "kernel norm(x: bf16[rows, 5]) {\n  y = rms_norm(x, epsilon: 1e-6)\n} -> y: bf16\n",
+      to: "norm.ng")
+    let result = try CommandLineFixture.normgen(
+      arguments + ["--exact", "y=\(file)", "--output", "y=y.npy"], in: directory)
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.output.contains("\nexact of y: bf16[3, 5] in \(file)"), "\(result.output)")
+    let exact =
+      file == "e.npy"
+      ? try NpyFile(directory.path(file)).load(as: .bf16)
+      : try SafetensorsFile(directory.path(file)).load("y", as: .bf16)
+    let own = try NpyFile(directory.path("y.npy")).load(as: .bf16)
+    #expect(exact.firstDifference(from: own) == nil)
+  }
+
   /// A sum over the rows has one row's extents, whatever the number of rows.
   @Test func outputsWithoutRowsHaveAnOracle() throws {
     let directory = try fixture()
@@ -84,6 +103,8 @@ import Testing
 
   @Test(arguments: [
     (["--oracle", "y=v.safetensors"], 64, "--oracle: y: expected FILE.npy, found 'v.safetensors'"),
+    (["--exact", "z=b.npy"], 1, "'norm' has no output 'z'"),
+    (["--exact", "y=e.npy", "--bound", "y=e.npy"], 1, "e.npy"),
     (["--bound", "z=b.npy"], 1, "'norm' has no output 'z'"),
     (["--oracle", "y=v.npy", "--source", "k.c"], 64, "--source: expected an --output"),
   ])

@@ -105,22 +105,57 @@ import Testing
     return try #require(try gradient(inputs)["d_x"]).doubles.map { Float($0) }
   }
 
+  /// The greatest error of some derivatives, in units in the last place, and where it is.
+  struct Greatest {
+    var error = 0.0
+    var at: Float = 0
+
+    mutating func take(_ specimen: Specimen, _ arguments: [Float], _ found: [Float]) {
+      for (x, value) in zip(arguments, found) {
+        let right = specimen.slope(Double(x))
+        if Float(right.value) == value { continue }
+        let error = abs(Double(value) - right.value) / DType.f32.ulp(at: right.size)
+        // Also what is NaN.
+        if !(error <= self.error) { (self.error, at) = (error, x) }
+      }
+    }
+
+    func expect(_ specimen: Specimen) {
+      #expect(at == specimen.at || specimen.error < 1)
+      #expect((error * 10).rounded(.up) / 10 == specimen.error, "\(error) at \(at)")
+    }
+  }
+
   @Test(arguments: specimens)
   func derivativesAreAFewUnitsOffEverywhere(_ specimen: Specimen) throws {
     let arguments = [specimen.at] + Self.arguments
-    let found = try Self.slopes(specimen.function, at: arguments)
-    var greatest = (error: 0.0, at: Float(0))
-    for (x, value) in zip(arguments, found) {
-      let right = specimen.slope(Double(x))
-      if Float(right.value) == value { continue }
-      let error = abs(Double(value) - right.value) / DType.f32.ulp(at: right.size)
-      // Also what is NaN.
-      if !(error <= greatest.error) { greatest = (error, x) }
+    var greatest = Greatest()
+    greatest.take(specimen, arguments, try Self.slopes(specimen.function, at: arguments))
+    greatest.expect(specimen)
+  }
+
+  /// The same for all numbers; it takes minutes.
+  @Test(.enabled(if: Targets.sweeps), arguments: specimens)
+  func derivativesOfAllNumbersAreAFewUnitsOff(_ specimen: Specimen) throws {
+    let width = 1 << 16
+    let kernel = Kernel("k", specimen.function(.input("x", [.rows, .fixed(width)], .f32)))
+    let gradient = try Compiler().compile(kernel.gradient())
+    let readsInput = try kernel.gradient().graph().inputs.count > 1
+    var inputs = [
+      "d_y": try HostTensor([Float](repeating: 1, count: width), shape: [1, width])
+    ]
+    var greatest = Greatest()
+    for start in stride(from: UInt32(0), to: UInt32(Float.infinity.bitPattern), by: width) {
+      for sign in [UInt32(0), 1 << 31] {
+        let bits = start..<min(start + UInt32(width), Float.infinity.bitPattern)
+        var x = bits.map { Float(bitPattern: $0 | sign) }
+        x += [Float](repeating: 0, count: width - x.count)
+        if readsInput { inputs["x"] = try HostTensor(x, shape: [1, width]) }
+        let found = try #require(try gradient(inputs)["d_x"]).doubles.map { Float($0) }
+        greatest.take(specimen, x, found)
+      }
     }
-    #expect(greatest.at == specimen.at || specimen.error < 1)
-    #expect(
-      (greatest.error * 10).rounded(.up) / 10 == specimen.error,
-      "\(greatest.error) at \(greatest.at)")
+    greatest.expect(specimen)
   }
 
   /// The limits where a function saturates, and NaN for NaN unless a comparison decides.
