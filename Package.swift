@@ -57,6 +57,10 @@ let package = Package(
       name: "NormGenSchedule", dependencies: ["NormGenIR", "NormGenLoops"],
       swiftSettings: settings),
     .target(
+      name: "NormGenLoopInterpreter",
+      dependencies: ["NormGenIR", "NormGenTensors", "NormGenReference", "NormGenLoops"],
+      swiftSettings: settings),
+    .target(
       name: "NormGenTemplates", path: "Templates",
       resources: [
         .embedInCode("simd"), .embedInCode("math"), .embedInCode("emulation"),
@@ -83,7 +87,7 @@ let package = Package(
       ],
       swiftSettings: settings),
     .target(
-      name: "NormGenCheck", dependencies: facade + ["NormGenEmulation"],
+      name: "NormGenCheck", dependencies: facade + ["NormGenEmulation", "NormGenLoopInterpreter"],
       swiftSettings: settings),
     .target(
       name: "NormGenMeasure", dependencies: facade + ["NormGenTemplates"],
@@ -126,7 +130,8 @@ let package = Package(
       name: "NormGenCTests", dependencies: ["NormGenC", "NormGenTestSupport"], exclude: ["Goldens"],
       swiftSettings: settings),
     .testTarget(
-      name: "NormGenTests", dependencies: ["NormGenJIT", "NormGenTestSupport"],
+      name: "NormGenTests",
+      dependencies: ["NormGenJIT", "NormGenLoopInterpreter", "NormGenTestSupport"],
       exclude: ["Goldens"], swiftSettings: settings),
     .testTarget(name: "ExtensionTests", dependencies: ["NormGen"], swiftSettings: settings),
     // What the articles show is compiled, parsed and run.

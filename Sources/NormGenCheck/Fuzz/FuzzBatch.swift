@@ -1,4 +1,5 @@
 import NormGen
+import NormGenLoopInterpreter
 
 /// Kernels with different names that are compiled together for each target and judged one by one.
 struct FuzzBatch {
@@ -116,6 +117,7 @@ struct FuzzBatch {
     subject.figures.calls += outputs.count * (isNative ? 2 : 1)
     if isFirst { try evaluate(&subject) }
     let (fuzzCase, graph) = (subject.fuzzCase, subject.fuzzCase.graph)
+    try checkLoops(of: subject, index)
     for (position, (call, outputs)) in zip(fuzzCase.calls, outputs).enumerated() {
       for (number, output) in graph.outputs.enumerated() {
         guard let tensor = outputs[output.name] else {
@@ -134,6 +136,38 @@ struct FuzzBatch {
       }
     }
   }
+
+  /// Runs a target's loops for the least call with rows, unless it is too large for that: what is
+  /// wrong in them is no mistake of the C.
+  private func checkLoops(of subject: Subject, _ index: Int) throws(Stop) {
+    let calls = subject.fuzzCase.calls.indices.filter { subject.fuzzCase.calls[$0].rows > 0 }
+    guard let lowering = subject.lowerings[index],
+      let least = calls.min(by: {
+        subject.fuzzCase.calls[$0].rows < subject.fuzzCase.calls[$1].rows
+      })
+    else { return }
+    let (call, target) = (subject.fuzzCase.calls[least], judge.targets[index])
+    guard LoopInterpreter.cost(of: lowering.program, rows: call.rows) <= Self.mostLoopCost else {
+      return
+    }
+    do {
+      let outputs = try LoopInterpreter.outputs(
+        of: lowering.program, rows: call.rows, inputs: subject.inputs[least], parts: 2)
+      for (number, output) in lowering.graph.outputs.enumerated() {
+        guard let tensor = outputs[output.name] else { continue }
+        let exact = subject.references[least].judgement(of: tensor, output: number).exact
+        guard exact.passes else {
+          throw Stop.failed(
+            .loops, [target], "\(call), output '\(output.name)': \(exact)", at: call)
+        }
+      }
+    } catch let stop as Stop { throw stop } catch {
+      throw .failed(.loops, [target], "\(call): \(error)", at: call)
+    }
+  }
+
+  /// About the operations on vectors that a millisecond or some take.
+  private static let mostLoopCost = 20_000
 
   /// Evaluates all calls with both interpreters.
   private func evaluate(_ subject: inout Subject) throws(Stop) {

@@ -14,6 +14,8 @@ public struct FuzzFailure: Error, Hashable, Sendable, CustomStringConvertible {
     case compilation
     /// A call or the oracle refused its inputs.
     case call
+    /// The lowered loops give other bits than the graph fixes, or touch what they may not.
+    case loops
     /// An element does not have the bits that the graph fixes.
     case bits
     /// An element lies beyond the oracle's bound.
@@ -40,7 +42,7 @@ public struct FuzzFailure: Error, Hashable, Sendable, CustomStringConvertible {
   package func isLike(_ other: FuzzFailure) -> Bool {
     guard kind == other.kind else { return false }
     switch kind {
-    case .graph, .text, .bits, .bound, .threads: return true
+    case .graph, .text, .loops, .bits, .bound, .threads: return true
     case .plan, .compilation, .call:
       return FuzzRefusal.reason(of: message) == FuzzRefusal.reason(of: other.message)
     }

@@ -1,14 +1,14 @@
-import NormGenIR
+package import NormGenIR
 
 /// Scalar operations in Float32, each with the one rounding that the numeric contract gives it.
-enum ExactArithmetic {
+package enum ExactArithmetic {
   /// a, b where they are equal, NaN where either is NaN.
-  static func maximum(_ a: Float, _ b: Float) -> Float {
+  package static func maximum(_ a: Float, _ b: Float) -> Float {
     if a.isNaN { return a }
     return a > b ? a : b
   }
 
-  static func minimum(_ a: Float, _ b: Float) -> Float {
+  package static func minimum(_ a: Float, _ b: Float) -> Float {
     if a.isNaN { return a }
     return a < b ? a : b
   }
@@ -20,10 +20,33 @@ enum ExactArithmetic {
     return Float(sign: .plus, exponent: x.exponent, significand: 1)
   }
 
+  /// An operation of the graph on as many operands as it has.
+  package static func value(of op: ElementwiseOp, _ x: [Float]) -> Float {
+    switch op {
+    case .add: x[0] + x[1]
+    case .subtract: x[0] - x[1]
+    case .multiply: x[0] * x[1]
+    case .divide: x[0] / x[1]
+    case .negate: -x[0]
+    case .absolute: x[0].magnitude
+    case .binade: binade(x[0])
+    case .squareRoot: x[0].squareRoot()
+    case .maximum: maximum(x[0], x[1])
+    case .minimum: minimum(x[0], x[1])
+    case .multiplyAdd: x[2].addingProduct(x[0], x[1])
+    case .selectGreater: x[0] > x[1] ? x[2] : x[3]
+    case .exp: ExactFunctions.exp(x[0])
+    case .log: ExactFunctions.log(x[0])
+    case .tanh: ExactFunctions.tanh(x[0])
+    case .erf: ExactFunctions.erf(x[0])
+    case .sigmoid: ExactFunctions.sigmoid(x[0])
+    }
+  }
+
   // MARK: Rounding to storage types
 
   /// The value of a storage type nearest to a Float32, as Float32; ties to even.
-  static func rounded(_ x: Float, to type: DType) -> Float {
+  package static func rounded(_ x: Float, to type: DType) -> Float {
     switch type {
     case .f32: return x
     case .bf16: return rounded(x, significandBits: 7, leastExponent: -126, greatest: 0x1.fep127)

@@ -165,39 +165,16 @@ public struct ExactInterpreter {
     let shape = node.shape
     let count = shape.elementsPerRow
     let views = node.operands.map { view($0, in: shape) }
-    func map(_ element: (_ row: Int, _ position: Int) -> Float) -> [Float] {
-      var result: [Float] = []
-      result.reserveCapacity(rowCount(shape) * count)
-      for row in 0..<rowCount(shape) {
-        for position in 0..<count { result.append(element(row, position)) }
+    var result: [Float] = []
+    result.reserveCapacity(rowCount(shape) * count)
+    var operands = [Float](repeating: 0, count: views.count)
+    for row in 0..<rowCount(shape) {
+      for position in 0..<count {
+        for index in views.indices { operands[index] = views[index][row, position] }
+        result.append(ExactArithmetic.value(of: op, operands))
       }
-      return result
     }
-    func unary(_ function: (Float) -> Float) -> [Float] { map { function(views[0][$0, $1]) } }
-    func binary(_ function: (Float, Float) -> Float) -> [Float] {
-      map { function(views[0][$0, $1], views[1][$0, $1]) }
-    }
-    switch op {
-    case .add: return binary { $0 + $1 }
-    case .subtract: return binary { $0 - $1 }
-    case .multiply: return binary { $0 * $1 }
-    case .divide: return binary { $0 / $1 }
-    case .negate: return unary { -$0 }
-    case .absolute: return unary { $0.magnitude }
-    case .binade: return unary(ExactArithmetic.binade)
-    case .squareRoot: return unary { $0.squareRoot() }
-    case .maximum: return binary(ExactArithmetic.maximum)
-    case .minimum: return binary(ExactArithmetic.minimum)
-    case .multiplyAdd:
-      return map { views[2][$0, $1].addingProduct(views[0][$0, $1], views[1][$0, $1]) }
-    case .selectGreater:
-      return map { views[0][$0, $1] > views[1][$0, $1] ? views[2][$0, $1] : views[3][$0, $1] }
-    case .exp: return unary(ExactFunctions.exp)
-    case .log: return unary(ExactFunctions.log)
-    case .tanh: return unary(ExactFunctions.tanh)
-    case .erf: return unary(ExactFunctions.erf)
-    case .sigmoid: return unary(ExactFunctions.sigmoid)
-    }
+    return result
   }
 
   // MARK: Moved elements

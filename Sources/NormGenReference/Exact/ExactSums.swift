@@ -1,9 +1,9 @@
-import NormGenIR
+package import NormGenIR
 
 /// Sums and extrema in the orders that the graph fixes, literally.
 ///
 /// Each order is that of the numeric contract: of a row, of a product's terms, and over rows.
-enum ExactSums {
+package enum ExactSums {
   /// The statistic of the terms of one row, or of the products of two factors.
   static func statistic(
     _ reduction: Reduction, _ terms: [Float], times factors: [Float]?
@@ -45,6 +45,15 @@ enum ExactSums {
     return reduction == .mean ? result / Float(terms.count) : result
   }
 
+  /// One element of a product, of a row and a column of equal length.
+  package static func product(
+    _ x: [Float], _ weights: [Float], _ accumulation: Matmul.Accumulation
+  ) -> Float {
+    x.withUnsafeBufferPointer { x in
+      weights.withUnsafeBufferPointer { product(x, $0, accumulation) }
+    }
+  }
+
   /// One element of a product: the terms' chains in blocks of 512, the blocks' results added.
   static func product(
     _ x: UnsafeBufferPointer<Float>, _ weights: UnsafeBufferPointer<Float>,
@@ -77,7 +86,7 @@ enum ExactSums {
   /// - Parameters:
   ///   - terms: Row by row; the `perRow` terms of a row come in groups of `count`.
   ///   - factors: What the terms are multiplied by, if anything.
-  static func overRows(
+  package static func overRows(
     _ terms: [Float], times factors: [Float]?, rows: Int, perRow: Int, count: Int
   ) -> [Float] {
     overRows(rows: rows, count: count) { row, chain in
@@ -93,7 +102,9 @@ enum ExactSums {
   }
 
   /// The sums over rows of the products of each element of `x` with each of `y`.
-  static func outer(_ x: [Float], _ y: [Float], rows: Int, extents: (x: Int, y: Int)) -> [Float] {
+  package static func outer(
+    _ x: [Float], _ y: [Float], rows: Int, extents: (x: Int, y: Int)
+  ) -> [Float] {
     overRows(rows: rows, count: extents.x * extents.y) { row, chain in
       for i in 0..<extents.x {
         for j in 0..<extents.y {

@@ -1,0 +1,171 @@
+import NormGen
+import NormGenCheck
+import NormGenLoopInterpreter
+import NormGenTestSupport
+import Testing
+
+/// The lowered loops have the exact interpreter's bits before any C is printed, and a mistake in the
+/// lowering is told from one in the C.
+@Suite struct LoopInterpreterTests {
+  /// Instruction sets with as many lanes each.
+  static let targets = Target.all
+
+  /// The loops' outputs on all targets, for parts of several sizes, are the exact ones.
+  private func check(
+    _ graph: Graph, rows: [Int], seed: UInt64, targets: [Target] = targets
+  ) throws {
+    for count in rows {
+      let inputs = try RandomInputs.tensors(for: graph, rows: count, seed: seed)
+      let reference = try ReferenceOutputs(
+        of: graph, rows: count, inputs: inputs, columns: .all(of: graph))
+      for target in targets {
+        let program = try Compiler(target: target).lower(graph).program
+        for parts in count > 1 ? [1, 3] : [1] {
+          let outputs = try LoopInterpreter.outputs(
+            of: program, rows: count, inputs: inputs, parts: parts)
+          for (index, output) in graph.outputs.enumerated() {
+            let tensor = try #require(outputs[output.name])
+            let agreement = reference.judgement(of: tensor, output: index).exact
+            #expect(
+              agreement.passes,
+              "'\(output.name)' of \(graph.name), \(target), \(count) rows, \(parts) parts: \(agreement)"
+            )
+          }
+        }
+      }
+    }
+  }
+
+  @Test(arguments: Specimen.all)
+  func loopsOfNormsHaveTheExactBits(specimen: Specimen) throws {
+    let position = specimen.name.utf8.reduce(0) { ($0 * 31 + Int($1)) % 1009 }
+    for (offset, types) in Specimen.Types.all.enumerated() {
+      let extent = [1, 5, 16, 33, 64, 77, 131][(position + offset) % 7]
+      let graph = try specimen.kernel(extent, types, epsilon: 0.8765).graph()
+      try check(graph, rows: [1, 5], seed: UInt64(offset))
+    }
+  }
+
+  /// Beyond a block of the canonical order.
+  @Test(arguments: ["rms_fused", "layer_fused", "partial_count"])
+  func loopsOfLongRowsHaveTheExactBits(name: String) throws {
+    let specimen = try #require(Specimen.named(name))
+    let graph = try specimen.kernel(4163, Specimen.Types.all[0], epsilon: 0.8765).graph()
+    try check(graph, rows: [2], seed: 1)
+  }
+
+  @Test(arguments: MatmulSpecimen.all)
+  func loopsAroundProductsHaveTheExactBits(specimen: MatmulSpecimen) throws {
+    for types in Specimen.Types.all.prefix(2) {
+      for layout in [Matmul.WeightLayout.inOut, .outIn] {
+        let shape = MatmulSpecimen.Shape(
+          terms: 72, columns: 64, types: types, layout: layout, head: 16)
+        guard let graph = try? specimen.graph(shape) else { continue }
+        try check(graph, rows: [1, 4], seed: 3, targets: [.portable, .avx512])
+      }
+    }
+  }
+
+  @Test(arguments: RowSumTests.subjects)
+  func loopsOfSumsOverRowsHaveTheExactBits(subject: RowSumTests.Subject) throws {
+    for types in Specimen.Types.all.prefix(2) {
+      try check(
+        try subject.graph(21, types), rows: [0, 1, 7, 257], seed: 4, targets: [.portable, .avx512])
+    }
+  }
+
+  // MARK: Mistakes
+
+  /// A wrong lowering is a fault of the loops, or gives them other bits.
+  @Test(arguments: MutantTests.Mistaken.all.map(\.name))
+  func wrongLoopsAreSeenWithoutACompiler(mistake: String) throws {
+    let mistaken = try #require(MutantTests.Mistaken.all.first { $0.name == mistake })
+    var seen = 0
+    for name in MutantTests.Mistaken.specimens {
+      let specimen = try #require(Specimen.named(name))
+      for extent in [301, 77] {
+        let graph = try specimen.kernel(extent, Specimen.Types.all[0], epsilon: 0.8765).graph()
+        let inputs = try RandomInputs.tensors(for: graph, rows: 3, seed: 5)
+        let reference = try ReferenceOutputs(of: graph, rows: 3, inputs: inputs)
+        var trace = CompilerTrace()
+        trace.verifies = false
+        var compiler = Compiler(target: .avx2, trace: trace)
+        compiler.strategies = [mistaken]
+        let program = try compiler.lower(graph).program
+        do {
+          let outputs = try LoopInterpreter.outputs(of: program, rows: 3, inputs: inputs)
+          let isRight = graph.outputs.indices.allSatisfy { index in
+            outputs[graph.outputs[index].name].map {
+              reference.judgement(of: $0, output: index).exact.passes
+            } == true
+          }
+          if !isRight { seen += 1 }
+        } catch is LoopInterpreter.Fault { seen += 1 }
+      }
+    }
+    #expect(seen >= 2, "seen \(seen) times")
+  }
+
+  /// What the loops may not touch is named.
+  @Test func accessesOutsideTheMemoryAreFaults() throws {
+    let graph = try Kernel(
+      "double", Tensor.input("x", [.rows, 20], .f32) * 2
+    ).graph()
+    let inputs = try RandomInputs.tensors(for: graph, rows: 2, seed: 1)
+    let right = try #require(try Compiler(target: .avx2).lower(graph).program.onlyKernel)
+    func fault(_ change: (Stmt) -> Stmt) -> String? {
+      let wrong = LoopKernel(
+        name: right.name, buffers: right.buffers, lanes: right.lanes, row: right.row.map(change),
+        tile: right.tile, summary: [])
+      do {
+        _ = try LoopInterpreter.outputs(of: LoopProgram(wrong), rows: 2, inputs: inputs)
+        return nil
+      } catch { return "\(error)" }
+    }
+    #expect(fault { $0 } == nil)
+    // The last vector whole: behind the row lies what belongs to nobody.
+    let whole = fault { statement in
+      if case .block(let text, let body) = statement {
+        return .block(text, body.map(Self.withoutLanes))
+      }
+      return Self.withoutLanes(statement)
+    }
+    #expect(whole?.contains("beyond columns 0..<20") == true, "\(whole ?? "no fault")")
+    // Row after row to the same place: the others stay as they were.
+    let one = fault { statement in
+      if case .pointer(let pointer, "double", _) = statement {
+        return .pointer(pointer, buffer: "double", offset: .constant(0))
+      }
+      return statement
+    }
+    #expect(one?.contains("never writes row 1, element 0") == true, "\(one ?? "no fault")")
+  }
+
+  private static func withoutLanes(_ statement: Stmt) -> Stmt {
+    if case .store(let pointer, let index, let value, .first) = statement {
+      return .store(pointer, at: index, value, .all)
+    }
+    return statement
+  }
+
+  /// Wrong C leaves the loops right: fuzz says which of both it is.
+  @Test func fuzzTellsLoopsFromC() throws {
+    var judge = try FuzzJudge(
+      targets: [HostCPU.current.bestTarget], compiler: Compiler(), threads: 2)
+    func kinds(_ judge: FuzzJudge) -> Set<FuzzFailure.Kind> {
+      Set(
+        (UInt64(1)...40).compactMap { seed in
+          if case .failed(let failure) = judge.verdict(seed: seed) { failure.kind } else { nil }
+        })
+    }
+    judge.edited = { text, _ in text.replacing("row < rows", with: "row < rows - 1") }
+    #expect(kinds(judge).subtracting([.bound, .bits, .threads]).isEmpty)
+    judge.edited = { text, _ in text }
+    var compiler = Compiler()
+    compiler.strategies = [try #require(MutantTests.Mistaken.all.first)]
+    compiler.trace.verifies = false
+    let wrong = try FuzzJudge(
+      targets: [HostCPU.current.bestTarget], compiler: compiler, threads: 2)
+    #expect(kinds(wrong) == [.loops])
+  }
+}
