@@ -75,6 +75,8 @@ struct CheckReport: Encodable {
   let threadedTargets: [String]
   let variations: [Varied]
   let differences: [String]
+  /// Where bits are wrong: whether the lowered loops are wrong, too, or the C is.
+  let causes: [String]
   /// The worst element of all lines and what led to it.
   let worst: WorstReport?
   /// The outputs that no call says anything of: nothing but NaN, or without a bound.
@@ -111,6 +113,15 @@ struct CheckReport: Encodable {
     self.worst = WorstReport(comparison, special)
     self.differences = comparison.differences.map(\.description)
     self.unjudged = comparison.unjudged
+    self.causes = comparison.results.compactMap { result in
+      switch result.loops {
+      case nil, .tooLarge: nil
+      case .right:
+        "\(result.target): the lowered loops have the exact bits: the mistake is in the C, or in what "
+          + "compiled it"
+      case .wrong(let message): "\(result.target): the lowered loops are wrong, too: \(message)"
+      }
+    }
     self.lines = comparison.results.flatMap { result in
       result.checks.enumerated().flatMap { index, check in
         // The special call is the last one.
@@ -128,7 +139,8 @@ struct CheckReport: Encodable {
     self.seed = seed
     self.refusal = refusal.reason
     (lines, targets, threads, threadedTargets) = ([], [], [], [])
-    (variations, differences, worst, unjudged, passes) = ([], [], nil, [], false)
+    (variations, differences, causes, worst, unjudged) = ([], [], [], nil, [])
+    passes = false
   }
 
   /// The report as a table and its verdict.
@@ -198,6 +210,7 @@ struct CheckReport: Encodable {
     var text = lines.filter { !$0.passes }.map(\.failureText).joined()
     for difference in differences { text += difference + "\n" }
     for violation in variations.flatMap(\.violations) { text += violation + "\n" }
+    for cause in causes { text += cause + "\n" }
     return text
   }
 

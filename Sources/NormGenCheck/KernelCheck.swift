@@ -22,6 +22,9 @@ public struct KernelCheck: Sendable {
   /// Whether every bit is right and every value lies within its bound.
   public var passes: Bool { outputs.allSatisfy(\.judgement.passes) }
 
+  /// Whether an element has other bits than the graph fixes.
+  var hasWrongBits: Bool { outputs.contains { !$0.judgement.exact.passes } }
+
   /// Whether every value lies within its bound.
   public var liesWithinBounds: Bool { outputs.allSatisfy(\.agreement.passes) }
 

@@ -13,6 +13,8 @@ public struct TargetComparison: Sendable {
     public let checks: [KernelCheck]
     /// The numbers of threads whose bits were compared with one thread's; none if it is emulated.
     public let threads: [Int]
+    /// Where bits are wrong: what the lowered loops give for the first such call.
+    public let loops: LoopCheck?
 
     /// Whether every bit is right and every value lies within its bound.
     public var passes: Bool { checks.allSatisfy(\.passes) }
@@ -129,7 +131,11 @@ public struct TargetComparison: Sendable {
       }
       let compared = machine == .native ? threads : []
       results.append(
-        TargetResult(target: target, machine: machine, checks: checks, threads: compared))
+        TargetResult(
+          target: target, machine: machine, checks: checks, threads: compared,
+          loops: checks.firstIndex { $0.hasWrongBits }.map {
+            LoopCheck(calls[$0], reference: references[$0], mostCost: Self.mostLoopCost)
+          }))
       for count in compared {
         progress("\(graph.name): \(target) in \(count) threads")
         let shared = try TargetMachine.outputs(
@@ -157,6 +163,9 @@ public struct TargetComparison: Sendable {
     worst = try worstElement(graph, inputs)
     unjudged = KernelCheck.unjudged(results.first?.checks ?? [], of: graph)
   }
+
+  /// About the operations on vectors that some seconds take.
+  private static let mostLoopCost = 10_000_000
 
   private func worstElement(_ graph: Graph, _ calls: [Call]) throws -> WorstElement? {
     var found: (target: Int, call: Int, output: Int, element: Agreement.Worst)?

@@ -1,4 +1,4 @@
-public import NormGenIR
+import NormGenIR
 public import NormGenLoops
 import NormGenReference
 public import NormGenTensors

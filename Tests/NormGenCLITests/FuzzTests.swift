@@ -99,10 +99,10 @@ import Testing
     let file = try #require(directory.files.first)
     #expect(directory.files.count == 1)
     let seed = file.dropFirst("fuzz_".count).dropLast(".ng".count)
-    #expect(wrong.output.contains("seed \(seed) fails, bound (\(Self.host)): rows "))
+    #expect(wrong.output.contains("seed \(seed) fails, loops (\(Self.host)): rows "))
     #expect(wrong.output.contains("normgen fuzz --seed \(seed) --count 1\n"))
     let text = try directory.text(of: file)
-    #expect(text.hasPrefix("// Seed \(seed): bound (\(Self.host)): rows "))
+    #expect(text.hasPrefix("// Seed \(seed): loops (\(Self.host)): rows "))
     #expect(text.contains("tanh("))
     #expect(text.split(separator: "\n").count < 12, "\(text)")
     // Both commands show it.
@@ -111,7 +111,9 @@ import Testing
     let check = try #require(
       wrong.output.split(separator: "\n").first { $0.contains("normgen check ") })
     let arguments = check.split(separator: " ").dropFirst().map(String.init)
-    #expect(InProcessResult.of(arguments, registry: registry).status == 1)
+    let checked = InProcessResult.of(arguments, registry: registry)
+    #expect(checked.status == 1)
+    #expect(checked.output.contains("\(Self.host): the lowered loops are wrong, too: output '"))
     registry.strategies = [RowStreaming()]
     #expect(InProcessResult.of(arguments, registry: registry).status == 0)
   }

@@ -21,7 +21,7 @@ import Testing
   struct Specimen: CustomTestStringConvertible, Sendable {
     let name: String
     let function: @Sendable (Tensor) -> Tensor
-    /// The greatest error over all arguments, in units in the last place of the larger term, to one
+    /// The greatest error found, in units in the last place of the larger term, to one
     /// digit upwards.
     let error: Double
     /// Where it is.

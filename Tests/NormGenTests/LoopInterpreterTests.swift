@@ -109,7 +109,7 @@ import Testing
   /// What the loops may not touch is named.
   @Test func accessesOutsideTheMemoryAreFaults() throws {
     let graph = try Kernel(
-      "double", Tensor.input("x", [.rows, 20], .f32) * 2
+      "twice", Tensor.input("x", [.rows, 20], .f32) * 2
     ).graph()
     let inputs = try RandomInputs.tensors(for: graph, rows: 2, seed: 1)
     let right = try #require(try Compiler(target: .avx2).lower(graph).program.onlyKernel)
@@ -133,8 +133,8 @@ import Testing
     #expect(whole?.contains("beyond columns 0..<20") == true, "\(whole ?? "no fault")")
     // Row after row to the same place: the others stay as they were.
     let one = fault { statement in
-      if case .pointer(let pointer, "double", _) = statement {
-        return .pointer(pointer, buffer: "double", offset: .constant(0))
+      if case .pointer(let pointer, "twice", _) = statement {
+        return .pointer(pointer, buffer: "twice", offset: .constant(0))
       }
       return statement
     }

@@ -1,5 +1,4 @@
 import NormGen
-import NormGenLoopInterpreter
 
 /// Kernels with different names that are compiled together for each target and judged one by one.
 struct FuzzBatch {
@@ -146,23 +145,12 @@ struct FuzzBatch {
         subject.fuzzCase.calls[$0].rows < subject.fuzzCase.calls[$1].rows
       })
     else { return }
-    let (call, target) = (subject.fuzzCase.calls[least], judge.targets[index])
-    guard LoopInterpreter.cost(of: lowering.program, rows: call.rows) <= Self.mostLoopCost else {
-      return
-    }
-    do {
-      let outputs = try LoopInterpreter.outputs(
-        of: lowering.program, rows: call.rows, inputs: subject.inputs[least], parts: 2)
-      for (number, output) in lowering.graph.outputs.enumerated() {
-        guard let tensor = outputs[output.name] else { continue }
-        let exact = subject.references[least].judgement(of: tensor, output: number).exact
-        guard exact.passes else {
-          throw Stop.failed(
-            .loops, [target], "\(call), output '\(output.name)': \(exact)", at: call)
-        }
-      }
-    } catch let stop as Stop { throw stop } catch {
-      throw .failed(.loops, [target], "\(call): \(error)", at: call)
+    let call = subject.fuzzCase.calls[least]
+    let loops = LoopCheck(
+      KernelCall(lowering, rows: call.rows, inputs: subject.inputs[least]),
+      reference: subject.references[least], mostCost: Self.mostLoopCost)
+    if case .wrong(let message) = loops {
+      throw .failed(.loops, [judge.targets[index]], "\(call), \(message)", at: call)
     }
   }
 
