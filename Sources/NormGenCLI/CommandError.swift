@@ -5,6 +5,13 @@ internal import NormGenFiles
 extension ExitCode {
   /// Nothing failed, but of an output nothing could be judged: every element is NaN, or has no bound.
   static let notJudged = ExitCode(3)
+
+  /// What is printed of the outputs that were not judged.
+  static func notJudgedText(_ outputs: [String]) -> String {
+    let names = outputs.map { "'\($0)'" }.joined(separator: ", ")
+    return "NOT JUDGED: no element of \(names) is a number with a bound, so a mistake could not "
+      + "show; check it on other inputs"
+  }
 }
 
 /// A request that cannot be carried out; the message says where, what was expected and what was

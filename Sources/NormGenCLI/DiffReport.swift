@@ -114,8 +114,7 @@ struct DiffReport: Encodable {
       if count > 0 { text += "\(side) has wrong bits in \(count) elements, by its own graph\n" }
     }
     if !unjudged.isEmpty {
-      let names = unjudged.map { "'\($0)'" }.joined(separator: ", ")
-      text += "NOT JUDGED: of \(names) every element is NaN or has no bound\n"
+      text += ExitCode.notJudgedText(unjudged) + "\n"
     }
     return text
   }

@@ -56,6 +56,11 @@ struct ExplainCommand: ParsableCommand {
   }
 
   private func text(_ kernel: SelectedKernel, _ compiler: Compiler) throws -> String {
+    if stage == [.graph] {
+      // Also of a kernel that cannot be planned.
+      return "== graph: \(kernel.graph.name), \(compiler.target)\n\n"
+        + GraphPrinter.text(of: kernel.graph) + "\n"
+    }
     let lowering = try compiler.lower(kernel.graph)
     guard !stage.isEmpty else { return KernelSummary(lowering, compiler).text }
     var text = ""

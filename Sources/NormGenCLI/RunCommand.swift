@@ -16,8 +16,8 @@ struct RunCommand: ParsableCommand {
       is written. A target that this processor lacks is emulated, in one thread. --oracle and \
       --bound write what the interpreter in Float64 says of an output: a kernel may differ from the \
       value by the bound. --exact writes what the exact interpreter says: a kernel may not differ. \
-      With --source these also judge the outputs that are written: status 1 if a bit is wrong or an \
-      element lies beyond its bound.
+      With --source and one of these all outputs that are written are judged: status 1 if a bit is \
+      wrong or an element lies beyond its bound, 3 if no element of an output says anything.
       """)
 
   @OptionGroup var selection: KernelSelection
@@ -103,24 +103,28 @@ struct RunCommand: ParsableCommand {
     if source != nil { try judge(kernel.graph, results, tensors, rows: rows) }
   }
 
-  /// Judges what an edited source has written, where an interpreter is asked for.
+  /// Judges all that an edited source has written, where an interpreter is asked for.
   private func judge(
     _ graph: Graph, _ results: [String: HostTensor], _ tensors: [String: HostTensor], rows: Int
   ) throws {
-    let asked = try oracle.names()
+    guard oracle.isAsked else { return }
     let written = try TensorAssignment.all(output, option: "--output").map(\.name)
-    guard written.contains(where: asked.contains) else { return }
     let references = try ReferenceOutputs(
       of: graph, rows: rows, inputs: tensors, columns: .all(of: graph))
     var passes = true
-    for (index, output) in graph.outputs.enumerated()
-    where asked.contains(output.name) && written.contains(output.name) {
+    var unjudged: [String] = []
+    for (index, output) in graph.outputs.enumerated() where written.contains(output.name) {
       guard let tensor = results[output.name] else { continue }
       let judgement = references.judgement(of: tensor, output: index)
       try Terminal.print("\(output.name): \(judgement.exact)\n\(output.name): \(judgement.bound)")
       passes = passes && judgement.passes
+      if judgement.telling == 0 { unjudged.append(output.name) }
     }
     if !passes { throw ExitCode.failure }
+    guard unjudged.isEmpty else {
+      try Terminal.print(ExitCode.notJudgedText(unjudged))
+      throw ExitCode.notJudged
+    }
   }
 
   private func results(

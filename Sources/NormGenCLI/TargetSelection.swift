@@ -58,7 +58,7 @@ struct ScheduleOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The most rows of a block of a kernel with matmuls, rounded up to whole tiles; by default as "
-        + "many as the panels' memory allows.", valueName: "n"))
+        + "many as the panels' memory allows. Sums over rows take blocks of 256.", valueName: "n"))
   var blockRows: Int?
 
   /// Blocks beyond this are nothing but memory.

@@ -141,6 +141,13 @@ import Testing
     let wrong = try run("edited.c")
     #expect(wrong.status == 1)
     #expect(wrong.output.contains("\ny: 111 of 111 elements have wrong bits, first at element 0: "))
+    // Of NaN nothing can be said.
+    try NpyFile.write(
+      try HostTensor([Float](repeating: .nan, count: 111), shape: [3, 37]),
+      to: directory.path("x.npy"))
+    let unjudged = try run("edited.c")
+    #expect(unjudged.status == 3)
+    #expect(unjudged.output.contains("\nNOT JUDGED: no element of 'y' is a number with a bound"))
     #expect(wrong.output.contains("\ny: 111 of 111 beyond the bound: worst at element "))
   }
 }

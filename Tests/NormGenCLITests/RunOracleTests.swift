@@ -73,6 +73,24 @@ import Testing
     #expect(exact.shape == own.shape && exact.elementBytes == own.elementBytes)
   }
 
+  /// Whichever output is named, all that are written are judged.
+  @Test(arguments: [["y=y.npy", "z=z.npy"], ["z=z.npy"]])
+  func allWrittenOutputsOfASourceAreJudged(outputs: [String]) throws {
+    let directory = try fixture()
+    try directory.write(
+      "kernel norm(x: bf16[rows, 5]) {\n} -> y: f32 = x * 2.0, z: f32 = x * 3.0\n", to: "norm.ng")
+    let emitted = try CommandLineFixture.normgen(
+      ["emit", "norm.ng", "--target", "portable"], in: directory)
+    #expect(emitted.status == 0, "\(emitted.errors)")
+    let text = try directory.text(of: "norm_portable.c")
+    try directory.write(text.replacing("3.0f", with: "3.5f"), to: "edited.c")
+    let result = try CommandLineFixture.normgen(
+      arguments + ["--target", "portable", "--source", "edited.c", "--output"] + outputs
+        + ["--exact", "y=e.npy"], in: directory)
+    #expect(result.status == 1)
+    #expect(result.output.contains("\nz: 15 of 15 elements have wrong bits"), "\(result.output)")
+  }
+
   /// A sum over the rows has one row's extents, whatever the number of rows.
   @Test func outputsWithoutRowsHaveAnOracle() throws {
     let directory = try fixture()
