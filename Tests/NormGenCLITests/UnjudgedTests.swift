@@ -30,7 +30,7 @@ import Testing
     let file = try directory.write(text, to: "k.ng")
     let result = try CommandLineFixture.normgen(["check", file, "--rows", "3"])
     #expect(result.status == 3)
-    #expect(result.output.contains("of 'y' every element is NaN or has no bound"))
+    #expect(result.output.contains("no element of 'y' is a number with a bound"))
     #expect(!result.output.contains("'z'"))
   }
 

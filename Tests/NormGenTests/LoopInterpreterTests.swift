@@ -133,8 +133,8 @@ import Testing
     #expect(whole?.contains("beyond columns 0..<20") == true, "\(whole ?? "no fault")")
     // Row after row to the same place: the others stay as they were.
     let one = fault { statement in
-      if case .pointer(let pointer, "twice", _) = statement {
-        return .pointer(pointer, buffer: "twice", offset: .constant(0))
+      if case .pointer(let pointer, "y", _) = statement {
+        return .pointer(pointer, buffer: "y", offset: .constant(0))
       }
       return statement
     }
