@@ -110,6 +110,12 @@ def fma(x, y, z) -> Bounded:
     return Bounded.result(x.value * y.value + z.value, x.spread(y) + z.error)
 
 
+def maximum(x, y) -> Bounded:
+    """The larger one moves no further than one of them."""
+    x, y = lifted(x), lifted(y)
+    return Bounded(np.maximum(x.value, y.value), np.maximum(x.error, y.error))
+
+
 def rounding(type_: Storage):
     """The rounding to a storage type, of everything that an evaluation may hold."""
 
@@ -149,7 +155,7 @@ def one_pass_variance(x: Bounded) -> Bounded:
 
 
 FUNCTIONS = {
-    "sqrt": sqrt, "fma": fma, "mean": mean,
+    "sqrt": sqrt, "fma": fma, "max": maximum, "mean": mean,
     "one_pass_variance": one_pass_variance,
     "f32": rounding("f32"), "bf16": rounding("bf16"), "f16": rounding("f16"),
 }
