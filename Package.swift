@@ -127,7 +127,9 @@ let package = Package(
       name: "NormGenDSLTests", dependencies: ["NormGenTestSupport"], exclude: ["Goldens"],
       swiftSettings: settings),
     .testTarget(
-      name: "NormGenCTests", dependencies: ["NormGenC", "NormGenTestSupport"], exclude: ["Goldens"],
+      name: "NormGenCTests",
+      dependencies: ["NormGenC", "NormGenLoopInterpreter", "NormGenTestSupport"],
+      exclude: ["Goldens"],
       swiftSettings: settings),
     .testTarget(
       name: "NormGenTests",

@@ -56,17 +56,16 @@ struct ExplainCommand: ParsableCommand {
   }
 
   private func text(_ kernel: SelectedKernel, _ compiler: Compiler) throws -> String {
-    if stage == [.graph] {
-      // Also of a kernel that cannot be planned.
-      return "== graph: \(kernel.graph.name), \(compiler.target)\n\n"
-        + GraphPrinter.text(of: kernel.graph) + "\n"
+    guard !stage.isEmpty else {
+      return KernelSummary(try compiler.lower(kernel.graph), compiler).text
     }
-    let lowering = try compiler.lower(kernel.graph)
-    guard !stage.isEmpty else { return KernelSummary(lowering, compiler).text }
+    // The graph is also printed of a kernel that cannot be planned.
+    let lowering = stage == [.graph] ? nil : try compiler.lower(kernel.graph)
     var text = ""
     for stage in stage {
-      text += "== \(stage.rawValue): \(kernel.graph.name), \(lowering.target)\n\n"
-      text += try self.text(of: stage, lowering, compiler) + "\n"
+      text += "== \(stage.rawValue): \(kernel.graph.name), \(compiler.target)\n\n"
+      let stageText = try lowering.map { try self.text(of: stage, $0, compiler) }
+      text += (stageText ?? GraphPrinter.text(of: kernel.graph)) + "\n"
     }
     return text
   }

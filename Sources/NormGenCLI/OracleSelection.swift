@@ -73,10 +73,16 @@ struct OracleSelection: ParsableArguments {
   func names() throws -> [String] { try assignments().map(\.name) }
 
   /// What is to be written for a call; an interpreter runs only if something of it is.
-  func files(of graph: Graph, rows: Int, inputs: [String: HostTensor]) throws -> [File] {
+  ///
+  /// - Parameter references: What both interpreters say, if they have run already.
+  func files(
+    of graph: Graph, rows: Int, inputs: [String: HostTensor], _ references: ReferenceOutputs?
+  ) throws -> [File] {
     var files: [File] = []
     if !oracle.isEmpty || !bound.isEmpty {
-      let outputs = try GraphInterpreter.outputs(of: graph, rows: rows, inputs: inputs)
+      let outputs =
+        try references?.bounded
+        ?? GraphInterpreter.outputs(of: graph, rows: rows, inputs: inputs)
       for (texts, option) in [(oracle, "--oracle"), (bound, "--bound")] {
         for assignment in try TensorAssignment.all(texts, option: option) {
           guard let index = graph.outputs.firstIndex(where: { $0.name == assignment.name })
@@ -88,7 +94,8 @@ struct OracleSelection: ParsableArguments {
       }
     }
     if !exact.isEmpty {
-      let outputs = try ExactInterpreter.outputs(of: graph, rows: rows, inputs: inputs)
+      let outputs =
+        try references?.exact ?? ExactInterpreter.outputs(of: graph, rows: rows, inputs: inputs)
       for assignment in try exactAssignments() {
         guard let index = graph.outputs.firstIndex(where: { $0.name == assignment.name })
         else { continue }

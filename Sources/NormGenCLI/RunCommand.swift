@@ -84,7 +84,12 @@ struct RunCommand: ParsableCommand {
     try parameters.admit(rows: rows, inputs: tensors)
     let results =
       try lowering.map { try self.results(of: $0, tensors, rows: rows, compiler) } ?? [:]
-    let judgements = try oracle.files(of: kernel.graph, rows: rows, inputs: tensors)
+    // An edited source is judged by both interpreters where one of them is asked for.
+    let references =
+      source != nil && oracle.isAsked
+      ? try ReferenceOutputs(
+        of: kernel.graph, rows: rows, inputs: tensors, columns: .all(of: kernel.graph)) : nil
+    let judgements = try oracle.files(of: kernel.graph, rows: rows, inputs: tensors, references)
     var files: [(reference: TensorReference, contents: TensorFile.Contents)] = []
     var lines: [String] = []
     for assignment in outputs {
@@ -100,17 +105,14 @@ struct RunCommand: ParsableCommand {
     }
     try TensorFile.write(files, notReplacing: read)
     try Terminal.print(lines.joined(separator: "\n"))
-    if source != nil { try judge(kernel.graph, results, tensors, rows: rows) }
+    if let references { try judge(kernel.graph, results, references) }
   }
 
-  /// Judges all that an edited source has written, where an interpreter is asked for.
+  /// Judges all that an edited source has written.
   private func judge(
-    _ graph: Graph, _ results: [String: HostTensor], _ tensors: [String: HostTensor], rows: Int
+    _ graph: Graph, _ results: [String: HostTensor], _ references: ReferenceOutputs
   ) throws {
-    guard oracle.isAsked else { return }
     let written = try TensorAssignment.all(output, option: "--output").map(\.name)
-    let references = try ReferenceOutputs(
-      of: graph, rows: rows, inputs: tensors, columns: .all(of: graph))
     var passes = true
     var unjudged: [String] = []
     for (index, output) in graph.outputs.enumerated() where written.contains(output.name) {

@@ -47,14 +47,9 @@ public struct LoopInterpreter {
     try interpreter.run(parts: max(parts, 1))
     var outputs: [String: HostTensor] = [:]
     for buffer in program.buffers where buffer.isOutput {
-      do throws(MemoryError) {
-        let values = try interpreter.memories[interpreter.places[buffer.name] ?? 0].rows()
-        outputs[buffer.name] = try? HostTensor(
-          values.map(Double.init), shape: buffer.shape.extents(rows: rows), buffer.storage)
-      } catch { throw Fault(program: program.name, message: error.message) }
-      guard outputs[buffer.name] != nil else {
-        throw TensorError.memory(byteCount: buffer.shape.elementsPerRow * rows * 4)
-      }
+      let values = try interpreter.rows(of: buffer.name)
+      outputs[buffer.name] = try HostTensor(
+        values.map(Double.init), shape: buffer.shape.extents(rows: rows), buffer.storage)
     }
     return outputs
   }
@@ -212,12 +207,8 @@ public struct LoopInterpreter {
     let weights = try rows(of: product.weights)
     var sums = [Float](repeating: 0, count: count * product.columns)
     for column in 0..<product.columns {
-      let own = (0..<product.depth).map { k in
-        switch product.matmul.layout {
-        case .inOut: weights[k * product.columns + column]
-        case .outIn: weights[column * product.depth + k]
-        }
-      }
+      let own = ExactSums.column(
+        column, of: weights, depth: product.depth, layout: product.matmul.layout)
       for row in 0..<count {
         sums[row * product.columns + column] = ExactSums.product(
           Array(x[row * product.depth..<(row + 1) * product.depth]), own,

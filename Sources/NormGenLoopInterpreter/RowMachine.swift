@@ -80,7 +80,8 @@ struct RowMachine {
         LoopMemory(
           name: pointer.name, storage: .f32, rows: 1, columns: count, stride: count))
     case .partials(let name, let reduction):
-      partials[name] = [Float](repeating: identity(reduction), count: SumOrder.partials)
+      partials[name] = [Float](
+        repeating: ExactArithmetic.identity(of: reduction), count: SumOrder.partials)
     case .define(let name, let expression), .variable(let name, let expression),
       .assign(let name, let expression):
       values[key(name)] = try value(expression)
@@ -135,22 +136,6 @@ struct RowMachine {
     }
   }
 
-  private func identity(_ reduction: Reduction) -> Float {
-    switch reduction {
-    case .sum, .mean: 0
-    case .max: -.infinity
-    case .min: .infinity
-    }
-  }
-
-  private func combined(_ a: Float, _ b: Float, _ reduction: Reduction) -> Float {
-    switch reduction {
-    case .sum, .mean: a + b
-    case .max: ExactArithmetic.maximum(a, b)
-    case .min: ExactArithmetic.minimum(a, b)
-    }
-  }
-
   private mutating func accumulate(
     _ name: String, _ slot: Int, _ reduction: Reduction, _ terms: [LoopExpr], _ lanes: Lanes
   ) throws(MemoryError) {
@@ -164,7 +149,8 @@ struct RowMachine {
       if factors.count == 2 {
         sums[place].addProduct(factors[0][lane], factors[1][lane])
       } else {
-        sums[place] = combined(sums[place], factors[0][lane], reduction)
+        sums[place] = ExactArithmetic.combined(
+          sums[place], factors[0][lane], by: reduction)
       }
     }
     partials[name] = sums
@@ -260,7 +246,9 @@ struct RowMachine {
       }
       while tree.count > 1 {
         let half = tree.count / 2
-        tree = (0..<half).map { combined(tree[$0], tree[$0 + half], reduction) }
+        tree = (0..<half).map {
+          ExactArithmetic.combined(tree[$0], tree[$0 + half], by: reduction)
+        }
       }
       return tree
     }

@@ -7,8 +7,10 @@ public struct ReferenceOutputs: Sendable {
   /// The columns that are judged.
   public let columns: JudgedColumns
   private let graph: Graph
-  private let exact: [HostTensor]
-  private let bounded: [[Bounded]]
+  /// What the exact interpreter says, an output after the other.
+  public let exact: [HostTensor]
+  /// What the oracle says of each output's elements.
+  public let bounded: [[Bounded]]
 
   /// Evaluates a graph.
   ///

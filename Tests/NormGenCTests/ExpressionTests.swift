@@ -1,4 +1,5 @@
 import NormGen
+import NormGenLoopInterpreter
 import NormGenTestSupport
 import Testing
 
@@ -42,14 +43,15 @@ import Testing
       let graph = try signature(name)
       let source = try CEmitter.source(
         of: LoopProgram(kernel), graph: graph, target: target, schedules: [], command: "none")
-      let (inputs, expected) = try memory(of: kernel, rows: rows, seed: seed)
+      let inputs = try inputs(of: kernel, rows: rows, seed: seed)
+      let expected = try LoopInterpreter.outputs(
+        of: LoopProgram(kernel), rows: rows, inputs: inputs)
       let compiler = Compiler(target: target)
       let compiled = try compiler.compile(compiler.lower(graph), source: source.source)
       let outputs = try compiled(inputs)
       for output in kernel.buffers where output.isOutput {
         let tensor = try #require(outputs[output.name])
-        let expected = try HostTensor(
-          (expected[output.name] ?? []).map(Double.init), shape: tensor.shape, output.storage)
+        let expected = try #require(expected[output.name])
         let difference = tensor.firstDifference(from: expected)
         #expect(difference == nil, "seed \(seed), '\(output.name)': \(difference ?? "")")
         judged += expected.doubles.filter(\.isFinite).count
@@ -59,29 +61,21 @@ import Testing
     #expect(judged > 30 * rows * 80)
   }
 
-  /// Random inputs, and what the interpreter leaves in every parameter.
-  private func memory(
+  /// Random inputs.
+  private func inputs(
     of kernel: LoopKernel, rows: Int, seed: UInt64
-  ) throws -> (inputs: [String: HostTensor], memory: [String: [Float]]) {
+  ) throws -> [String: HostTensor] {
     var random = SeededGenerator(seed: seed)
-    var memory: [String: [Float]] = [:]
     var inputs: [String: HostTensor] = [:]
-    for buffer in kernel.buffers {
-      let count = (buffer.shape.hasRows ? rows : 1) * buffer.shape.elementsPerRow
-      memory[buffer.name] = (0..<count).map { _ in
-        // Magnitudes far apart, so that another grouping shows.
+    for buffer in kernel.buffers where !buffer.isOutput {
+      let shape = buffer.shape.extents(rows: rows)
+      // Magnitudes far apart, so that another grouping shows.
+      let elements = (0..<shape.reduce(1, *)).map { _ in
         Float(random.normal()) * [1, 1, 1e4, 1e-3][Int(random.next() % 4)]
       }
-      guard !buffer.isOutput else { continue }
-      inputs[buffer.name] = try HostTensor(
-        memory[buffer.name] ?? [], shape: buffer.shape.extents(rows: rows))
+      inputs[buffer.name] = try HostTensor(elements, shape: shape)
     }
-    for row in 0..<rows {
-      var interpreter = LoopInterpreter(kernel, row: row, memory: memory)
-      interpreter.run()
-      memory = interpreter.memory
-    }
-    return (inputs, memory)
+    return inputs
   }
 
   // MARK: The printer alone

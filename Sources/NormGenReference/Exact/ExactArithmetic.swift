@@ -20,6 +20,24 @@ package enum ExactArithmetic {
     return Float(sign: .plus, exponent: x.exponent, significand: 1)
   }
 
+  /// What partials of a reduction begin with.
+  package static func identity(of reduction: Reduction) -> Float {
+    switch reduction {
+    case .sum, .mean: 0
+    case .max: -.infinity
+    case .min: .infinity
+    }
+  }
+
+  /// A partial and a term, or two partials, of a reduction.
+  package static func combined(_ a: Float, _ b: Float, by reduction: Reduction) -> Float {
+    switch reduction {
+    case .sum, .mean: a + b
+    case .max: maximum(a, b)
+    case .min: minimum(a, b)
+    }
+  }
+
   /// An operation of the graph on as many operands as it has.
   package static func value(of op: ElementwiseOp, _ x: [Float]) -> Float {
     switch op {

@@ -277,12 +277,7 @@ public struct ExactInterpreter {
     let groups = x.count / depth
     var result = [Float](repeating: 0, count: groups * width)
     for column in columns.columns(of: id) ?? Array(0..<width) {
-      let own = (0..<depth).map { k in
-        switch matmul.layout {
-        case .inOut: weights[k * width + column]
-        case .outIn: weights[column * depth + k]
-        }
-      }
+      let own = ExactSums.column(column, of: weights, depth: depth, layout: matmul.layout)
       own.withUnsafeBufferPointer { own in
         x.withUnsafeBufferPointer { x in
           for group in 0..<groups {

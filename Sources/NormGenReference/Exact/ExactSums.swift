@@ -9,18 +9,9 @@ package enum ExactSums {
     _ reduction: Reduction, _ terms: [Float], times factors: [Float]?
   ) -> Float {
     func combined(_ a: Float, _ b: Float) -> Float {
-      switch reduction {
-      case .sum, .mean: a + b
-      case .max: ExactArithmetic.maximum(a, b)
-      case .min: ExactArithmetic.minimum(a, b)
-      }
+      ExactArithmetic.combined(a, b, by: reduction)
     }
-    let start: Float
-    switch reduction {
-    case .sum, .mean: start = 0
-    case .max: start = -.infinity
-    case .min: start = .infinity
-    }
+    let start = ExactArithmetic.identity(of: reduction)
     var total: Float?
     var first = 0
     while first < terms.count {
@@ -43,6 +34,17 @@ package enum ExactSums {
     }
     let result = total ?? start
     return reduction == .mean ? result / Float(terms.count) : result
+  }
+
+  /// The weights of one column of a product of `depth` terms.
+  package static func column(
+    _ column: Int, of weights: [Float], depth: Int, layout: Matmul.WeightLayout
+  ) -> [Float] {
+    switch layout {
+    case .inOut:
+      stride(from: column, to: weights.count, by: weights.count / depth).map { weights[$0] }
+    case .outIn: Array(weights[column * depth..<(column + 1) * depth])
+    }
   }
 
   /// One element of a product, of a row and a column of equal length.
