@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 // A stage imports what stands to its left in the pipeline, never to its right:
 //
-//   IR → DSL → Loops → Schedule → C → JIT → NormGen → Check → CLI
+//   IR → DSL → Loops → Schedule → Lowering → C → JIT → NormGen → Check → CLI
 //
 // Reference, Tensors and Files stand beside the pipeline and import only the IR and one another, so
 // the oracle shares no code with what it judges.
@@ -24,7 +24,7 @@ let settings: [SwiftSetting] =
 /// a module that it names has changed.
 let facade: [Target.Dependency] = [
   "NormGen", "NormGenIR", "NormGenDSL", "NormGenTensors", "NormGenReference", "NormGenLoops",
-  "NormGenSchedule", "NormGenC",
+  "NormGenSchedule", "NormGenLowering", "NormGenC",
 ]
 
 let package = Package(
@@ -57,6 +57,9 @@ let package = Package(
       name: "NormGenSchedule", dependencies: ["NormGenIR", "NormGenLoops"],
       swiftSettings: settings),
     .target(
+      name: "NormGenLowering", dependencies: ["NormGenIR", "NormGenLoops", "NormGenSchedule"],
+      swiftSettings: settings),
+    .target(
       name: "NormGenLoopInterpreter",
       dependencies: ["NormGenIR", "NormGenTensors", "NormGenReference", "NormGenLoops"],
       swiftSettings: settings),
@@ -69,7 +72,9 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "NormGenC",
-      dependencies: ["NormGenIR", "NormGenLoops", "NormGenSchedule", "NormGenTemplates"],
+      dependencies: [
+        "NormGenIR", "NormGenLoops", "NormGenSchedule", "NormGenLowering", "NormGenTemplates",
+      ],
       swiftSettings: settings),
     .target(
       name: "CNormGenClang",
@@ -83,7 +88,7 @@ let package = Package(
       name: "NormGen",
       dependencies: [
         "NormGenIR", "NormGenDSL", "NormGenTensors", "NormGenReference", "NormGenLoops",
-        "NormGenSchedule", "NormGenC", "NormGenJIT",
+        "NormGenSchedule", "NormGenLowering", "NormGenC", "NormGenJIT",
       ],
       swiftSettings: settings),
     .target(
@@ -133,7 +138,9 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "NormGenTests",
-      dependencies: ["NormGenJIT", "NormGenLoopInterpreter", "NormGenTestSupport"],
+      dependencies: [
+        "NormGenJIT", "NormGenLoopInterpreter", "NormGenLowering", "NormGenTestSupport",
+      ],
       exclude: ["Goldens"], swiftSettings: settings),
     .testTarget(name: "ExtensionTests", dependencies: ["NormGen"], swiftSettings: settings),
     // What the articles show is compiled, parsed and run.

@@ -235,9 +235,7 @@ void gemma_scope_norm_2304_bf16_avx512(int64_t rows, const uint16_t *restrict z,
     for (int64_t i = 0; i < 2304; i += 64) {
       prefetch_u16_group(z + next * z_stride + i);
       vec y_group[4];
-      for (int64_t p = 0; p < 4; ++p) {
-        y_group[p] = load_bf16(z_row + i + p * 16) * inv_rms;
-      }
+      for (int64_t p = 0; p < 4; ++p) y_group[p] = load_bf16(z_row + i + p * 16) * inv_rms;
       put_bf16_group(y_row + i, y_group, stream);
     }
   }

@@ -358,9 +358,7 @@ static void step1(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
     // Pass 1: output x_rows.
     for (int64_t i = 0; i < 768; i += 64) {
       vec x_rows_group[4];
-      for (int64_t p = 0; p < 4; ++p) {
-        x_rows_group[p] = load_bf16(x_row + i + p * 16);
-      }
+      for (int64_t p = 0; p < 4; ++p) x_rows_group[p] = load_bf16(x_row + i + p * 16);
       store_bf16_group(x_rows_row + i, x_rows_group);
     }
   }
@@ -392,25 +390,23 @@ void linear_gelu_rms_norm_768_3072_bf16_avx512_pack_w(const uint16_t *weights, u
 // The sums of `height` rows and the 32 columns of a panel over `depth` steps, for each one chain of
 // dot products of bf16 pairs from +0. What an earlier block has summed is added to.
 static inline __attribute__((always_inline)) void tile_768x3072(int64_t depth, const uint16_t *x,
-    const uint16_t *panel, float *sums, int is_first, const int height) {
+    const uint16_t *panel, float *sums, int is_first, const int64_t height) {
   vec chain[14][2];
-  for (int r = 0; r < height; ++r) {
-    for (int v = 0; v < 2; ++v) chain[r][v] = broadcast(0);
+  for (int64_t r = 0; r < height; ++r) {
+    for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
-  for (int64_t k = 0; k + 2 <= depth; k += 2) {
+  for (int64_t k = 0; k < depth - 1; k += 2) {
     const uint16_t *step = panel + 32 * k;
     uvec weights[2];
-    for (int v = 0; v < 2; ++v) weights[v] = load_u16_pairs(step + 32 * v);
-    for (int v = 0; v < 2; ++v) {
-      __builtin_prefetch(step + 2048 + 32 * v);
-    }
-    for (int r = 0; r < height; ++r) {
+    for (int64_t v = 0; v < 2; ++v) weights[v] = load_u16_pairs(step + 32 * v);
+    for (int64_t v = 0; v < 2; ++v) __builtin_prefetch(step + 2048 + 32 * v);
+    for (int64_t r = 0; r < height; ++r) {
       const uvec pair = broadcast_u16_pair(x + 800 * r + k);
-      for (int v = 0; v < 2; ++v) chain[r][v] = bf16_dot(chain[r][v], pair, weights[v]);
+      for (int64_t v = 0; v < 2; ++v) chain[r][v] = bf16_dot(chain[r][v], pair, weights[v]);
     }
   }
-  for (int r = 0; r < height; ++r) {
-    for (int v = 0; v < 2; ++v) {
+  for (int64_t r = 0; r < height; ++r) {
+    for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 3088 * r + 16 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
     }
@@ -480,15 +476,15 @@ static void step3(int64_t rows, const uint16_t *restrict bias, const uint16_t *r
   }
 }
 
-// The phases of a call that `parts` threads share: with few rows they share every step, with
-// many each takes rows of its own through all of them.
+// The phases of a call that `parts` threads share: with few rows they share every step, with many
+// each takes rows of its own through all of them.
 int64_t linear_gelu_rms_norm_768_3072_bf16_avx512_phases(int64_t rows, int64_t parts) {
   return parts > 1 && rows <= 112 ? 3 : 1;
 }
 
 // The bytes of scratch memory of such a call.
 int64_t linear_gelu_rms_norm_768_3072_bf16_avx512_scratch_bytes(int64_t rows, int64_t parts) {
-  const int64_t block = rows < 112 ? rows : 112;
+  const int64_t block = rows < 1 ? 0 : (rows < 112 ? rows : 112);
   const int64_t copies = linear_gelu_rms_norm_768_3072_bf16_avx512_phases(rows, parts) > 1 ? 1
       : parts;
   return copies * block * 13952 + 64;
@@ -519,8 +515,8 @@ static void run_steps(int64_t rows, const uint16_t *x, int64_t x_stride, const u
   }
 }
 
-// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next
-// phase begins when they have ended.
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next phase
+// begins when they have ended.
 void linear_gelu_rms_norm_768_3072_bf16_avx512_part(int64_t rows, const uint16_t *x,
     int64_t x_stride, const uint16_t *w, const uint16_t *bias, const uint16_t *gain, uint16_t *y,
     int64_t y_stride, void *scratch, int64_t phase, int64_t part, int64_t parts) {
@@ -531,16 +527,16 @@ void linear_gelu_rms_norm_768_3072_bf16_avx512_part(int64_t rows, const uint16_t
     return;
   }
   // As many rows for each part, in blocks of about the same size, whole tiles of 14.
-  int64_t row = begin_of_part(rows, part, parts);
+  const int64_t first = begin_of_part(rows, part, parts);
   const int64_t end = begin_of_part(rows, part + 1, parts);
-  if (row >= end) return;
-  panels += part * (rows < 112 ? rows : 112) * 13952;
-  const int64_t blocks = (end - row + 111) / 112;
-  const int64_t size = ((end - row + blocks - 1) / blocks + 13) / 14 * 14;
-  for (; row < end; row += size) {
+  if (end <= first) return;
+  char *own_panels = panels + part * (rows < 112 ? rows : 112) * 13952;
+  const int64_t blocks = (end - first + 111) / 112;
+  const int64_t size = ((end - first + blocks - 1) / blocks + 13) / 14 * 14;
+  for (int64_t row = first; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, x + row * x_stride, x_stride, w, bias, gain, y + row * y_stride, y_stride,
-        panels, 0, 3, 0, 1);
+        own_panels, 0, 3, 0, 1);
   }
 }
 

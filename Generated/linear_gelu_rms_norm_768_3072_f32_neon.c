@@ -228,7 +228,7 @@ static void gather_768x3072(const float *weights, int64_t panel, int64_t k, int6
   const int64_t first = 8 * panel;
   for (int64_t i = 0; i < depth; ++i) {
     const float *row = weights + 3072 * (k + i) + first;
-    for (int v = 0; v < 2; ++v) {
+    for (int64_t v = 0; v < 2; ++v) {
       const int64_t left = 3072 - first - 4 * v;
       float *place = block + 8 * i + 4 * v;
       if (left >= 4) {
@@ -255,25 +255,23 @@ void linear_gelu_rms_norm_768_3072_f32_neon_pack_w(const float *weights, float *
 // The sums of `height` rows and the 8 columns of a panel over `depth` steps, for each one chain of
 // fused multiply-adds from +0. What an earlier block has summed is added to.
 static inline __attribute__((always_inline)) void tile_768x3072(int64_t depth, const float *x,
-    const float *panel, float *sums, int is_first, const int height) {
+    const float *panel, float *sums, int is_first, const int64_t height) {
   vec chain[14][2];
-  for (int r = 0; r < height; ++r) {
-    for (int v = 0; v < 2; ++v) chain[r][v] = broadcast(0);
+  for (int64_t r = 0; r < height; ++r) {
+    for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; ++k) {
     const float *step = panel + 8 * k;
     vec weights[2];
-    for (int v = 0; v < 2; ++v) weights[v] = load_f32(step + 4 * v);
+    for (int64_t v = 0; v < 2; ++v) weights[v] = load_f32(step + 4 * v);
     __builtin_prefetch(step + 512);
-    for (int r = 0; r < height; ++r) {
+    for (int64_t r = 0; r < height; ++r) {
       const vec element = broadcast(x[784 * r + k]);
-      for (int v = 0; v < 2; ++v) {
-        chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
-      }
+      for (int64_t v = 0; v < 2; ++v) chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
     }
   }
-  for (int r = 0; r < height; ++r) {
-    for (int v = 0; v < 2; ++v) {
+  for (int64_t r = 0; r < height; ++r) {
+    for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 3088 * r + 4 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
     }
@@ -342,15 +340,15 @@ static void step3(int64_t rows, const float *restrict bias, const float *restric
   }
 }
 
-// The phases of a call that `parts` threads share: with few rows they share every step, with
-// many each takes rows of its own through all of them.
+// The phases of a call that `parts` threads share: with few rows they share every step, with many
+// each takes rows of its own through all of them.
 int64_t linear_gelu_rms_norm_768_3072_f32_neon_phases(int64_t rows, int64_t parts) {
   return parts > 1 && rows <= 112 ? 3 : 1;
 }
 
 // The bytes of scratch memory of such a call.
 int64_t linear_gelu_rms_norm_768_3072_f32_neon_scratch_bytes(int64_t rows, int64_t parts) {
-  const int64_t block = rows < 112 ? rows : 112;
+  const int64_t block = rows < 1 ? 0 : (rows < 112 ? rows : 112);
   const int64_t copies = linear_gelu_rms_norm_768_3072_f32_neon_phases(rows, parts) > 1 ? 1 : parts;
   return copies * block * 15488 + 64;
 }
@@ -380,8 +378,8 @@ static void run_steps(int64_t rows, const float *x, int64_t x_stride, const floa
   }
 }
 
-// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next
-// phase begins when they have ended.
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next phase
+// begins when they have ended.
 void linear_gelu_rms_norm_768_3072_f32_neon_part(int64_t rows, const float *x, int64_t x_stride,
     const float *w, const float *bias, const float *gain, float *y, int64_t y_stride,
     void *scratch, int64_t phase, int64_t part, int64_t parts) {
@@ -392,16 +390,16 @@ void linear_gelu_rms_norm_768_3072_f32_neon_part(int64_t rows, const float *x, i
     return;
   }
   // As many rows for each part, in blocks of about the same size, whole tiles of 14.
-  int64_t row = begin_of_part(rows, part, parts);
+  const int64_t first = begin_of_part(rows, part, parts);
   const int64_t end = begin_of_part(rows, part + 1, parts);
-  if (row >= end) return;
-  panels += part * (rows < 112 ? rows : 112) * 15488;
-  const int64_t blocks = (end - row + 111) / 112;
-  const int64_t size = ((end - row + blocks - 1) / blocks + 13) / 14 * 14;
-  for (; row < end; row += size) {
+  if (end <= first) return;
+  char *own_panels = panels + part * (rows < 112 ? rows : 112) * 15488;
+  const int64_t blocks = (end - first + 111) / 112;
+  const int64_t size = ((end - first + blocks - 1) / blocks + 13) / 14 * 14;
+  for (int64_t row = first; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, x + row * x_stride, x_stride, w, bias, gain, y + row * y_stride, y_stride,
-        panels, 0, 3, 0, 1);
+        own_panels, 0, 3, 0, 1);
   }
 }
 

@@ -185,7 +185,7 @@ static void gather_1536x384(const float *weights, int64_t panel, int64_t k, int6
   const int64_t first = 16 * panel;
   for (int64_t i = 0; i < depth; ++i) {
     const float *row = weights + 384 * (k + i) + first;
-    for (int v = 0; v < 2; ++v) {
+    for (int64_t v = 0; v < 2; ++v) {
       const int64_t left = 384 - first - 8 * v;
       float *place = block + 16 * i + 8 * v;
       if (left >= 8) {
@@ -212,25 +212,23 @@ void linear_residual_layer_norm_1536_384_f32_avx2_pack_w_down(const float *weigh
 // The sums of `height` rows and the 16 columns of a panel over `depth` steps, for each one chain of
 // fused multiply-adds from +0. What an earlier block has summed is added to.
 static inline __attribute__((always_inline)) void tile_1536x384(int64_t depth, const float *x,
-    const float *panel, float *sums, int is_first, const int height) {
+    const float *panel, float *sums, int is_first, const int64_t height) {
   vec chain[6][2];
-  for (int r = 0; r < height; ++r) {
-    for (int v = 0; v < 2; ++v) chain[r][v] = broadcast(0);
+  for (int64_t r = 0; r < height; ++r) {
+    for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; ++k) {
     const float *step = panel + 16 * k;
     vec weights[2];
-    for (int v = 0; v < 2; ++v) weights[v] = load_f32(step + 8 * v);
+    for (int64_t v = 0; v < 2; ++v) weights[v] = load_f32(step + 8 * v);
     __builtin_prefetch(step + 1024);
-    for (int r = 0; r < height; ++r) {
+    for (int64_t r = 0; r < height; ++r) {
       const vec element = broadcast(x[1552 * r + k]);
-      for (int v = 0; v < 2; ++v) {
-        chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
-      }
+      for (int64_t v = 0; v < 2; ++v) chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
     }
   }
-  for (int r = 0; r < height; ++r) {
-    for (int v = 0; v < 2; ++v) {
+  for (int64_t r = 0; r < height; ++r) {
+    for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 400 * r + 8 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
     }
@@ -355,15 +353,15 @@ static void step3(int64_t rows, const float *restrict residual, int64_t residual
   }
 }
 
-// The phases of a call that `parts` threads share: with few rows they share every step, with
-// many each takes rows of its own through all of them.
+// The phases of a call that `parts` threads share: with few rows they share every step, with many
+// each takes rows of its own through all of them.
 int64_t linear_residual_layer_norm_1536_384_f32_avx2_phases(int64_t rows, int64_t parts) {
   return parts > 1 && rows <= 108 ? 3 : 1;
 }
 
 // The bytes of scratch memory of such a call.
 int64_t linear_residual_layer_norm_1536_384_f32_avx2_scratch_bytes(int64_t rows, int64_t parts) {
-  const int64_t block = rows < 108 ? rows : 108;
+  const int64_t block = rows < 1 ? 0 : (rows < 108 ? rows : 108);
   const int64_t copies = linear_residual_layer_norm_1536_384_f32_avx2_phases(rows, parts) > 1 ? 1
       : parts;
   return copies * block * 7808 + 64;
@@ -396,8 +394,8 @@ static void run_steps(int64_t rows, const float *hidden, int64_t hidden_stride,
   }
 }
 
-// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next
-// phase begins when they have ended.
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next phase
+// begins when they have ended.
 void linear_residual_layer_norm_1536_384_f32_avx2_part(int64_t rows, const float *hidden,
     int64_t hidden_stride, const float *residual, int64_t residual_stride, const float *w_down,
     const float *b_down, const float *gain, const float *shift, float *y, int64_t y_stride,
@@ -410,17 +408,17 @@ void linear_residual_layer_norm_1536_384_f32_avx2_part(int64_t rows, const float
     return;
   }
   // As many rows for each part, in blocks of about the same size, whole tiles of 6.
-  int64_t row = begin_of_part(rows, part, parts);
+  const int64_t first = begin_of_part(rows, part, parts);
   const int64_t end = begin_of_part(rows, part + 1, parts);
-  if (row >= end) return;
-  panels += part * (rows < 108 ? rows : 108) * 7808;
-  const int64_t blocks = (end - row + 107) / 108;
-  const int64_t size = ((end - row + blocks - 1) / blocks + 5) / 6 * 6;
-  for (; row < end; row += size) {
+  if (end <= first) return;
+  char *own_panels = panels + part * (rows < 108 ? rows : 108) * 7808;
+  const int64_t blocks = (end - first + 107) / 108;
+  const int64_t size = ((end - first + blocks - 1) / blocks + 5) / 6 * 6;
+  for (int64_t row = first; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, hidden + row * hidden_stride, hidden_stride, residual + row * residual_stride,
-        residual_stride, w_down, b_down, gain, shift, y + row * y_stride, y_stride, panels, 0, 3,
-        0, 1);
+        residual_stride, w_down, b_down, gain, shift, y + row * y_stride, y_stride, own_panels, 0,
+        3, 0, 1);
   }
 }
 

@@ -161,7 +161,7 @@ static void gather_4096x4096(const float *weights, int64_t panel, int64_t k, int
   const int64_t first = 8 * panel;
   for (int64_t i = 0; i < depth; ++i) {
     const float *row = weights + 4096 * (k + i) + first;
-    for (int v = 0; v < 2; ++v) {
+    for (int64_t v = 0; v < 2; ++v) {
       const int64_t left = 4096 - first - 4 * v;
       float *place = block + 8 * i + 4 * v;
       if (left >= 4) {
@@ -188,25 +188,23 @@ void rms_norm_linear_4096_4096_f32_neon_pack_w(const float *weights, float *pack
 // The sums of `height` rows and the 8 columns of a panel over `depth` steps, for each one chain of
 // fused multiply-adds from +0. What an earlier block has summed is added to.
 static inline __attribute__((always_inline)) void tile_4096x4096(int64_t depth, const float *x,
-    const float *panel, float *sums, int is_first, const int height) {
+    const float *panel, float *sums, int is_first, const int64_t height) {
   vec chain[14][2];
-  for (int r = 0; r < height; ++r) {
-    for (int v = 0; v < 2; ++v) chain[r][v] = broadcast(0);
+  for (int64_t r = 0; r < height; ++r) {
+    for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; ++k) {
     const float *step = panel + 8 * k;
     vec weights[2];
-    for (int v = 0; v < 2; ++v) weights[v] = load_f32(step + 4 * v);
+    for (int64_t v = 0; v < 2; ++v) weights[v] = load_f32(step + 4 * v);
     __builtin_prefetch(step + 512);
-    for (int r = 0; r < height; ++r) {
+    for (int64_t r = 0; r < height; ++r) {
       const vec element = broadcast(x[4112 * r + k]);
-      for (int v = 0; v < 2; ++v) {
-        chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
-      }
+      for (int64_t v = 0; v < 2; ++v) chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
     }
   }
-  for (int r = 0; r < height; ++r) {
-    for (int v = 0; v < 2; ++v) {
+  for (int64_t r = 0; r < height; ++r) {
+    for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 4112 * r + 4 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
     }
@@ -258,15 +256,15 @@ static void step3(int64_t rows, const float *restrict y_sums, int64_t y_sums_str
   }
 }
 
-// The phases of a call that `parts` threads share: with few rows they share every step, with
-// many each takes rows of its own through all of them.
+// The phases of a call that `parts` threads share: with few rows they share every step, with many
+// each takes rows of its own through all of them.
 int64_t rms_norm_linear_4096_4096_f32_neon_phases(int64_t rows, int64_t parts) {
   return parts > 1 && rows <= 112 ? 3 : 1;
 }
 
 // The bytes of scratch memory of such a call.
 int64_t rms_norm_linear_4096_4096_f32_neon_scratch_bytes(int64_t rows, int64_t parts) {
-  const int64_t block = rows < 112 ? rows : 112;
+  const int64_t block = rows < 1 ? 0 : (rows < 112 ? rows : 112);
   const int64_t copies = rms_norm_linear_4096_4096_f32_neon_phases(rows, parts) > 1 ? 1 : parts;
   return copies * block * 32896 + 64;
 }
@@ -296,8 +294,8 @@ static void run_steps(int64_t rows, const float *x, int64_t x_stride, const floa
   }
 }
 
-// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next
-// phase begins when they have ended.
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next phase
+// begins when they have ended.
 void rms_norm_linear_4096_4096_f32_neon_part(int64_t rows, const float *x, int64_t x_stride,
     const float *gain, const float *w, float *y, int64_t y_stride, void *scratch, int64_t phase,
     int64_t part, int64_t parts) {
@@ -308,16 +306,16 @@ void rms_norm_linear_4096_4096_f32_neon_part(int64_t rows, const float *x, int64
     return;
   }
   // As many rows for each part, in blocks of about the same size, whole tiles of 14.
-  int64_t row = begin_of_part(rows, part, parts);
+  const int64_t first = begin_of_part(rows, part, parts);
   const int64_t end = begin_of_part(rows, part + 1, parts);
-  if (row >= end) return;
-  panels += part * (rows < 112 ? rows : 112) * 32896;
-  const int64_t blocks = (end - row + 111) / 112;
-  const int64_t size = ((end - row + blocks - 1) / blocks + 13) / 14 * 14;
-  for (; row < end; row += size) {
+  if (end <= first) return;
+  char *own_panels = panels + part * (rows < 112 ? rows : 112) * 32896;
+  const int64_t blocks = (end - first + 111) / 112;
+  const int64_t size = ((end - first + blocks - 1) / blocks + 13) / 14 * 14;
+  for (int64_t row = first; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
-    run_steps(count, x + row * x_stride, x_stride, gain, w, y + row * y_stride, y_stride, panels,
-        0, 3, 0, 1);
+    run_steps(count, x + row * x_stride, x_stride, gain, w, y + row * y_stride, y_stride,
+        own_panels, 0, 3, 0, 1);
   }
 }
 

@@ -311,10 +311,10 @@ void rms_norm_qkv_4096_6144_bf16_avx512_pack_w_qkv(const uint16_t *weights, uint
 // The sums of `height` rows and the 32 columns of a panel over `depth` steps, for each one chain of
 // fused multiply-adds from +0. What an earlier block has summed is added to.
 static inline __attribute__((always_inline)) void tile_4096x6144(int64_t depth, const float *x,
-    const uint16_t *panel, float *sums, int is_first, const int height) {
+    const uint16_t *panel, float *sums, int is_first, const int64_t height) {
   vec chain[14][2];
-  for (int r = 0; r < height; ++r) {
-    for (int v = 0; v < 2; ++v) chain[r][v] = broadcast(0);
+  for (int64_t r = 0; r < height; ++r) {
+    for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; ++k) {
     const uint16_t *step = panel + 32 * k;
@@ -323,15 +323,13 @@ static inline __attribute__((always_inline)) void tile_4096x6144(int64_t depth, 
     weights[0] = widen_bf16_first(pairs);
     weights[1] = widen_bf16_second(pairs);
     __builtin_prefetch(step + 2048);
-    for (int r = 0; r < height; ++r) {
+    for (int64_t r = 0; r < height; ++r) {
       const vec element = broadcast(x[4112 * r + k]);
-      for (int v = 0; v < 2; ++v) {
-        chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
-      }
+      for (int64_t v = 0; v < 2; ++v) chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
     }
   }
-  for (int r = 0; r < height; ++r) {
-    for (int v = 0; v < 2; ++v) {
+  for (int64_t r = 0; r < height; ++r) {
+    for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 6160 * r + 16 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
     }
@@ -377,23 +375,21 @@ static void step3(int64_t rows, const float *restrict qkv_sums, int64_t qkv_sums
     // Pass 1: output qkv.
     for (int64_t i = 0; i < 6144; i += 64) {
       vec qkv_group[4];
-      for (int64_t p = 0; p < 4; ++p) {
-        qkv_group[p] = load_f32(qkv_sums_row + i + p * 16);
-      }
+      for (int64_t p = 0; p < 4; ++p) qkv_group[p] = load_f32(qkv_sums_row + i + p * 16);
       store_bf16_group(qkv_row + i, qkv_group);
     }
   }
 }
 
-// The phases of a call that `parts` threads share: with few rows they share every step, with
-// many each takes rows of its own through all of them.
+// The phases of a call that `parts` threads share: with few rows they share every step, with many
+// each takes rows of its own through all of them.
 int64_t rms_norm_qkv_4096_6144_bf16_avx512_phases(int64_t rows, int64_t parts) {
   return parts > 1 && rows <= 112 ? 3 : 1;
 }
 
 // The bytes of scratch memory of such a call.
 int64_t rms_norm_qkv_4096_6144_bf16_avx512_scratch_bytes(int64_t rows, int64_t parts) {
-  const int64_t block = rows < 112 ? rows : 112;
+  const int64_t block = rows < 1 ? 0 : (rows < 112 ? rows : 112);
   const int64_t copies = rms_norm_qkv_4096_6144_bf16_avx512_phases(rows, parts) > 1 ? 1 : parts;
   return copies * block * 41088 + 64;
 }
@@ -423,8 +419,8 @@ static void run_steps(int64_t rows, const uint16_t *x, int64_t x_stride, const u
   }
 }
 
-// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next
-// phase begins when they have ended.
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next phase
+// begins when they have ended.
 void rms_norm_qkv_4096_6144_bf16_avx512_part(int64_t rows, const uint16_t *x, int64_t x_stride,
     const uint16_t *gain, const uint16_t *w_qkv, uint16_t *qkv, int64_t qkv_stride, void *scratch,
     int64_t phase, int64_t part, int64_t parts) {
@@ -436,16 +432,16 @@ void rms_norm_qkv_4096_6144_bf16_avx512_part(int64_t rows, const uint16_t *x, in
     return;
   }
   // As many rows for each part, in blocks of about the same size, whole tiles of 14.
-  int64_t row = begin_of_part(rows, part, parts);
+  const int64_t first = begin_of_part(rows, part, parts);
   const int64_t end = begin_of_part(rows, part + 1, parts);
-  if (row >= end) return;
-  panels += part * (rows < 112 ? rows : 112) * 41088;
-  const int64_t blocks = (end - row + 111) / 112;
-  const int64_t size = ((end - row + blocks - 1) / blocks + 13) / 14 * 14;
-  for (; row < end; row += size) {
+  if (end <= first) return;
+  char *own_panels = panels + part * (rows < 112 ? rows : 112) * 41088;
+  const int64_t blocks = (end - first + 111) / 112;
+  const int64_t size = ((end - first + blocks - 1) / blocks + 13) / 14 * 14;
+  for (int64_t row = first; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, x + row * x_stride, x_stride, gain, w_qkv, qkv + row * qkv_stride, qkv_stride,
-        panels, 0, 3, 0, 1);
+        own_panels, 0, 3, 0, 1);
   }
 }
 

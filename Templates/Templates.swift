@@ -33,38 +33,6 @@ extension TemplateFile {
   package static let kernelHeader = TemplateFile(
     path: "files/kernel.h.in", bytes: PackageResources.kernel_h_in)
 
-  /// A tile of a matmul's sums, by fused multiply-adds.
-  package static let matmulTile = TemplateFile(
-    path: "files/matmul_tile.c.in", bytes: PackageResources.matmul_tile_c_in)
-
-  /// A tile of a matmul's sums, by dot products of bf16 pairs.
-  package static let matmulDotTile = TemplateFile(
-    path: "files/matmul_dot_tile.c.in", bytes: PackageResources.matmul_dot_tile_c_in)
-
-  /// A matmul over a range of panels.
-  package static let matmul = TemplateFile(
-    path: "files/matmul.c.in", bytes: PackageResources.matmul_c_in)
-
-  /// A block of a panel's weights in the order in which a tile reads them.
-  package static let matmulGather = TemplateFile(
-    path: "files/matmul_gather.c.in", bytes: PackageResources.matmul_gather_c_in)
-
-  /// The function that packs weights.
-  package static let matmulPack = TemplateFile(
-    path: "files/matmul_pack.c.in", bytes: PackageResources.matmul_pack_c_in)
-
-  /// The sums over the rows of a panel.
-  package static let sumRows = TemplateFile(
-    path: "files/sum_rows.c.in", bytes: PackageResources.sum_rows_c_in)
-
-  /// A tile of an outer sum.
-  package static let outerSumTile = TemplateFile(
-    path: "files/outer_sum_tile.c.in", bytes: PackageResources.outer_sum_tile_c_in)
-
-  /// An outer sum over a range of panels.
-  package static let outerSum = TemplateFile(
-    path: "files/outer_sum.c.in", bytes: PackageResources.outer_sum_c_in)
-
   /// Loops whose speed is a limit of the machine.
   package static let limits = TemplateFile(
     path: "measure/limits.c.in", bytes: PackageResources.limits_c_in)

@@ -4,6 +4,7 @@ public import NormGenDSL
 public import NormGenIR
 import NormGenJIT
 public import NormGenLoops
+import NormGenLowering
 public import NormGenSchedule
 
 /// The way from a kernel to its C: every stage's result.
@@ -18,6 +19,8 @@ public struct Lowering: Sendable {
   public let schedules: [Schedule]
   /// The loops.
   public let program: LoopProgram
+  /// The functions that they become, and how the kernel is called.
+  public let module: LoopModule
   /// The C.
   public let source: CSource
 
@@ -25,7 +28,7 @@ public struct Lowering: Sendable {
   public func replacingSource(with text: String) -> Lowering {
     Lowering(
       graph: graph, plan: plan, target: target, schedules: schedules, program: program,
-      source: source.replacingText(with: text))
+      module: module, source: source.replacingText(with: text))
   }
 }
 
@@ -131,13 +134,14 @@ public struct Compiler: Sendable {
     do {
       if trace.verifies { try LoopProgramVerifier.verify(program) }
     } catch { throw .loops(error) }
+    let module = FunctionLowering.module(of: program, target: target, schedules: schedules)
     do {
       let source = try CEmitter.source(
-        of: program, graph: graph, target: target, schedules: schedules,
+        of: module, program: program, graph: graph, target: target, schedules: schedules,
         command: command ?? "normgen emit \(graph.name) --target \(target.name)")
       return Lowering(
         graph: graph, plan: plan, target: target, schedules: schedules, program: program,
-        source: source)
+        module: module, source: source)
     } catch { throw .template(error) }
   }
 

@@ -33,22 +33,22 @@ struct KernelCode: Sendable {
   let packs: [String: Pack]
 
   init(_ lowering: Lowering, _ object: any LoadedCode) throws(JITError) {
-    let name = lowering.source.name
-    let entry = try object.address(of: lowering.source.entryName)
-    guard lowering.program.onlyKernel == nil else {
+    let interface = lowering.module.interface
+    let entry = try object.address(of: interface.entry)
+    if let parts = interface.parts {
+      let phases = try object.address(of: parts.phases)
+      let scratchBytes = try object.address(of: parts.scratchBytes)
+      self.entry = .parts(
+        unsafeBitCast(entry, to: PartEntry.self), phases: unsafeBitCast(phases, to: Extent.self),
+        scratchBytes: unsafeBitCast(scratchBytes, to: Extent.self))
+    } else {
       self.entry = .rows(unsafeBitCast(entry, to: RowEntry.self))
-      self.packs = [:]
-      return
     }
-    let phases = try object.address(of: "\(name)_phases")
-    let scratchBytes = try object.address(of: "\(name)_scratch_bytes")
-    self.entry = .parts(
-      unsafeBitCast(entry, to: PartEntry.self), phases: unsafeBitCast(phases, to: Extent.self),
-      scratchBytes: unsafeBitCast(scratchBytes, to: Extent.self))
     var packs: [String: Pack] = [:]
-    for product in lowering.program.multiplications where product.isPacked {
-      let pack = try object.address(of: "\(name)_pack_\(product.weights)")
-      packs[product.weights] = unsafeBitCast(pack, to: Pack.self)
+    for parameter in interface.parameters {
+      guard let packing = parameter.packing else { continue }
+      packs[parameter.buffer.name] = unsafeBitCast(
+        try object.address(of: packing.symbol), to: Pack.self)
     }
     self.packs = packs
   }

@@ -151,13 +151,10 @@ public struct KernelCost: Hashable, Sendable {
   private static func scratchBytes(of statements: [Stmt]) -> Int {
     var bytes = 0
     for statement in statements {
-      switch statement {
-      case .scratch(let pointer, let count): bytes += count * pointer.storage.byteCount
-      case .loop(_, _, _, _, let body), .block(_, let body), .rows(let body):
-        bytes += scratchBytes(of: body)
-      case .comment, .pointer, .partials, .define, .variable, .assign, .accumulate, .store,
-        .storeScalar, .group, .setGroup, .storeGroup, .nextRow, .prefetch:
-        break
+      statement.visit { inner in
+        if case .scratch(let pointer, let count) = inner {
+          bytes += count * pointer.storage.byteCount
+        }
       }
     }
     return bytes

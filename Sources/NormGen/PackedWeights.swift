@@ -66,7 +66,7 @@ extension CompiledKernel {
   }
 
   private func packedElements(of parameter: String) -> Int {
-    product(of: parameter)?.packedElements(panelColumns: lowering.target.panelColumns) ?? 0
+    lowering.module.interface.parameter(parameter)?.packing?.elements ?? 0
   }
 
   private func product(of parameter: String) -> Multiplication? {

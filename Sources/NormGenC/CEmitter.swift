@@ -13,21 +13,23 @@ public struct CEmitter {
   /// The C of a kernel.
   ///
   /// - Parameters:
-  ///   - program: The loops.
-  ///   - graph: The graph they were lowered from, printed at the head of the file.
+  ///   - module: The functions.
+  ///   - program: The loops that they were lowered from.
+  ///   - graph: The graph, printed at the head of the file.
   ///   - target: The instruction set, with as many lanes as the loops.
   ///   - schedules: The schedule that was applied to each of the program's row programs.
   ///   - command: The command that emits the file again.
   /// - Throws: ``TemplateError`` when a template and the emitter do not fit.
   public static func source(
-    of program: LoopProgram, graph: Graph, target: Target, schedules: [Schedule], command: String
+    of module: LoopModule, program: LoopProgram, graph: Graph, target: Target,
+    schedules: [Schedule], command: String
   ) throws(TemplateError) -> CSource {
     let emitter = try CEmitter(graph, target)
     let functions: Functions
     if let kernel = program.onlyKernel {
       functions = emitter.functions(of: kernel, schedule: schedules.first ?? Schedule())
     } else {
-      functions = try emitter.functions(of: program, schedules: schedules)
+      functions = emitter.functions(of: module, program: program, schedules: schedules)
     }
     let strategy = schedules.first?.strategy ?? Schedule().strategy
     return try emitter.source(
@@ -109,34 +111,16 @@ public struct CEmitter {
         .joined(separator: "\n"))
   }
 
-  /// A kernel with matmuls.
+  /// A kernel of several functions.
   private func functions(
-    of program: LoopProgram, schedules: [Schedule]
-  ) throws(TemplateError) -> Functions {
-    var driver = CProgram(program, symbol: symbol, target: target, library: library)
-    var definitions: [String] = []
-    var remaining = Array(zip(program.kernels, schedules))[...]
-    for (number, step) in program.steps.enumerated() {
-      switch step {
-      case .multiply, .accumulate: definitions += try driver.productFunctions(ofStep: number)
-      case .rows(let kernels):
-        for (kernel, schedule) in remaining.prefix(kernels.count) {
-          var function = CRowFunction(
-            kernel, symbol: driver.name(of: kernel), target: target, schedule: schedule,
-            library: library, isBlock: !program.totals.isEmpty)
-          if function.takesAllRows { driver.takesAllRows.insert(kernel.name) }
-          let head = CLayout.comment(
-            "Step \(number + 1): \(kernel.summary.joined(separator: "; ")).", depth: 0)
-          definitions.append(
-            function.lines(under: head, prefix: "static void").joined(separator: "\n"))
-        }
-        remaining = remaining.dropFirst(kernels.count)
-      }
-    }
-    definitions += driver.driver()
+    of module: LoopModule, program: LoopProgram, schedules: [Schedule]
+  ) -> Functions {
+    let printer = CModule(
+      module, program: program, target: target, schedules: schedules, library: library)
     return Functions(
-      contract: driver.contract(), prototypes: driver.prototypes(),
-      entry: driver.entryPrototype(end: ";"), definitions: definitions.joined(separator: "\n\n"),
+      contract: printer.contract(), prototypes: printer.prototypes(),
+      entry: printer.entryPrototype(end: ";"),
+      definitions: (printer.definitions() + [printer.entry()]).joined(separator: "\n\n"),
       keepsLoops: true)
   }
 
@@ -157,7 +141,11 @@ public struct CEmitter {
 
   private func contract(_ kernel: LoopKernel, _ names: CNames) -> String {
     var lines = CContract.head(symbol)
-    lines += CContract.parameters(kernel.buffers, names: names)
+    lines += CContract.parameters(
+      kernel.buffers.map { buffer in
+        CContract.Parameter(
+          buffer: buffer, name: names.known(buffer.name), stride: names.stride(of: buffer.name))
+      })
     lines += [" *"] + CContract.rules + [" */"]
     return lines.joined(separator: "\n")
   }
@@ -176,21 +164,25 @@ enum CContract {
         "\(symbol) of `rows` rows; with none, \(none).", first: " *", next: " *") + [" *"]
   }
 
+  /// A parameter by its names in C.
+  struct Parameter {
+    let buffer: Buffer
+    let name: String
+    let stride: String
+    /// What else there is to say of it.
+    var note: String?
+  }
+
   /// A line for each parameter.
-  static func parameters(
-    _ buffers: [Buffer], names: CNames, notes: [String: String] = [:]
-  ) -> [String] {
-    var names = names
-    let width = buffers.map { names($0.name).count }.max() ?? 0
-    return buffers.flatMap { buffer -> [String] in
-      let name = names(buffer.name)
-      let padded = name + String(repeating: " ", count: width - name.count)
+  static func parameters(_ parameters: [Parameter]) -> [String] {
+    let width = parameters.map(\.name.count).max() ?? 0
+    return parameters.flatMap { parameter -> [String] in
+      let buffer = parameter.buffer
+      let padded = parameter.name + String(repeating: " ", count: width - parameter.name.count)
       var line = " *   \(padded)  \(buffer.storage.rawValue) \(buffer.shape)"
       if buffer.isOutput { line += ", written" }
-      if buffer.shape.hasRows {
-        line += "; \(names.stride(of: buffer.name)) elements from row to row"
-      }
-      guard let note = notes[buffer.name] else { return [line] }
+      if buffer.shape.hasRows { line += "; \(parameter.stride) elements from row to row" }
+      guard let note = parameter.note else { return [line] }
       line += ";"
       guard line.count + 1 + note.count > CLayout.width else { return ["\(line) \(note)"] }
       return [line, " *     " + String(repeating: " ", count: width) + note]

@@ -17,13 +17,53 @@ struct CExpression {
     case .stride(let buffer): .name(names.stride(of: buffer))
     case .sum(let left, let right): term(left) + term(right)
     case .product(let left, let right): term(left) * term(right)
+    case .difference(let left, let right): term(left) - term(right)
+    case .quotient(let left, let right): term(left) / term(right)
+    case .remainder(let left, let right): term(left) % term(right)
+    case .choose(let condition, let yes, let no): term(condition).choosing(term(yes), term(no))
+    case .share(let count, let part, let parts):
+      .call("begin_of_part", [term(count), term(part), term(parts)])
+    case .result(let name, let indices): .call(name, indices.map(term))
+    }
+  }
+
+  /// A choice.
+  func term(_ condition: LoopCondition) -> CTerm {
+    switch condition {
+    case .always: .number(1)
+    case .flag(let name): .name(name)
+    // A known number reads better on the right.
+    case .less(.constant(let number), let right): term(right) > .number(number)
+    case .atMost(.constant(let number), let right): term(right) >= .number(number)
+    case .less(let left, let right): term(left) < term(right)
+    case .atMost(let left, let right): term(left) <= term(right)
+    case .equal(let left, let right): term(left) == term(right)
+    case .both(let left, let right): term(left) && term(right)
+    }
+  }
+
+  /// What a call gives.
+  mutating func term(_ argument: CallArgument) -> CTerm {
+    switch argument {
+    case .index(let index): term(index)
+    case .flag(let condition): term(condition)
+    case .place(let name, let index): address(name, index)
     }
   }
 
   /// `base + index`, without `+ 0`.
   mutating func address(_ pointer: Pointer, _ index: Index) -> CTerm {
-    let base = CTerm.name(names(pointer.name))
+    address(pointer.name, index)
+  }
+
+  private mutating func address(_ name: String, _ index: Index) -> CTerm {
+    let base = CTerm.name(names(name))
     return index == .constant(0) ? base : base.displaced(by: term(index))
+  }
+
+  /// An entry of an array.
+  mutating func entry(_ name: String, _ indices: [Index]) -> CTerm {
+    indices.reduce(.name(names(name))) { $0[term($1)] }
   }
 
   /// A name, or the current row's element if a tile has several.
@@ -45,12 +85,7 @@ struct CExpression {
     case .vector(let name), .scalar(let name): return element(name)
     case .constant(let value): return .literal(value)
     case .load(let pointer, let index, let lanes):
-      let place = address(pointer, index)
-      switch lanes {
-      case .all: return .call("load_\(pointer.storage.rawValue)", [place])
-      case .first(let count):
-        return .call("load_\(pointer.storage.rawValue)_first", [place, .number(count)])
-      }
+      return load(pointer.storage.rawValue, address(pointer, index), lanes)
     case .loadScalar(let pointer, let index):
       let element = CTerm.name(names(pointer.name))[term(index)]
       switch pointer.storage {
@@ -72,6 +107,67 @@ struct CExpression {
       return .call("keep_first", [vector(operand), zero, .number(count)])
     case .combined(let reduction, let partials):
       return .call(CExpression.combiner(reduction), [.name(names(partials))])
+    case .broadcast(let operand): return .call("broadcast", [term(operand)])
+    case .entry(let name, let indices): return entry(name, indices)
+    case .choose(let condition, let yes, let no):
+      let isVector = expression.isVector
+      let values = [yes, no].map { isVector ? vector($0) : term($0) }
+      return term(condition).choosing(values[0], values[1])
+    case .number(let index): return term(index).cast(to: "float")
+    case .stored(let pointer, let index): return .name(names(pointer.name))[term(index)]
+    case .storedVector(let pointer, let index, let lanes):
+      return load(CExpression.storedKind(pointer.storage), address(pointer, index), lanes)
+    case .storedZero: return .number(0)
+    case .storedZeros(let storage): return .zeros(of: CExpression.storedVector(storage))
+    case .pairs(let pointer, let index):
+      return .call("load_u16_pairs", [address(pointer, index)])
+    case .pair(let pointer, let index, let isHalf):
+      guard isHalf else { return .call("broadcast_u16_pair", [address(pointer, index)]) }
+      let element = CTerm.name(names(pointer.name))[term(index)]
+      return .call("broadcast_u16_pair", [.array(of: "uint16_t", [element, .number(0)])])
+    case .widened(let isSecond, let operand):
+      return .call("widen_bf16_\(isSecond ? "second" : "first")", [term(operand)])
+    case .dot(let sums, let x, let w):
+      return .call("bf16_dot", [term(sums), term(x), term(w)])
+    }
+  }
+
+  private func load(_ kind: String, _ place: CTerm, _ lanes: Lanes) -> CTerm {
+    guard let count = count(lanes) else { return .call("load_\(kind)", [place]) }
+    return .call("load_\(kind)_first", [place, count])
+  }
+
+  /// How many lanes take part; nil for all.
+  func count(_ lanes: Lanes) -> CTerm? {
+    switch lanes {
+    case .all: nil
+    case .first(let count): .number(count)
+    case .leading(let index): term(index).cast(to: "int")
+    }
+  }
+
+  /// The templates' word for elements as they lie in memory.
+  static func storedKind(_ storage: DType) -> String {
+    switch storage {
+    case .f32: "f32"
+    case .bf16, .f16: "u16"
+    case .i8: "i8"
+    }
+  }
+
+  /// The templates' type of a vector of them.
+  private static func storedVector(_ storage: DType) -> String {
+    storage == .f32 ? "vec" : "hvec"
+  }
+
+  /// The type of a named value.
+  static func type(of value: LoopExpr) -> String {
+    switch value {
+    case .pairs, .pair: "uvec"
+    case .vector, .scalar, .constant, .load, .loadScalar, .apply, .rounded, .leading, .combined,
+      .broadcast, .entry, .choose, .number, .stored, .storedVector, .storedZero, .storedZeros,
+      .widened, .dot:
+      value.isVector ? "vec" : "float"
     }
   }
 

@@ -26,6 +26,23 @@ struct CNames {
     }
   }
 
+  /// - Parameters:
+  ///   - parameters: The places among a function's parameters, which are named first.
+  ///   - strided: Those that have a row stride, named next.
+  ///   - library: The templates' definitions.
+  ///   - reserved: Functions, indices and locals that the file has besides those.
+  init(
+    parameters: [String], withStrides strided: [String], library: SupportLibrary,
+    reserved: Set<String>
+  ) {
+    self.taken = library.names.union(reserved)
+    for name in parameters { names[name] = free(name) }
+    for name in strided { strides[name] = free("\(names[name] ?? name)_stride") }
+  }
+
+  /// The C name of a loop-level name that has one.
+  func known(_ name: String) -> String { names[name] ?? name }
+
   /// The C name of a loop-level name.
   mutating func callAsFunction(_ name: String) -> String {
     if let known = names[name] { return known }

@@ -11,15 +11,6 @@ enum CReserved {
     "rows", "all_rows", "first", "tile", "stream", "buffers", "strides",
   ]
 
-  /// What the functions around row programs and products call their own.
-  static let driver: Set<String> = [
-    "scratch", "phase", "part", "parts", "panels", "gathered", "count", "blocks", "size", "end",
-    "step", "first_step", "end_step", "sums", "block_sums", "is_first", runSteps,
-  ]
-
-  /// The function that does some of a program's steps.
-  static let runSteps = "run_steps"
-
   /// What `<stdint.h>`, `<stddef.h>` and compilers define without an underscore in front.
   private static let defined: Set<String> = [
     "int8_t", "int16_t", "int32_t", "int64_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t",

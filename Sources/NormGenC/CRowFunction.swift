@@ -1,5 +1,6 @@
 import NormGenIR
 import NormGenLoops
+import NormGenLowering
 import NormGenSchedule
 
 /// The C function of one row program.
@@ -10,25 +11,23 @@ struct CRowFunction {
   private let symbol: String
   var names: CNames
   private let streamed: [StreamedOutput]
-  private let isBlock: Bool
-
   /// Whether the function is told the rows of the whole call after those it handles.
-  var takesAllRows: Bool { isBlock && !streamed.isEmpty }
+  private let takesAllRows: Bool
 
-  /// - Parameter isBlock: Whether a call handles one block of the rows that are handled together.
+  /// - Parameter reserved: Names of the file's other functions.
   init(
     _ kernel: LoopKernel, symbol: String, target: Target, schedule: Schedule,
-    library: SupportLibrary, isBlock: Bool = false
+    library: SupportLibrary, reserved: Set<String> = [], takesAllRows: Bool = false
   ) {
-    self.isBlock = isBlock
+    self.takesAllRows = takesAllRows
     self.kernel = kernel
     self.target = target
     self.schedule = schedule
     self.symbol = symbol
     self.names = CNames(
-      buffers: kernel.buffers, symbol: symbol, library: library, reserved: kernel.indexNames)
-    let streams = target.hasStreamingStores && schedule.streamingBytes != nil
-    self.streamed = streams ? StreamedOutput.all(of: kernel) : []
+      buffers: kernel.buffers, symbol: symbol, library: library,
+      reserved: kernel.indexNames.union(reserved))
+    self.streamed = StreamedOutput.all(of: kernel, schedule: schedule, target: target)
   }
 
   /// The function, after what stands over it.

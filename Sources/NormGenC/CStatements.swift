@@ -4,20 +4,42 @@ import NormGenLoops
 /// Prints loop statements as C.
 struct CStatements {
   var expressions: CExpression
-  let kernel: LoopKernel
-  private let outputs: Set<String>
+  private let lanes: Int
+  /// The rows of a tile, and what each of them has one of.
+  private let tile: Int
   private let tileScalars: Set<String>
+  private let tileGroups: Set<String>
+  /// The pointers whose elements may be written.
+  private var writable: Set<String>
   /// The pointers whose vectors may bypass the caches.
   private let streamed: Set<String>
   private var lines: [String] = []
 
+  /// For a row program.
   init(kernel: LoopKernel, names: CNames, streamed: Set<String>) {
-    self.kernel = kernel
-    self.streamed = streamed
-    self.outputs = Set(kernel.buffers.filter(\.isOutput).map(\.name))
+    self.lanes = kernel.lanes
+    self.tile = kernel.tile
     self.tileScalars = Set(kernel.tileScalars)
+    self.tileGroups = kernel.tileGroups
+    self.streamed = streamed
+    self.writable = Set(kernel.buffers.filter(\.isOutput).map(\.name))
     self.expressions = CExpression(
       names: names, tileNames: kernel.tileGroups.union(kernel.tileScalars))
+  }
+
+  /// For another function.
+  init(function: LoopFunction, lanes: Int, names: CNames) {
+    self.lanes = lanes
+    self.tile = 1
+    self.tileScalars = []
+    self.tileGroups = []
+    self.streamed = []
+    self.writable = Set(
+      function.parameters.filter { parameter in
+        if case .elements(_, isWritable: true) = parameter.kind { return true }
+        return false
+      }.map(\.name))
+    self.expressions = CExpression(names: names, tileNames: [])
   }
 
   /// The statements as lines, indented by `depth` steps.
@@ -31,6 +53,25 @@ struct CStatements {
     lines += CLayout.wrapped(text, depth: depth)
   }
 
+  /// What a loop or condition governs: on its line, if that is one line and there is room for it.
+  private mutating func addBody(_ body: [Stmt], of head: String, _ depth: Int) {
+    let before = lines
+    lines = []
+    append(body, depth: depth + 1)
+    let inner = lines
+    lines = before
+    if body.count == 1, inner.count == 1, body[0].inner.isEmpty {
+      let line = head + " " + inner[0].drop { $0 == " " }
+      if 2 * depth + line.utf8.count <= CLayout.width {
+        add(line, depth)
+        return
+      }
+    }
+    add(head + " {", depth)
+    lines += inner
+    add("}", depth)
+  }
+
   private mutating func append(_ statements: [Stmt], depth: Int) {
     for statement in statements { append(statement, depth: depth) }
   }
@@ -40,34 +81,35 @@ struct CStatements {
     case .comment(let text):
       lines += CLayout.comment(text, depth: depth)
     case .pointer(let pointer, let buffer, let offset):
-      let type = CExpression.elementType(
-        pointer.storage, isConstant: !outputs.contains(buffer))
+      let isWritable = writable.contains(buffer)
+      if isWritable { writable.insert(pointer.name) }
+      let type = CExpression.elementType(pointer.storage, isConstant: !isWritable)
       let base = expressions.names(buffer)
       let name = expressions.names(pointer.name)
       let place = CTerm.name(base).displaced(by: expressions.term(offset))
       add("\(type)*\(name) = \(place.text);", depth)
     case .scratch(let pointer, let count):
+      writable.insert(pointer.name)
       add("float \(expressions.names(pointer.name))[\(count)];", depth)
     case .partials(let name, let reduction):
       partials(expressions.names(name), reduction, depth)
     case .define(let name, let expression):
-      let type = expression.isVector ? "vec" : "float"
+      let type = CExpression.type(of: expression)
       let value = expressions.term(expression)
       let isTile = tileScalars.contains(name)
       let declared = (isTile ? "" : "const \(type) ") + expressions.element(name).text
       add("\(declared) = \(value.text);", depth)
     case .variable(let name, let expression):
-      let type = expression.isVector ? "vec" : "float"
+      let type = CExpression.type(of: expression)
       add("\(type) \(expressions.names(name)) = \(expressions.term(expression).text);", depth)
     case .assign(let name, let expression):
       add("\(expressions.names(name)) = \(expressions.term(expression).text);", depth)
     case .loop(let index, let from, let to, let step, let body):
-      let advance = step == 1 ? "++\(index)" : "\(index) += \(step)"
+      let advance =
+        step == .constant(1) ? "++\(index)" : "\(index) += \(expressions.term(step).text)"
       let start = expressions.term(from)
       let goesOn = CTerm.name(index) < expressions.term(to)
-      add("for (int64_t \(index) = \(start.text); \(goesOn.text); \(advance)) {", depth)
-      append(body, depth: depth + 1)
-      add("}", depth)
+      addBody(body, of: "for (int64_t \(index) = \(start.text); \(goesOn.text); \(advance))", depth)
     case .block(let text, let body):
       add("{", depth)
       lines += CLayout.comment(text, depth: depth + 1)
@@ -78,8 +120,8 @@ struct CStatements {
     case .store(let pointer, let index, let expression, let laneCount):
       store(pointer, index, expression, laneCount, depth)
     case .group(let name):
-      let count = Partials.vectors(lanes: kernel.lanes)
-      let tile = kernel.tileGroups.contains(name) ? "[\(kernel.tile)]" : ""
+      let count = Partials.vectors(lanes: lanes)
+      let tile = tileGroups.contains(name) ? "[\(tile)]" : ""
       add("vec \(expressions.names(name))\(tile)[\(count)];", depth)
     case .setGroup(let name, let slot, let expression):
       let place = expressions.element(name)[expressions.term(slot)]
@@ -96,7 +138,7 @@ struct CStatements {
       add("}", depth)
     case .nextRow:
       let row = CTerm.name("row")
-      let after = row + (kernel.tile > 1 ? .name("tile") : .number(1))
+      let after = row + (tile > 1 ? .name("tile") : .number(1))
       let next = (after < .name("rows")).choosing(after, row)
       add("const int64_t next = \(next.text);", depth)
     case .prefetch(let pointer, let index):
@@ -116,11 +158,103 @@ struct CStatements {
       case .bf16, .f16, .i8: value = .call("\(pointer.storage.rawValue)_from_float", [value])
       }
       add("\(place.text) = \(value.text);", depth)
+    case .prefetchLine(let pointer, let index):
+      add("__builtin_prefetch(\(expressions.address(pointer, index).text));", depth)
+    case .storeStored(let pointer, let index, let expression):
+      storeStored(pointer, index, expression, depth)
+    case .index(let name, let index):
+      add("const int64_t \(name) = \(expressions.term(index).text);", depth)
+    case .array(let name, let extents, let element):
+      let type = element == .pairs ? "uvec" : "vec"
+      let suffix = extents.map { "[\($0)]" }.joined()
+      add("\(type) \(expressions.names(name))\(suffix);", depth)
+    case .setEntry(let name, let indices, let expression):
+      let place = expressions.entry(name, indices)
+      add("\(place.text) = \(expressions.vector(expression).text);", depth)
+    case .when(let condition, let yes, let no):
+      when(condition, yes, otherwise: no, opening: "", depth)
+    case .strips(let index, let to, let all): strips(index, to, all, depth)
+    case .call(let name, let arguments):
+      let terms = arguments.map { expressions.term($0) }
+      add("\(CTerm.call(name, terms).text);", depth)
+    case .carve(let pointer, let memory, let byte, _, _, _):
+      writable.insert(pointer.name)
+      let type = CExpression.elementType(pointer.storage, isConstant: false) + "*"
+      let place = memoryPlace(memory, byte)
+      add("\(type)\(expressions.names(pointer.name)) = \(place.cast(to: type).text);", depth)
+    case .memory(let name, let memory, let byte, let isAligned):
+      var place = memoryPlace(memory, byte)
+      if isAligned {
+        let line = CTerm.number(64)
+        place = ((place.cast(to: "uintptr_t") + .number(63)) / line * line).cast(to: "char *")
+      }
+      add("char *\(expressions.names(name)) = \(place.text);", depth)
+    case .step(let index, let steps):
+      add("switch (\(expressions.term(index).text)) {", depth)
+      for (number, body) in steps.enumerated() {
+        add("case \(number):", depth)
+        append(body, depth: depth + 1)
+        add("break;", depth + 1)
+      }
+      add("}", depth)
+    case .leave(let index):
+      add("return\(index.map { " " + expressions.term($0).text } ?? "");", depth)
     }
   }
 
+  private mutating func memoryPlace(_ memory: String, _ byte: Index) -> CTerm {
+    let base = CTerm.name(expressions.names(memory))
+    return byte == .constant(0) ? base : base.displaced(by: expressions.term(byte))
+  }
+
+  /// `if`, with `else if` where nothing else is done otherwise.
+  private mutating func when(
+    _ condition: LoopCondition, _ yes: [Stmt], otherwise no: [Stmt], opening: String, _ depth: Int
+  ) {
+    let head = "\(opening)if (\(expressions.term(condition).text))"
+    if no.isEmpty, opening.isEmpty {
+      addBody(yes, of: head, depth)
+      return
+    }
+    add("\(head) {", depth)
+    append(yes, depth: depth + 1)
+    if no.count == 1, case .when(let other, let first, let second) = no[0] {
+      when(other, first, otherwise: second, opening: "} else ", depth)
+      return
+    }
+    if !no.isEmpty {
+      add("} else {", depth)
+      append(no, depth: depth + 1)
+    }
+    add("}", depth)
+  }
+
+  private mutating func strips(_ index: String, _ to: Index, _ all: [LoopStrip], _ depth: Int) {
+    let (place, end) = (CTerm.name(index), expressions.term(to))
+    add("int64_t \(index) = 0;", depth)
+    for strip in all {
+      let fits = strip.count == 1 ? place < end : place + .number(strip.count) <= end
+      let advance = strip.count == 1 ? "++\(index)" : "\(index) += \(strip.count)"
+      addBody(strip.body, of: "for (; \(fits.text); \(advance))", depth)
+    }
+  }
+
+  private mutating func storeStored(
+    _ pointer: Pointer, _ index: Index, _ expression: LoopExpr, _ depth: Int
+  ) {
+    let value = expressions.term(expression)
+    guard expression.isVector else {
+      let place = CTerm.name(expressions.names(pointer.name))[expressions.term(index)]
+      add("\(place.text) = \(value.text);", depth)
+      return
+    }
+    let kind = CExpression.storedKind(pointer.storage)
+    let place = expressions.address(pointer, index)
+    add("\(CTerm.call("store_\(kind)", [place, value]).text);", depth)
+  }
+
   private mutating func partials(_ name: String, _ reduction: Reduction, _ depth: Int) {
-    let count = Partials.vectors(lanes: kernel.lanes)
+    let count = Partials.vectors(lanes: lanes)
     let identity: String
     switch reduction {
     case .sum, .mean:
@@ -153,11 +287,8 @@ struct CStatements {
       }
     case .min: updated = .call("minimum", [place, expressions.vector(terms[0])])
     }
-    let kept: CTerm
-    switch laneCount {
-    case .all: kept = updated
-    case .first(let count): kept = .call("keep_first", [updated, place, .number(count)])
-    }
+    let kept =
+      expressions.count(laneCount).map { .call("keep_first", [updated, place, $0]) } ?? updated
     add("\(place.text) = \(kept.text);", depth)
   }
 
@@ -167,11 +298,12 @@ struct CStatements {
     let operands = [expressions.address(pointer, index), expressions.vector(expression)]
     let type = pointer.storage.rawValue
     let call: CTerm
-    switch laneCount {
-    case .first(let count): call = .call("store_\(type)_first", operands + [.number(count)])
-    case .all where streamed.contains(pointer.name):
+    if let count = expressions.count(laneCount) {
+      call = .call("store_\(type)_first", operands + [count])
+    } else if streamed.contains(pointer.name) {
       call = .call("put_\(type)", operands + [.name("stream")])
-    case .all: call = .call("store_\(type)", operands)
+    } else {
+      call = .call("store_\(type)", operands)
     }
     add("\(call.text);", depth)
   }

@@ -40,6 +40,15 @@ struct CTerm {
     CTerm("\(function)(\(arguments.map(\.text).joined(separator: ", ")))", .atom)
   }
 
+  /// A vector of zeros.
+  static func zeros(of type: String) -> CTerm { CTerm("(\(type)){0}", .atom) }
+
+  /// An array without a name.
+  static func array(of type: String, _ elements: [CTerm]) -> CTerm {
+    CTerm(
+      "(const \(type)[\(elements.count)]){\(elements.map(\.text).joined(separator: ", "))}", .atom)
+  }
+
   /// An element of an array.
   subscript(index: CTerm) -> CTerm { CTerm("\(grouped(.atom))[\(index.text)]", .atom) }
 

@@ -23,18 +23,16 @@ package struct EmulatedLowering: Sendable {
   package init(_ lowering: Lowering, parts: Int = 1, compiler: Compiler) throws(CompilerError) {
     self.lowering = lowering
     self.parts = parts
-    let program = lowering.program
-    self.packed = program.buffers.enumerated().compactMap { index, buffer in
-      let products = program.multiplications
-      guard let product = products.first(where: { $0.weights == buffer.name && $0.isPacked })
-      else { return nil }
-      let elements = product.packedElements(panelColumns: lowering.target.panelColumns)
+    let interface = lowering.module.interface
+    self.packed = interface.parameters.enumerated().compactMap { index, parameter in
+      guard let packing = parameter.packing else { return nil }
+      let buffer = parameter.buffer
       return Weights(
-        parameter: index, name: buffer.name, bytes: elements * buffer.storage.byteCount)
+        parameter: index, name: buffer.name, bytes: packing.elements * buffer.storage.byteCount)
     }
     let source = try EmulatedLowering.source(lowering, compiler: compiler)
     let name = lowering.source.name
-    if program.onlyKernel != nil {
+    if interface.parts == nil {
       self.kernel = EmulatedKernel(name: name, source: source)
     } else {
       self.kernel = EmulatedKernel(
@@ -82,8 +80,7 @@ package struct EmulatedLowering: Sendable {
         EmulatedBuffer(bytes: [UInt8](repeating: 0xff, count: bytes), rowStride: bytes)
       }
       buffers += packed.map { memory($0.bytes) }
-      buffers.append(
-        memory(lowering.program.scratchBytes(rows: rows, parts: parts, target: lowering.target)))
+      buffers.append(memory((try? lowering.module.scratchBytes(rows: rows, parts: parts)) ?? 0))
     }
     return EmulatedCall(kernel: kernel, rows: rows, buffers: buffers)
   }

@@ -24,7 +24,7 @@ public enum LoopCheck: Hashable, Sendable {
     }
     do {
       let outputs = try LoopInterpreter.outputs(
-        of: program, rows: call.rows, inputs: call.inputs, parts: 2)
+        of: call.lowering.module, rows: call.rows, inputs: call.inputs, parts: 2)
       for (index, output) in call.lowering.graph.outputs.enumerated() {
         guard let tensor = outputs[output.name] else { continue }
         let exact = reference.judgement(of: tensor, output: index).exact

@@ -10,17 +10,21 @@ struct LoopMemory {
   let columns: Int
   let stride: Int
   let isWritable: Bool
+  /// Whether what lies between rows may be read and written, too, as whole vectors do.
+  let isPadded: Bool
   /// Each element's value, which the storage type holds; nil before it is written.
   private(set) var elements: [Float?]
 
   init(
-    name: String, storage: DType, rows: Int, columns: Int, stride: Int, isWritable: Bool = true
+    name: String, storage: DType, rows: Int, columns: Int, stride: Int, isWritable: Bool = true,
+    isPadded: Bool = false
   ) {
     self.name = name
     self.storage = storage
     self.columns = columns
     self.stride = stride
     self.isWritable = isWritable
+    self.isPadded = isPadded
     self.elements = [Float?](repeating: nil, count: rows * stride)
   }
 
@@ -47,6 +51,11 @@ struct LoopMemory {
     values.reserveCapacity(count)
     for place in first..<first + count {
       guard let value = elements[place] else {
+        if isPadded, place % stride >= self.columns {
+          // Whatever lies there: nothing that anybody asked for may depend on it.
+          values.append(.nan)
+          continue
+        }
         throw MemoryError(message: "reads element \(place) of '\(name)' before it is written")
       }
       values.append(value)
@@ -64,6 +73,9 @@ struct LoopMemory {
     guard isWritable else { throw MemoryError(message: "writes the input '\(name)'") }
     for (offset, value) in values.enumerated() { elements[first + offset] = value }
   }
+
+  /// Gives up the elements.
+  mutating func release() { elements = [] }
 
   /// The elements of its rows, gaps left out, to begin with.
   mutating func fill(_ values: [Float]) {

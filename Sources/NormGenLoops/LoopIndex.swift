@@ -22,20 +22,11 @@ extension LoopKernel {
   /// The indices of its loops, ``LoopIndex/row`` and ``LoopIndex/next`` among them.
   public var indexNames: Set<String> {
     var names = LoopIndex.names
-    func visit(_ statements: [Stmt]) {
-      for statement in statements {
-        switch statement {
-        case .loop(let index, _, _, _, let body):
-          names.insert(index)
-          visit(body)
-        case .block(_, let body), .rows(let body): visit(body)
-        case .comment, .pointer, .scratch, .partials, .define, .variable, .assign, .accumulate,
-          .store, .group, .setGroup, .storeGroup, .nextRow, .prefetch, .storeScalar:
-          break
-        }
+    for statement in row {
+      statement.visit { inner in
+        if case .loop(let index, _, _, _, _) = inner { names.insert(index) }
       }
     }
-    visit(row)
     return names
   }
 }

@@ -92,6 +92,18 @@ public indirect enum Index: Hashable, Sendable {
   case sum(Index, Index)
   /// A product.
   case product(Index, Index)
+  /// A difference.
+  case difference(Index, Index)
+  /// A quotient, rounded down; both are positive or zero.
+  case quotient(Index, Index)
+  /// What such a quotient leaves.
+  case remainder(Index, Index)
+  /// One of two numbers.
+  case choose(LoopCondition, Index, Index)
+  /// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down.
+  case share(of: Index, part: Index, parts: Index)
+  /// What a function of the module returns.
+  case result(of: String, [Index])
 
   /// The sum, with constants folded.
   public static func + (left: Index, right: Index) -> Index {
@@ -116,12 +128,53 @@ public indirect enum Index: Hashable, Sendable {
   }
 }
 
+extension Index {
+  /// The difference.
+  public static func - (left: Index, right: Index) -> Index {
+    right == .constant(0) ? left : .difference(left, right)
+  }
+
+  /// The quotient, rounded down.
+  public static func / (left: Index, right: Index) -> Index { .quotient(left, right) }
+
+  /// What the quotient leaves.
+  public static func % (left: Index, right: Index) -> Index { .remainder(left, right) }
+
+  /// The lesser of both.
+  public static func minimum(_ left: Index, _ right: Index) -> Index {
+    .choose(.less(left, right), left, right)
+  }
+
+  /// The quotient, rounded up.
+  public func quotientUp(_ divisor: Int) -> Index {
+    divisor == 1 ? self : (self + .constant(divisor - 1)) / .constant(divisor)
+  }
+}
+
+extension Index {
+  /// Whether the first is less.
+  public static func < (left: Index, right: Index) -> LoopCondition { .less(left, right) }
+
+  /// Whether the first is at most the second.
+  public static func <= (left: Index, right: Index) -> LoopCondition { .atMost(left, right) }
+
+  /// Whether the first is greater.
+  public static func > (left: Index, right: Index) -> LoopCondition { .less(right, left) }
+}
+
+extension Index: ExpressibleByIntegerLiteral, ExpressibleByStringLiteral {
+  public init(integerLiteral value: Int) { self = .constant(value) }
+  public init(stringLiteral name: String) { self = .variable(name) }
+}
+
 /// Which lanes of a vector take part.
 public enum Lanes: Hashable, Sendable {
   /// All of them.
   case all
   /// The first `count`, 0 < count < lanes.
   case first(Int)
+  /// The first so many, a number that is known when it runs.
+  case leading(Index)
 }
 
 /// A Float32 value: a vector of lanes, or a scalar.
@@ -144,12 +197,39 @@ public indirect enum LoopExpr: Hashable, Sendable {
   case leading(LoopExpr, count: Int)
   /// The tree over the 64 partials of an array.
   case combined(Reduction, partials: String)
+  /// A value in every lane.
+  case broadcast(LoopExpr)
+  /// An entry of an array.
+  case entry(String, [Index])
+  /// One of two values.
+  case choose(LoopCondition, LoopExpr, LoopExpr)
+  /// A whole number.
+  case number(Index)
+  /// One element as it lies in memory.
+  case stored(Pointer, at: Index)
+  /// Consecutive elements as they lie in memory; lanes that take no part are +0.
+  case storedVector(Pointer, at: Index, Lanes)
+  /// A zero as it lies in memory.
+  case storedZero
+  /// A vector of them.
+  case storedZeros(DType)
+  /// Consecutive pairs of elements, a pair a lane.
+  case pairs(Pointer, at: Index)
+  /// The pair of elements at a place in every lane; `isHalf`: its second is +0.
+  case pair(Pointer, at: Index, isHalf: Bool)
+  /// The first or second elements of pairs, widened.
+  case widened(isSecond: Bool, LoopExpr)
+  /// Sums and the dot products of pairs, as `bf16_dot` adds them.
+  case dot(LoopExpr, LoopExpr, LoopExpr)
 
   /// Whether the value is a vector.
   public var isVector: Bool {
     switch self {
-    case .vector, .load, .leading: true
-    case .scalar, .constant, .loadScalar, .combined: false
+    case .vector, .load, .leading, .broadcast, .entry, .storedVector, .storedZeros, .pairs, .pair,
+      .widened, .dot:
+      true
+    case .scalar, .constant, .loadScalar, .combined, .number, .stored, .storedZero: false
+    case .choose(_, let yes, _): yes.isVector
     case .apply(_, let operands): operands.contains { $0.isVector }
     case .rounded(_, let operand): operand.isVector
     }
@@ -173,7 +253,7 @@ public indirect enum Stmt: Hashable, Sendable {
   /// A new value for a variable.
   case assign(String, LoopExpr)
   /// A half-open loop: `index` from `from` while below `to`, by `step`.
-  case loop(index: String, from: Index, to: Index, step: Int, body: [Stmt])
+  case loop(index: String, from: Index, to: Index, step: Index, body: [Stmt])
   /// Statements for each row of a tile.
   case rows([Stmt])
   /// Statements with names of their own, under a sentence for the reader.
@@ -194,6 +274,39 @@ public indirect enum Stmt: Hashable, Sendable {
   case prefetch(Pointer, at: Index)
   /// Stores one element, rounding to the pointer's type.
   case storeScalar(Pointer, at: Index, LoopExpr)
+  /// Asks for the cache line of an element to come closer; the place need not be one of memory.
+  case prefetchLine(Pointer, at: Index)
+  /// Stores one element, or a vector of them, as it lies in memory.
+  case storeStored(Pointer, at: Index, LoopExpr)
+  /// A named whole number.
+  case index(String, Index)
+  /// Vectors by one or more indices, without values at first.
+  case array(String, extents: [Int], LoopArrayElement)
+  /// A value for an entry of an array.
+  case setEntry(String, [Index], LoopExpr)
+  /// Statements that a condition decides on.
+  case when(LoopCondition, [Stmt], otherwise: [Stmt])
+  /// A loop over `0..<to` in strips: as many of the first as there is room for, then of the next.
+  case strips(index: String, to: Index, [LoopStrip])
+  /// A call of another function.
+  case call(String, [CallArgument])
+  /// A place among `count` elements of memory from a byte on, `stride` from row to row, of which the
+  /// first `columns` are used.
+  case carve(Pointer, from: String, byte: Index, count: Index, columns: Int, stride: Int)
+  /// Memory from a byte of other memory on; from the next multiple of 64 bytes on if it is aligned.
+  case memory(String, from: String, byte: Index, isAligned: Bool)
+  /// One of several lists of statements, by its number.
+  case step(Index, [[Stmt]])
+  /// The end of the function; with the number that it returns.
+  case leave(Index?)
+}
+
+/// What an array holds.
+public enum LoopArrayElement: Hashable, Sendable {
+  /// Vectors of Float32.
+  case vector
+  /// Vectors of pairs of 16-bit elements.
+  case pairs
 }
 
 /// The canonical order as it looks from a vector unit.

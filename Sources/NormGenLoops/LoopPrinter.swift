@@ -18,6 +18,20 @@ public enum LoopPrinter {
     return parts.joined(separator: "\n")
   }
 
+  /// The functions of `module` as indented text.
+  public static func text(of module: LoopModule) -> String {
+    module.members.map { member in
+      switch member {
+      case .function(let function):
+        let parameters = function.parameters.map(\.name).joined(separator: ", ")
+        var lines = ["# \(function.comment)", "function \(function.name)(\(parameters))"]
+        append(function.body, depth: 1, to: &lines)
+        return lines.joined(separator: "\n") + "\n"
+      case .rows(let program): return text(of: program.kernel)
+      }
+    }.joined(separator: "\n")
+  }
+
   /// The loops of `kernel` as indented text.
   public static func text(of kernel: LoopKernel) -> String {
     var lines = kernel.summary.map { "# " + $0 }
@@ -51,7 +65,7 @@ public enum LoopPrinter {
       case .loop(let index, let from, let to, let step, let body):
         lines.append(
           indent + "for \(index) in \(text(from))..<\(text(to))"
-            + (step == 1 ? "" : " by \(step)"))
+            + (step == .constant(1) ? "" : " by \(text(step))"))
         append(body, depth: depth + 1, to: &lines)
       case .block(let text, let body):
         lines.append(indent + "do  # \(text)")
@@ -74,9 +88,69 @@ public enum LoopPrinter {
       case .nextRow: lines.append(indent + "next = the row after this one, if any")
       case .prefetch(let pointer, let index):
         lines.append(indent + "prefetch \(pointer.name)[\(text(index))...]")
-      case .storeScalar(let pointer, let index, let expression):
+      case .storeScalar(let pointer, let index, let expression),
+        .storeStored(let pointer, let index, let expression):
         lines.append(indent + "\(pointer.name)[\(text(index))] = \(text(expression))")
+      case .prefetchLine(let pointer, let index):
+        lines.append(indent + "prefetch line of \(pointer.name)[\(text(index))]")
+      case .index(let name, let index): lines.append(indent + "let \(name) = \(text(index))")
+      case .array(let name, let extents, let element):
+        lines.append(indent + "array \(name)\(extents): \(element)")
+      case .setEntry(let name, let indices, let expression):
+        lines.append(indent + "\(entry(name, indices)) = \(text(expression))")
+      case .when(let condition, let yes, let no):
+        lines.append(indent + "if \(text(condition))")
+        append(yes, depth: depth + 1, to: &lines)
+        if !no.isEmpty {
+          lines.append(indent + "else")
+          append(no, depth: depth + 1, to: &lines)
+        }
+      case .strips(let index, let to, let strips):
+        for strip in strips {
+          lines.append(indent + "for \(index) in strips of \(strip.count) below \(text(to))")
+          append(strip.body, depth: depth + 1, to: &lines)
+        }
+      case .call(let name, let arguments):
+        lines.append(indent + "\(name)(\(arguments.map(text).joined(separator: ", ")))")
+      case .carve(let pointer, let memory, let byte, let count, _, _):
+        lines.append(
+          indent + "\(pointer.name) = \(text(count)) \(pointer.storage.rawValue) in \(memory) "
+            + "from byte \(text(byte)) on")
+      case .memory(let name, let memory, let byte, let isAligned):
+        lines.append(
+          indent + "\(name) = \(memory) from byte \(text(byte)) on\(isAligned ? ", aligned" : "")")
+      case .step(let index, let steps):
+        for (number, body) in steps.enumerated() {
+          lines.append(indent + "step \(number) of \(text(index))")
+          append(body, depth: depth + 1, to: &lines)
+        }
+      case .leave(let index):
+        lines.append(indent + "return" + (index.map { " \(text($0))" } ?? ""))
       }
+    }
+  }
+
+  private static func entry(_ name: String, _ indices: [Index]) -> String {
+    name + indices.map { "[\(text($0))]" }.joined()
+  }
+
+  private static func text(_ argument: CallArgument) -> String {
+    switch argument {
+    case .index(let index): text(index)
+    case .flag(let condition): text(condition)
+    case .place(let name, .constant(0)): name
+    case .place(let name, let index): "&\(name)[\(text(index))]"
+    }
+  }
+
+  private static func text(_ condition: LoopCondition) -> String {
+    switch condition {
+    case .always: "true"
+    case .flag(let name): name
+    case .less(let left, let right): "\(text(left)) < \(text(right))"
+    case .atMost(let left, let right): "\(text(left)) <= \(text(right))"
+    case .equal(let left, let right): "\(text(left)) == \(text(right))"
+    case .both(let left, let right): "\(text(left)) and \(text(right))"
     }
   }
 
@@ -84,6 +158,7 @@ public enum LoopPrinter {
     switch lanes {
     case .all: ""
     case .first(let count): "  # first \(count) lanes"
+    case .leading(let count): "  # first \(text(count)) lanes"
     }
   }
 
@@ -94,12 +169,24 @@ public enum LoopPrinter {
     case .stride(let name): "stride(\(name))"
     case .sum(let left, let right): "\(text(left)) + \(text(right))"
     case .product(let left, let right): "\(factor(left))·\(factor(right))"
+    case .difference(let left, let right): "\(text(left)) - \(factor(right))"
+    case .quotient(let left, let right): "\(factor(left))/\(factor(right))"
+    case .remainder(let left, let right): "\(factor(left)) mod \(factor(right))"
+    case .choose(let condition, let yes, let no):
+      "(\(text(yes)) if \(text(condition)) else \(text(no)))"
+    case .share(let count, let part, let parts):
+      "share(\(text(count)), \(text(part)), \(text(parts)))"
+    case .result(let name, let indices):
+      "\(name)(\(indices.map(text).joined(separator: ", ")))"
     }
   }
 
   private static func factor(_ index: Index) -> String {
-    if case .sum = index { return "(\(text(index)))" }
-    return text(index)
+    switch index {
+    case .sum, .difference: "(\(text(index)))"
+    case .constant, .variable, .stride, .product, .quotient, .remainder, .choose, .share, .result:
+      text(index)
+    }
   }
 
   private static func text(_ expression: LoopExpr) -> String {
@@ -114,6 +201,22 @@ public enum LoopPrinter {
     case .leading(let operand, let count): "first \(count) of (\(text(operand)))"
     case .rounded(let type, let operand): "\(type.rawValue)(\(text(operand)))"
     case .combined(let reduction, let name): "combine \(reduction.rawValue) \(name)"
+    case .broadcast(let operand): "broadcast(\(text(operand)))"
+    case .entry(let name, let indices): entry(name, indices)
+    case .choose(let condition, let yes, let no):
+      "(\(text(yes)) if \(text(condition)) else \(text(no)))"
+    case .number(let index): "number(\(text(index)))"
+    case .stored(let pointer, let index): "\(pointer.name)[\(text(index))] as stored"
+    case .storedVector(let pointer, let index, let lanes):
+      "\(pointer.name)[\(text(index))...]\(lanes == .all ? "" : "?") as stored"
+    case .storedZero: "0 as stored"
+    case .storedZeros: "zeros as stored"
+    case .pairs(let pointer, let index): "pairs of \(pointer.name)[\(text(index))...]"
+    case .pair(let pointer, let index, let isHalf):
+      "pair of \(pointer.name)[\(text(index))...]\(isHalf ? " and 0" : "")"
+    case .widened(let isSecond, let operand):
+      "\(isSecond ? "second" : "first") of \(text(operand))"
+    case .dot(let sums, let x, let w): "\(text(sums)) + \(text(x))·\(text(w))"
     }
   }
 }

@@ -149,6 +149,7 @@ public struct LoopVerifier {
         throw error("'\(name)' is no \(expression.isVector ? "vector" : "scalar") variable")
       }
     case .loop(let index, let from, let to, let step, let body):
+      let step = try value(step)
       guard step > 0, indices[index] == nil else {
         throw error("the loop over '\(index)' has step \(step) or shadows another")
       }
@@ -195,6 +196,9 @@ public struct LoopVerifier {
       try check(expression)
       guard !expression.isVector else { throw error("a vector is stored as one element") }
       try write(pointer, try value(index), 1)
+    case .storeStored, .index, .array, .setEntry, .when, .strips, .call, .carve, .memory, .step,
+      .leave, .prefetchLine:
+      throw error("a statement that row programs do not have: \(statement)")
     }
   }
 
@@ -221,14 +225,19 @@ public struct LoopVerifier {
 
   private func count(_ lanes: Lanes) -> Int {
     switch lanes {
-    case .all: kernel.lanes
+    case .all, .leading: kernel.lanes
     case .first(let count): count
     }
   }
 
   private func check(_ lanes: Lanes) throws(LoopError) {
-    if case .first(let count) = lanes, !(1..<kernel.lanes).contains(count) {
-      throw error("\(count) of \(kernel.lanes) lanes")
+    switch lanes {
+    case .all: break
+    case .first(let count):
+      guard (1..<kernel.lanes).contains(count) else {
+        throw error("\(count) of \(kernel.lanes) lanes")
+      }
+    case .leading: throw error("lanes whose number row programs do not know")
     }
   }
 
@@ -256,6 +265,9 @@ public struct LoopVerifier {
       try check(operand)
     case .combined(let reduction, let name):
       guard partials[name] == reduction else { throw error("no \(reduction) partials '\(name)'") }
+    case .broadcast, .entry, .choose, .number, .stored, .storedVector, .storedZero, .storedZeros,
+      .pairs, .pair, .widened, .dot:
+      throw error("a value that row programs do not have: \(expression)")
     }
   }
 
@@ -269,6 +281,8 @@ public struct LoopVerifier {
     case .stride: return 0
     case .sum(let left, let right): return try value(left) + value(right)
     case .product(let left, let right): return try value(left) * value(right)
+    case .difference, .quotient, .remainder, .choose, .share, .result:
+      throw error("an index that row programs do not have: \(index)")
     }
   }
 }

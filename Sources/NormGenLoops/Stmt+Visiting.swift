@@ -1,65 +1,102 @@
 extension Stmt {
-  /// The statement and those inside it.
-  public var count: Int {
+  /// The statements inside it, in order.
+  public var inner: [Stmt] {
     switch self {
-    case .loop(_, _, _, _, let statements), .block(_, let statements), .rows(let statements):
-      statements.reduce(1) { $0 + $1.count }
+    case .loop(_, _, _, _, let body), .block(_, let body), .rows(let body): body
+    case .when(_, let yes, let no): yes + no
+    case .strips(_, _, let strips): strips.flatMap(\.body)
+    case .step(_, let steps): steps.flatMap { $0 }
     case .comment, .pointer, .scratch, .partials, .define, .variable, .assign, .accumulate, .store,
-      .group, .setGroup, .storeGroup, .nextRow, .prefetch, .storeScalar:
-      1
+      .group, .setGroup, .storeGroup, .nextRow, .prefetch, .prefetchLine, .storeScalar, .storeStored,
+      .index, .array, .setEntry, .call, .carve, .memory, .leave:
+      []
     }
   }
 
+  /// The values that it computes itself, in order.
+  public var values: [LoopExpr] {
+    switch self {
+    case .define(_, let value), .variable(_, let value), .assign(_, let value),
+      .store(_, _, let value, _), .storeScalar(_, _, let value), .setGroup(_, _, let value),
+      .storeStored(_, _, let value), .setEntry(_, _, let value):
+      [value]
+    case .accumulate(_, _, _, let terms, _): terms
+    case .loop, .block, .rows, .when, .strips, .step, .comment, .pointer, .scratch, .partials,
+      .group, .storeGroup, .nextRow, .prefetch, .prefetchLine, .index, .array, .call, .carve,
+      .memory, .leave:
+      []
+    }
+  }
+
+  /// The pointer that it stores to itself.
+  private var target: Pointer? {
+    switch self {
+    case .store(let pointer, _, _, _), .storeScalar(let pointer, _, _),
+      .storeGroup(let pointer, _, _), .storeStored(let pointer, _, _):
+      pointer
+    case .loop, .block, .rows, .when, .strips, .step, .define, .variable, .assign, .setGroup,
+      .accumulate, .comment, .pointer, .scratch, .partials, .group, .nextRow, .prefetch,
+      .prefetchLine, .index, .array, .setEntry, .call, .carve, .memory, .leave:
+      nil
+    }
+  }
+
+  /// Calls `body` with the statement and every one inside it, the outer first.
+  public func visit(_ body: (Stmt) -> Void) {
+    body(self)
+    for statement in inner { statement.visit(body) }
+  }
+
+  /// The statement and those inside it.
+  public var count: Int { inner.reduce(1) { $0 + $1.count } }
+
   /// Calls `body` with every expression of the statement and of those inside it, the outer first.
   public func visitExpressions(_ body: (LoopExpr) -> Void) {
-    switch self {
-    case .loop(_, _, _, _, let statements), .block(_, let statements), .rows(let statements):
-      for statement in statements { statement.visitExpressions(body) }
-    case .define(_, let value), .variable(_, let value), .assign(_, let value),
-      .store(_, _, let value, _), .storeScalar(_, _, let value), .setGroup(_, _, let value):
-      value.visit(body)
-    case .accumulate(_, _, _, let terms, _):
-      for term in terms { term.visit(body) }
-    case .comment, .pointer, .scratch, .partials, .group, .storeGroup, .nextRow, .prefetch: break
-    }
+    visit { statement in for value in statement.values { value.visit(body) } }
   }
 
   /// Calls `body` with every pointer that is stored to.
   public func visitStores(_ body: (Pointer) -> Void) {
-    switch self {
-    case .loop(_, _, _, _, let statements), .block(_, let statements), .rows(let statements):
-      for statement in statements { statement.visitStores(body) }
-    case .store(let pointer, _, _, _), .storeScalar(let pointer, _, _),
-      .storeGroup(let pointer, _, _):
-      body(pointer)
-    case .define, .variable, .assign, .setGroup, .accumulate, .comment, .pointer, .scratch,
-      .partials, .group, .nextRow, .prefetch:
-      break
-    }
+    visit { statement in if let pointer = statement.target { body(pointer) } }
   }
 
   /// Whether the statement or one inside it asks for elements of the next row.
   public var prefetches: Bool {
-    switch self {
-    case .loop(_, _, _, _, let statements), .block(_, let statements), .rows(let statements):
-      statements.contains { $0.prefetches }
-    case .prefetch: true
-    case .comment, .pointer, .scratch, .partials, .define, .variable, .assign, .accumulate, .store,
-      .group, .setGroup, .storeGroup, .nextRow, .storeScalar:
-      false
-    }
+    if case .prefetch = self { return true }
+    return inner.contains { $0.prefetches }
   }
 }
 
 extension LoopExpr {
+  /// The pointer that it reads elements from itself.
+  public var source: Pointer? {
+    switch self {
+    case .load(let pointer, _, _), .loadScalar(let pointer, _), .stored(let pointer, _),
+      .storedVector(let pointer, _, _), .pairs(let pointer, _), .pair(let pointer, _, _):
+      pointer
+    case .vector, .scalar, .constant, .apply, .rounded, .leading, .combined, .broadcast, .entry,
+      .choose, .number, .storedZero, .storedZeros, .widened, .dot:
+      nil
+    }
+  }
+
   /// Calls `body` with the expression and every one inside it.
   public func visit(_ body: (LoopExpr) -> Void) {
     body(self)
     switch self {
     case .apply(_, let operands):
       for operand in operands { operand.visit(body) }
-    case .rounded(_, let operand), .leading(let operand, _): operand.visit(body)
-    case .vector, .scalar, .constant, .load, .loadScalar, .combined: break
+    case .rounded(_, let operand), .leading(let operand, _), .broadcast(let operand),
+      .widened(_, let operand):
+      operand.visit(body)
+    case .choose(_, let yes, let no):
+      yes.visit(body)
+      no.visit(body)
+    case .dot(let sums, let x, let w):
+      for operand in [sums, x, w] { operand.visit(body) }
+    case .vector, .scalar, .constant, .load, .loadScalar, .combined, .entry, .number, .stored,
+      .storedVector, .storedZero, .storedZeros, .pairs, .pair:
+      break
     }
   }
 }

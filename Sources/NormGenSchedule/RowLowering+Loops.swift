@@ -107,7 +107,7 @@ extension RowLowering {
         statements.append(
           .loop(
             index: LoopIndex.element, from: base + .constant(cursor),
-            to: base + .constant(cursor + groups * group), step: group,
+            to: base + .constant(cursor + groups * group), step: .constant(group),
             body: (part == 0 ? prefetches : []) + inner))
       }
       cursor += groups * group

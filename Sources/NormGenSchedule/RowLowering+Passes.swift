@@ -74,7 +74,7 @@ extension RowLowering {
       statements.append(
         .loop(
           index: LoopIndex.block, from: .constant(span.lowerBound), to: .constant(span.upperBound),
-          step: SumOrder.block, body: body))
+          step: .constant(SumOrder.block), body: body))
     }
     var start = fullBlocks * SumOrder.block
     while start < end {

@@ -115,10 +115,7 @@ extension RowLowering {
     var used: Set<String> = []
     for statement in statements {
       statement.visitExpressions { expression in
-        switch expression {
-        case .load(let pointer, _, _), .loadScalar(let pointer, _): used.insert(pointer.name)
-        case .vector, .scalar, .constant, .apply, .rounded, .leading, .combined: break
-        }
+        if let source = expression.source { used.insert(source.name) }
       }
       statement.visitStores { used.insert($0.name) }
     }

@@ -41,11 +41,12 @@ import Testing
       let kernel = RandomLoops.kernel(seed: seed, lanes: target.lanes, name: name)
       try LoopVerifier.verify(kernel)
       let graph = try signature(name)
+      let module = LoopModule(kernel, symbol: "\(name)_\(target.name)")
       let source = try CEmitter.source(
-        of: LoopProgram(kernel), graph: graph, target: target, schedules: [], command: "none")
+        of: module, program: LoopProgram(kernel), graph: graph, target: target, schedules: [], command: "none")
       let inputs = try inputs(of: kernel, rows: rows, seed: seed)
       let expected = try LoopInterpreter.outputs(
-        of: LoopProgram(kernel), rows: rows, inputs: inputs)
+        of: module, rows: rows, inputs: inputs)
       let compiler = Compiler(target: target)
       let compiled = try compiler.compile(compiler.lower(graph), source: source.source)
       let outputs = try compiled(inputs)

@@ -2,6 +2,7 @@ import NormGen
 import NormGenC
 import NormGenCheck
 import NormGenLoops
+import NormGenLowering
 import NormGenTestSupport
 import Testing
 
@@ -293,9 +294,11 @@ import Testing
     let program = mutant.program(right.program)
     guard let message = mutant.message else {
       try LoopProgramVerifier.verify(program)
+      let module = FunctionLowering.module(
+        of: program, target: right.target, schedules: right.schedules)
       let source = try CEmitter.source(
-        of: program, graph: right.graph, target: right.target, schedules: right.schedules,
-        command: "none")
+        of: module, program: program, graph: right.graph, target: right.target,
+        schedules: right.schedules, command: "none")
       #expect(try !isAccepted(right, source: source.source), "'\(mutant.name)' survives")
       return
     }

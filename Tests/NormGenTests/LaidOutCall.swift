@@ -22,9 +22,8 @@ extension LaidOutCall {
     var packed: [GuardedMemory] = []
     for (index, buffer) in program.buffers.enumerated() {
       guard let pack = kernel.code.packs[buffer.name] else { continue }
-      let product = try #require(program.multiplications.first { $0.weights == buffer.name })
-      let elements = product.packedElements(panelColumns: lowering.target.panelColumns)
-      let memory = try unset(elements * buffer.storage.byteCount)
+      let packing = try #require(lowering.module.interface.parameter(buffer.name)?.packing)
+      let memory = try unset(packing.elements * buffer.storage.byteCount)
       pack(addresses[index], memory.bytes.baseAddress)
       addresses[index] = memory.bytes.baseAddress
       packed.append(memory)

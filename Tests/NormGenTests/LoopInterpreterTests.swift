@@ -19,10 +19,10 @@ import Testing
       let reference = try ReferenceOutputs(
         of: graph, rows: count, inputs: inputs, columns: .all(of: graph))
       for target in targets {
-        let program = try Compiler(target: target).lower(graph).program
+        let module = try Compiler(target: target).lower(graph).module
         for parts in count > 1 ? [1, 3] : [1] {
           let outputs = try LoopInterpreter.outputs(
-            of: program, rows: count, inputs: inputs, parts: parts)
+            of: module, rows: count, inputs: inputs, parts: parts)
           for (index, output) in graph.outputs.enumerated() {
             let tensor = try #require(outputs[output.name])
             let agreement = reference.judgement(of: tensor, output: index).exact
@@ -90,9 +90,9 @@ import Testing
         trace.verifies = false
         var compiler = Compiler(target: .avx2, trace: trace)
         compiler.strategies = [mistaken]
-        let program = try compiler.lower(graph).program
+        let module = try compiler.lower(graph).module
         do {
-          let outputs = try LoopInterpreter.outputs(of: program, rows: 3, inputs: inputs)
+          let outputs = try LoopInterpreter.outputs(of: module, rows: 3, inputs: inputs)
           let isRight = graph.outputs.indices.allSatisfy { index in
             outputs[graph.outputs[index].name].map {
               reference.judgement(of: $0, output: index).exact.passes
@@ -117,7 +117,8 @@ import Testing
         name: right.name, buffers: right.buffers, lanes: right.lanes, row: right.row.map(change),
         tile: right.tile, summary: [])
       do {
-        _ = try LoopInterpreter.outputs(of: LoopProgram(wrong), rows: 2, inputs: inputs)
+        _ = try LoopInterpreter.outputs(
+          of: LoopModule(wrong, symbol: "wrong"), rows: 2, inputs: inputs)
         return nil
       } catch { return "\(error)" }
     }

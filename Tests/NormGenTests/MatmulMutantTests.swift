@@ -2,6 +2,7 @@ import NormGen
 import NormGenC
 import NormGenCheck
 import NormGenLoops
+import NormGenLowering
 import Testing
 
 /// Wrong kernels with matmuls, each of which the check must catch by the right graph's oracle.
@@ -250,9 +251,11 @@ import Testing
     for (name, target) in Self.gated.flatMap({ name in Targets.native.map { (name, $0) } }) {
       let right = try gated(target, name)
       let program = mutant.program(right.program)
+      let module = FunctionLowering.module(
+        of: program, target: target, schedules: right.schedules)
       let source = try CEmitter.source(
-        of: program, graph: right.graph, target: target, schedules: right.schedules,
-        command: "none")
+        of: module, program: program, graph: right.graph, target: target,
+        schedules: right.schedules, command: "none")
       try judge(&catches, kernel: name, right, source: source.source, "\(target)")
     }
     catches.require()

@@ -79,7 +79,9 @@ import Testing
         case .rows(let body):
           return .rows(changed(body))
         case .comment, .pointer, .scratch, .partials, .define, .variable, .assign, .accumulate,
-          .store, .group, .setGroup, .storeGroup, .nextRow, .prefetch, .storeScalar:
+          .store, .group, .setGroup, .storeGroup, .nextRow, .prefetch, .storeScalar, .prefetchLine,
+          .storeStored, .index, .array, .setEntry, .when, .strips, .call, .carve, .memory, .step,
+          .leave:
           return change(statement)
         }
       }

@@ -72,7 +72,7 @@ struct SanitizedProgram {
         lines += packing(index, buffer)
       }
     }
-    lines += lowering.program.onlyKernel == nil ? partedCall : rowCall
+    lines += lowering.module.interface.parts != nil ? partedCall : rowCall
     for (index, buffer) in buffers.enumerated() {
       if buffer.isOutput {
         lines.append("  fwrite(buffers[\(index)], 1, \(byteCount(buffer)), stdout);")
@@ -83,14 +83,10 @@ struct SanitizedProgram {
   }
 
   private func packing(_ index: Int, _ buffer: Buffer) -> [String] {
-    let product = lowering.program.multiplications.first {
-      $0.weights == buffer.name && $0.isPacked
-    }
-    guard let product else { return [] }
-    let packed = product.packedElements(panelColumns: lowering.target.panelColumns)
+    guard let packing = lowering.module.interface.parameter(buffer.name)?.packing else { return [] }
     return [
-      "  void *packed\(index) = malloc(\(packed * buffer.storage.byteCount));",
-      "  \(name)_pack_\(buffer.name)(buffers[\(index)], packed\(index));",
+      "  void *packed\(index) = malloc(\(packing.elements * buffer.storage.byteCount));",
+      "  \(packing.symbol)(buffers[\(index)], packed\(index));",
       "  free(buffers[\(index)]);", "  buffers[\(index)] = packed\(index);",
     ]
   }

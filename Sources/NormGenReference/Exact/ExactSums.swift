@@ -56,6 +56,13 @@ package enum ExactSums {
     }
   }
 
+  /// A step of `bf16_dot`: what has been summed, and the dot product of two pairs.
+  package static func dot(
+    _ sum: Float, _ x: (Float, Float), _ weights: (Float, Float)
+  ) -> Float {
+    BF16Dot.bf16Dot(accumulator: sum, x, weights)
+  }
+
   /// One element of a product: the terms' chains in blocks of 512, the blocks' results added.
   static func product(
     _ x: UnsafeBufferPointer<Float>, _ weights: UnsafeBufferPointer<Float>,
@@ -72,9 +79,8 @@ package enum ExactSums {
       case .bf16Dot:
         for k in stride(from: first, to: end, by: 2) {
           let isPair = k + 1 < end
-          chain = BF16Dot.bf16Dot(
-            accumulator: chain, (x[k], isPair ? x[k + 1] : 0),
-            (weights[k], isPair ? weights[k + 1] : 0))
+          chain = dot(
+            chain, (x[k], isPair ? x[k + 1] : 0), (weights[k], isPair ? weights[k + 1] : 0))
         }
       }
       total = total.map { $0 + chain } ?? chain

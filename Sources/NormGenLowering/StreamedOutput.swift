@@ -1,20 +1,30 @@
 import NormGenIR
-import NormGenLoops
+public import NormGenLoops
+public import NormGenSchedule
 
 /// An output whose vectors may bypass the caches.
 ///
 /// Its vectors begin at a multiple of their size if its rows do, and nothing reads it back.
-struct StreamedOutput {
-  let buffer: Buffer
-  let pointer: Pointer
+public struct StreamedOutput {
+  /// The output.
+  public let buffer: Buffer
+  /// The pointer to a row of it.
+  public let pointer: Pointer
 
   /// What the address of a row must be a multiple of: no store is wider than a vector register.
-  func alignment(lanes: Int) -> Int { lanes * 4 }
+  public func alignment(lanes: Int) -> Int { lanes * 4 }
 
-  var bytesPerRow: Int { buffer.shape.elementsPerRow * buffer.storage.byteCount }
+  /// Bytes that a row writes.
+  public var bytesPerRow: Int { buffer.shape.elementsPerRow * buffer.storage.byteCount }
 
-  /// The outputs of `kernel` that qualify.
-  static func all(of kernel: LoopKernel) -> [StreamedOutput] {
+  /// The outputs of `kernel` that qualify; none where the target or the schedule has no such stores.
+  public static func all(
+    of kernel: LoopKernel, schedule: Schedule, target: Target
+  ) -> [StreamedOutput] {
+    target.hasStreamingStores && schedule.streamingBytes != nil ? all(of: kernel) : []
+  }
+
+  private static func all(of kernel: LoopKernel) -> [StreamedOutput] {
     let survey = Survey(kernel)
     return kernel.buffers.compactMap { buffer in
       guard buffer.isOutput, let pointer = survey.vectorStores[buffer.name],
@@ -44,10 +54,8 @@ struct StreamedOutput {
       visit(kernel.row)
       for statement in kernel.row {
         statement.visitExpressions { expression in
-          switch expression {
-          case .load(let pointer, _, _), .loadScalar(let pointer, _):
-            if let buffer = buffers[pointer.name] { loaded.insert(buffer) }
-          case .vector, .scalar, .constant, .apply, .rounded, .leading, .combined: break
+          if let pointer = expression.source, let buffer = buffers[pointer.name] {
+            loaded.insert(buffer)
           }
         }
       }
@@ -55,19 +63,26 @@ struct StreamedOutput {
 
     private mutating func visit(_ statements: [Stmt]) {
       for statement in statements {
-        switch statement {
-        case .pointer(let pointer, let buffer, let offset):
-          buffers[pointer.name] = buffer
-          steps[pointer.name] = offset.steps
-        case .loop(_, _, _, _, let body), .block(_, let body), .rows(let body): visit(body)
-        case .store(let pointer, _, _, .all), .storeGroup(let pointer, _, _):
-          if let buffer = buffers[pointer.name] { vectorStores[buffer] = pointer }
-        case .define, .variable, .assign, .store, .storeScalar, .setGroup, .accumulate, .comment,
-          .scratch, .partials, .group, .nextRow, .prefetch:
-          break
+        statement.visit { inner in
+          if case .pointer(let pointer, let buffer, let offset) = inner {
+            buffers[pointer.name] = buffer
+            steps[pointer.name] = offset.steps
+          }
+          if let pointer = inner.vectorStore, let buffer = buffers[pointer.name] {
+            vectorStores[buffer] = pointer
+          }
         }
       }
     }
+  }
+}
+
+extension Stmt {
+  /// The pointer that it stores whole vectors to.
+  fileprivate var vectorStore: Pointer? {
+    if case .store(let pointer, _, _, .all) = self { return pointer }
+    if case .storeGroup(let pointer, _, _) = self { return pointer }
+    return nil
   }
 }
 
@@ -82,7 +97,7 @@ extension Index {
     case .product(_, .stride), .product(.stride, _): []
     case .product(let index, .constant(let factor)), .product(.constant(let factor), let index):
       index.steps.map { $0 * factor }
-    case .product: [1]
+    case .product, .difference, .quotient, .remainder, .choose, .share, .result: [1]
     }
   }
 }

@@ -1,0 +1,498 @@
+import NormGenIR
+import NormGenLoops
+import NormGenReference
+
+/// Runs the functions of a module, lane by lane.
+struct LoopMachine {
+  /// A place that elements are counted from, and the columns of its memory's rows that may be touched
+  /// from there.
+  struct Place {
+    let memory: Int
+    let offset: Int
+    let columns: Range<Int>
+  }
+
+  /// What a call gives for a parameter.
+  enum Value {
+    case index(Int)
+    case place(Place)
+    /// A byte of the scratch memory.
+    case byte(Int)
+  }
+
+  /// A part of the scratch memory that a function has given a type.
+  private struct Carved {
+    let bytes: Range<Int>
+    let storage: DType
+    let memory: Int
+  }
+
+  /// What a function's names stand for.
+  private struct Frame {
+    var scope: IndexScope
+    var pointers: [String: Place] = [:]
+    var bytes: [String: Int] = [:]
+    var values: [String: [Float]] = [:]
+    var partials: [String: [Float]] = [:]
+    var groups: [String: [Int: [Float]]] = [:]
+    var arrays: [String: (extents: [Int], entries: [[Float]?])] = [:]
+    /// The first row of a row program's tile, the rows in it and in the call, and what each has one of.
+    var first = 0
+    var tile = 1
+    var rows = 0
+    var tileNames: Set<String> = []
+  }
+
+  private let lanes: Int
+  private let members: [String: LoopModule.Member]
+  private let scratchBytes: Int
+  /// Parameters, then what functions have of their own.
+  private(set) var memories: [LoopMemory]
+  private var carved: [Carved] = []
+  private var frame: Frame
+
+  init(_ module: LoopModule, memories: [LoopMemory], scratchBytes: Int) {
+    self.lanes = module.lanes
+    self.members = Dictionary(
+      module.members.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    self.scratchBytes = scratchBytes
+    self.memories = memories
+    self.frame = Frame(scope: module.scope)
+  }
+
+  // MARK: Functions
+
+  /// Calls a function.
+  mutating func call(_ name: String, _ arguments: [Value]) throws(MemoryError) {
+    guard let member = members[name] else {
+      throw MemoryError(message: "calls '\(name)', which is not there")
+    }
+    let caller = frame
+    let own = memories.count
+    frame = Frame(scope: caller.scope.empty)
+    switch member {
+    case .function(let function): try call(function, arguments)
+    case .rows(let program):
+      try call(program, arguments)
+      // Row programs have nothing in scratch memory: what they add is theirs.
+      memories.removeLast(memories.count - own)
+    }
+    frame = caller
+  }
+
+  private mutating func call(
+    _ function: LoopFunction, _ arguments: [Value]
+  ) throws(MemoryError) {
+    guard function.parameters.count == arguments.count else {
+      throw MemoryError(message: "calls '\(function.name)' with \(arguments.count) arguments")
+    }
+    for (parameter, argument) in zip(function.parameters, arguments) {
+      switch (parameter.kind, argument) {
+      case (.index, .index(let value)), (.constant, .index(let value)),
+        (.flag, .index(let value)):
+        frame.scope.indices[parameter.name] = value
+      case (.stride(let tensor), .index(let value)): frame.scope.strides[tensor] = value
+      case (.elements(let storage, _), .place(let place)):
+        guard memories[place.memory].storage == storage else {
+          throw MemoryError(message: "hands '\(parameter.name)' elements of another type")
+        }
+        frame.pointers[parameter.name] = place
+      case (.memory, .byte(let byte)), (.scratch, .byte(let byte)):
+        frame.bytes[parameter.name] = byte
+      case (.index, _), (.constant, _), (.flag, _), (.stride, _), (.elements, _), (.memory, _),
+        (.scratch, _):
+        throw MemoryError(message: "hands '\(parameter.name)' something of another kind")
+      }
+    }
+    _ = try run(function.body)
+  }
+
+  /// Handles all rows of a row program: whole tiles, then row by row.
+  private mutating func call(
+    _ program: RowProgram, _ arguments: [Value]
+  ) throws(MemoryError) {
+    let kernel = program.kernel
+    var remaining = arguments[...]
+    func next(_ name: String) throws(MemoryError) -> Value {
+      guard let argument = remaining.popFirst() else {
+        throw MemoryError(message: "calls '\(program.name)' without '\(name)'")
+      }
+      return argument
+    }
+    guard case .index(let rows) = try next("rows") else {
+      throw MemoryError(message: "calls '\(program.name)' without a number of rows")
+    }
+    var places: [String: Place] = [:]
+    for buffer in kernel.buffers {
+      guard case .place(let place) = try next(buffer.name) else {
+        throw MemoryError(message: "hands '\(buffer.name)' something of another kind")
+      }
+      let stride = memories[place.memory].stride
+      if buffer.shape.hasRows {
+        guard case .index(stride) = try next("the stride of \(buffer.name)") else {
+          throw MemoryError(message: "hands '\(buffer.name)' another stride than \(stride)")
+        }
+      }
+      guard memories[place.memory].storage == buffer.storage else {
+        throw MemoryError(message: "hands '\(buffer.name)' elements of another type")
+      }
+      let column = stride > 0 ? place.offset % stride : 0
+      places[buffer.name] = Place(
+        memory: place.memory, offset: place.offset,
+        columns: column..<column + buffer.shape.elementsPerRow)
+      frame.scope.strides[buffer.name] = stride
+    }
+    frame.rows = rows
+    frame.tileNames = kernel.tileGroups.union(kernel.tileScalars)
+    let own = memories.count
+    while frame.first < rows {
+      frame.tile = frame.first + kernel.tile <= rows ? kernel.tile : 1
+      frame.scope.indices = [LoopIndex.row: frame.first]
+      frame.pointers = places
+      frame.values = [:]
+      frame.partials = [:]
+      frame.groups = [:]
+      memories.removeLast(memories.count - own)
+      _ = try run(kernel.row)
+      frame.first += frame.tile
+    }
+  }
+
+  // MARK: Statements
+
+  /// Runs statements.
+  ///
+  /// - Returns: Whether one of them has ended the function.
+  private mutating func run(_ statements: [Stmt]) throws(MemoryError) -> Bool {
+    for statement in statements {
+      if try run(statement) { return true }
+    }
+    return false
+  }
+
+  private mutating func run(_ statement: Stmt) throws(MemoryError) -> Bool {
+    switch statement {
+    case .comment: break
+    case .pointer(let pointer, let buffer, let offset):
+      let base = try place(buffer)
+      frame.pointers[pointer.name] = Place(
+        memory: base.memory, offset: base.offset + (try value(offset)), columns: base.columns)
+    case .scratch(let pointer, let count):
+      frame.pointers[pointer.name] = add(
+        LoopMemory(name: pointer.name, storage: .f32, rows: 1, columns: count, stride: count))
+    case .partials(let name, let reduction):
+      frame.partials[name] = [Float](
+        repeating: ExactArithmetic.identity(of: reduction), count: SumOrder.partials)
+    case .define(let name, let expression), .variable(let name, let expression),
+      .assign(let name, let expression):
+      frame.values[key(name)] = try value(expression)
+    case .loop(let index, let from, let to, let step, let body):
+      let (first, end, step) = (try value(from), try value(to), try value(step))
+      guard step > 0 else { throw MemoryError(message: "loops over '\(index)' by \(step)") }
+      for position in stride(from: first, to: end, by: step) {
+        frame.scope.indices[index] = position
+        if try run(body) { return true }
+      }
+      frame.scope.indices[index] = nil
+    case .rows(let body):
+      for row in frame.first..<frame.first + frame.tile {
+        frame.scope.indices[LoopIndex.row] = row
+        if try run(body) { return true }
+      }
+      frame.scope.indices[LoopIndex.row] = frame.first
+    case .block(_, let body): return try run(body)
+    case .accumulate(let name, let slot, let reduction, let terms, let lanes):
+      try accumulate(name, try value(slot), reduction, terms, lanes)
+    case .store(let pointer, let index, let expression, let lanes):
+      let vector = try vector(expression)
+      try store(pointer, try value(index), Array(vector.prefix(try count(lanes))))
+    case .group(let name):
+      for row in frame.first..<frame.first + frame.tile { frame.groups[key(name, row: row)] = [:] }
+    case .setGroup(let name, let slot, let expression):
+      let (group, position) = (key(name), try value(slot))
+      guard frame.groups[group] != nil else {
+        throw MemoryError(message: "sets a slot of '\(name)', which is not there")
+      }
+      let lanes = try vector(expression)
+      frame.groups[group]?[position] = lanes
+    case .storeGroup(let pointer, let index, let name):
+      var all: [Float] = []
+      for slot in 0..<Partials.vectors(lanes: lanes) {
+        guard let vector = frame.groups[key(name)]?[slot] else {
+          throw MemoryError(message: "stores the group '\(name)' without slot \(slot)")
+        }
+        all += vector
+      }
+      try store(pointer, try value(index), all)
+    case .nextRow:
+      let row = frame.scope.indices[LoopIndex.row] ?? frame.first
+      frame.scope.indices[LoopIndex.next] = row + frame.tile < frame.rows ? row + frame.tile : row
+    case .prefetch(let pointer, let index):
+      // Nothing is read; what is asked for must be a place of the parameter all the same.
+      let place = try place(pointer.name)
+      let element = place.offset + (try value(index))
+      guard memories[place.memory].elements.indices.contains(element) else {
+        throw MemoryError(message: "asks for element \(element) of '\(pointer.name)'")
+      }
+    case .prefetchLine(let pointer, let index):
+      _ = try place(pointer.name)
+      _ = try value(index)
+    case .storeScalar(let pointer, let index, let expression):
+      try store(pointer, try value(index), try value(expression))
+    case .storeStored(let pointer, let index, let expression):
+      let stored = try value(expression)
+      let place = try place(pointer.name)
+      try memories[place.memory].write(
+        stored, at: place.offset + (try value(index)), place.columns)
+    case .index(let name, let index): frame.scope.indices[name] = try value(index)
+    case .array(let name, let extents, _):
+      frame.arrays[name] = (extents, [[Float]?](repeating: nil, count: extents.reduce(1, *)))
+    case .setEntry(let name, let indices, let expression):
+      let vector = try vector(expression)
+      let position = try entry(name, indices)
+      frame.arrays[name]?.entries[position] = vector
+    case .when(let condition, let yes, let no): return try run(try holds(condition) ? yes : no)
+    case .strips(let index, let to, let strips):
+      var position = 0
+      let end = try value(to)
+      for strip in strips {
+        while position + strip.count <= end {
+          frame.scope.indices[index] = position
+          if try run(strip.body) { return true }
+          position += strip.count
+        }
+      }
+      frame.scope.indices[index] = nil
+    case .call(let name, let arguments):
+      var values: [Value] = []
+      for argument in arguments { values.append(try value(argument)) }
+      try call(name, values)
+    case .carve(let pointer, let memory, let byte, let count, let columns, let stride):
+      frame.pointers[pointer.name] = try carve(
+        pointer, from: try byteOf(memory) + value(byte), count: try value(count), columns, stride)
+    case .memory(let name, let memory, let byte, _):
+      frame.bytes[name] = try byteOf(memory) + value(byte)
+    case .step(let index, let steps):
+      let number = try value(index)
+      guard steps.indices.contains(number) else {
+        throw MemoryError(message: "step \(number) of \(steps.count)")
+      }
+      return try run(steps[number])
+    case .leave: return true
+    }
+    return false
+  }
+
+  private mutating func add(_ memory: LoopMemory) -> Place {
+    memories.append(memory)
+    return Place(memory: memories.count - 1, offset: 0, columns: 0..<memory.stride)
+  }
+
+  /// Gives bytes of the scratch memory a type. What lay there under another is lost.
+  private mutating func carve(
+    _ pointer: Pointer, from byte: Int, count: Int, _ columns: Int, _ stride: Int
+  ) throws(MemoryError) -> Place {
+    let bytes = byte..<byte + count * pointer.storage.byteCount
+    // The scratch memory may begin anywhere: what is aligned in it ends up to 63 bytes later.
+    guard byte >= 0, bytes.upperBound + 63 <= scratchBytes else {
+      throw MemoryError(
+        message: "has '\(pointer.name)' in bytes \(bytes) of \(scratchBytes) bytes of scratch memory")
+    }
+    if let known = carved.first(where: { $0.bytes == bytes && $0.storage == pointer.storage }) {
+      return Place(memory: known.memory, offset: 0, columns: 0..<stride)
+    }
+    for old in carved where old.bytes.overlaps(bytes) { memories[old.memory].release() }
+    carved.removeAll { $0.bytes.overlaps(bytes) }
+    let place = add(
+      LoopMemory(
+        name: pointer.name, storage: pointer.storage, rows: stride > 0 ? count / stride : 0,
+        columns: columns, stride: stride, isPadded: true))
+    carved.append(Carved(bytes: bytes, storage: pointer.storage, memory: place.memory))
+    return place
+  }
+
+  private mutating func accumulate(
+    _ name: String, _ slot: Int, _ reduction: Reduction, _ terms: [LoopExpr], _ lanes: Lanes
+  ) throws(MemoryError) {
+    var factors: [[Float]] = []
+    for term in terms { factors.append(try vector(term)) }
+    guard var sums = frame.partials[name] else {
+      throw MemoryError(message: "accumulates into '\(name)', which is not there")
+    }
+    for lane in 0..<(try count(lanes)) {
+      let place = slot * self.lanes + lane
+      if factors.count == 2 {
+        sums[place].addProduct(factors[0][lane], factors[1][lane])
+      } else {
+        sums[place] = ExactArithmetic.combined(sums[place], factors[0][lane], by: reduction)
+      }
+    }
+    frame.partials[name] = sums
+  }
+
+  private mutating func store(
+    _ pointer: Pointer, _ index: Int, _ values: [Float]
+  ) throws(MemoryError) {
+    let place = try place(pointer.name)
+    let storage = memories[place.memory].storage
+    try memories[place.memory].write(
+      values.map { ExactArithmetic.rounded($0, to: storage) }, at: place.offset + index,
+      place.columns)
+  }
+
+  // MARK: Names
+
+  private func place(_ name: String) throws(MemoryError) -> Place {
+    guard let place = frame.pointers[name] else {
+      throw MemoryError(message: "uses '\(name)', which points nowhere")
+    }
+    return place
+  }
+
+  private func byteOf(_ memory: String) throws(MemoryError) -> Int {
+    guard let byte = frame.bytes[memory] else {
+      throw MemoryError(message: "uses '\(memory)', which is no memory")
+    }
+    return byte
+  }
+
+  /// The name of a value; each row of a tile has its own of some.
+  private func key(_ name: String, row: Int? = nil) -> String {
+    guard frame.tileNames.contains(name) else { return name }
+    return "\(name)[\((row ?? frame.scope.indices[LoopIndex.row] ?? frame.first) - frame.first)]"
+  }
+
+  /// The position of an entry of an array.
+  private func entry(_ name: String, _ indices: [Index]) throws(MemoryError) -> Int {
+    guard let extents = frame.arrays[name]?.extents, extents.count == indices.count else {
+      throw MemoryError(message: "uses '\(name)', which is no array of that kind")
+    }
+    var position = 0
+    for (extent, index) in zip(extents, indices) {
+      let index = try value(index)
+      guard (0..<extent).contains(index) else {
+        throw MemoryError(message: "uses entry \(index) of '\(name)', which has \(extent)")
+      }
+      position = position * extent + index
+    }
+    return position
+  }
+
+  // MARK: Values
+
+  private func value(_ index: Index) throws(MemoryError) -> Int {
+    do { return try frame.scope.value(index) } catch { throw MemoryError(message: "\(error)") }
+  }
+
+  private func holds(_ condition: LoopCondition) throws(MemoryError) -> Bool {
+    do { return try frame.scope.holds(condition) } catch {
+      throw MemoryError(message: "\(error)")
+    }
+  }
+
+  private func value(_ argument: CallArgument) throws(MemoryError) -> Value {
+    switch argument {
+    case .index(let index): return .index(try value(index))
+    case .flag(let condition): return .index(try holds(condition) ? 1 : 0)
+    case .place(let name, let index):
+      if let byte = frame.bytes[name] { return .byte(byte + (try value(index))) }
+      let place = try place(name)
+      return .place(
+        Place(
+          memory: place.memory, offset: place.offset + (try value(index)), columns: place.columns))
+    }
+  }
+
+  private func count(_ lanes: Lanes) throws(MemoryError) -> Int {
+    switch lanes {
+    case .all: return self.lanes
+    case .first(let count): return count
+    case .leading(let index):
+      let count = try value(index)
+      guard (1..<self.lanes).contains(count) else {
+        throw MemoryError(message: "uses \(count) of \(self.lanes) lanes")
+      }
+      return count
+    }
+  }
+
+  private func read(
+    _ pointer: Pointer, _ index: Index, _ count: Int
+  ) throws(MemoryError) -> [Float] {
+    let place = try place(pointer.name)
+    return try memories[place.memory].read(
+      place.offset + (try value(index)), count, place.columns)
+  }
+
+  /// The lanes of an expression; a scalar's value in all of them.
+  private func vector(_ expression: LoopExpr) throws(MemoryError) -> [Float] {
+    let values = try value(expression)
+    return values.count == 1 && !expression.isVector
+      ? [Float](repeating: values[0], count: lanes) : values
+  }
+
+  /// One element for a scalar, one for each lane of a vector, two for each of a vector of pairs.
+  private func value(_ expression: LoopExpr) throws(MemoryError) -> [Float] {
+    switch expression {
+    case .vector(let name), .scalar(let name):
+      guard let value = frame.values[key(name)] else {
+        throw MemoryError(message: "uses '\(name)' before it has a value")
+      }
+      return value
+    case .constant(let value): return [value]
+    case .load(let pointer, let index, let lanes), .storedVector(let pointer, let index, let lanes):
+      let count = try count(lanes)
+      let loaded = try read(pointer, index, count)
+      return loaded + [Float](repeating: 0, count: self.lanes - count)
+    case .loadScalar(let pointer, let index), .stored(let pointer, let index):
+      return try read(pointer, index, 1)
+    case .storedZero: return [0]
+    case .storedZeros: return [Float](repeating: 0, count: lanes)
+    case .apply(let op, let operands):
+      var all: [[Float]] = []
+      for operand in operands {
+        all.append(expression.isVector ? try vector(operand) : try value(operand))
+      }
+      return all[0].indices.map { lane in ExactArithmetic.value(of: op, all.map { $0[lane] }) }
+    case .rounded(let type, let operand):
+      return try value(operand).map { ExactArithmetic.rounded($0, to: type) }
+    case .leading(let operand, let count):
+      return try vector(operand).enumerated().map { $0.offset < count ? $0.element : 0 }
+    case .combined(let reduction, let name):
+      guard var tree = frame.partials[name] else {
+        throw MemoryError(message: "combines '\(name)', which is not there")
+      }
+      while tree.count > 1 {
+        let half = tree.count / 2
+        tree = (0..<half).map {
+          ExactArithmetic.combined(tree[$0], tree[$0 + half], by: reduction)
+        }
+      }
+      return tree
+    case .broadcast(let operand): return try vector(operand)
+    case .entry(let name, let indices):
+      let position = try entry(name, indices)
+      guard let entry = frame.arrays[name]?.entries[position] else {
+        throw MemoryError(message: "uses an entry of '\(name)' before it has a value")
+      }
+      return entry
+    case .choose(let condition, let yes, let no):
+      let chosen = try holds(condition) ? yes : no
+      return expression.isVector ? try vector(chosen) : try value(chosen)
+    case .number(let index): return [Float(try value(index))]
+    case .pairs(let pointer, let index): return try read(pointer, index, 2 * lanes)
+    case .pair(let pointer, let index, let isHalf):
+      let pair = try read(pointer, index, isHalf ? 1 : 2) + (isHalf ? [0] : [])
+      return (0..<2 * lanes).map { pair[$0 % 2] }
+    case .widened(let isSecond, let operand):
+      let pairs = try value(operand)
+      return (0..<lanes).map { pairs[2 * $0 + (isSecond ? 1 : 0)] }
+    case .dot(let sums, let x, let w):
+      let (sums, x, w) = (try vector(sums), try value(x), try value(w))
+      return sums.indices.map { lane in
+        ExactSums.dot(
+          sums[lane], (x[2 * lane], x[2 * lane + 1]), (w[2 * lane], w[2 * lane + 1]))
+      }
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/// How an emitted kernel is called: its symbols, its parameters, and the layouts that it wants.
+///
+/// What calls kernels, declares them or generates glue for them reads this and joins no names.
+public struct KernelInterface: Hashable, Sendable {
+  /// A tensor parameter.
+  public struct Parameter: Hashable, Sendable {
+    /// The name, type, shape and direction.
+    public let buffer: Buffer
+    /// What puts its elements in the order in which the kernel reads them; nil if they lie as they
+    /// are declared.
+    public let packing: Packing?
+
+    /// Creates a parameter.
+    public init(buffer: Buffer, packing: Packing?) {
+      self.buffer = buffer
+      self.packing = packing
+    }
+  }
+
+  /// Weights in another order than they are declared in.
+  public struct Packing: Hashable, Sendable {
+    /// `void symbol(const T *weights, T *packed)`.
+    public let symbol: String
+    /// The elements of the packed weights, of the parameter's type.
+    public let elements: Int
+
+    /// Creates a layout.
+    public init(symbol: String, elements: Int) {
+      self.symbol = symbol
+      self.elements = elements
+    }
+  }
+
+  /// The functions that divide a call.
+  public struct Parts: Hashable, Sendable {
+    /// `int64_t symbol(int64_t rows, int64_t parts)`: the phases of a call.
+    public let phases: String
+    /// `int64_t symbol(int64_t rows, int64_t parts)`: the bytes of scratch memory.
+    public let scratchBytes: String
+    /// What a part does in a phase: the kernel's parameters, then
+    /// `void *scratch, int64_t phase, int64_t part, int64_t parts`.
+    public let part: String
+
+    /// Creates a division.
+    public init(phases: String, scratchBytes: String, part: String) {
+      self.phases = phases
+      self.scratchBytes = scratchBytes
+      self.part = part
+    }
+  }
+
+  /// The kernel: `void symbol(int64_t rows, ...)`, each tensor followed by its row stride if it has
+  /// rows, in the end `void *scratch` if a call is divided.
+  public let symbol: String
+  /// The same for a caller with arrays of pointers and strides.
+  public let entry: String
+  /// The tensors, inputs first.
+  public let parameters: [Parameter]
+  /// How a call is divided into phases and parts; nil for a kernel that needs no scratch memory and
+  /// whose rows any number of calls may share.
+  public let parts: Parts?
+
+  /// Creates an interface.
+  public init(symbol: String, entry: String, parameters: [Parameter], parts: Parts?) {
+    self.symbol = symbol
+    self.entry = entry
+    self.parameters = parameters
+    self.parts = parts
+  }
+
+  /// The parameter called `name`.
+  public func parameter(_ name: String) -> Parameter? {
+    parameters.first { $0.buffer.name == name }
+  }
+}

@@ -1,0 +1,42 @@
+import NormGenIR
+import NormGenLoops
+
+/// The statements that the tiles of products with weights and of outer sums have in common: the chains
+/// `chain[r][v]`, one for each row and each lane of each vector.
+enum Tile {
+  /// The chains at +0.
+  static func zeros(rows: Int, vectors: Int, height: Index) -> [Stmt] {
+    [
+      .array("chain", extents: [rows, vectors], .vector),
+      over(
+        vectors, height, [.setEntry("chain", ["r", "v"], .broadcast(.constant(0)))]),
+    ]
+  }
+
+  /// A product of a row's element and a vector, added with one rounding.
+  static func add(_ element: LoopExpr, _ vector: LoopExpr) -> Stmt {
+    .setEntry(
+      "chain", ["r", "v"],
+      .apply(.multiplyAdd, [element, vector, .entry("chain", ["r", "v"])]))
+  }
+
+  /// The chains as sums of this block, added to what earlier blocks have left in `sums`.
+  static func store(vectors: Int, lanes: Int, height: Index, stride: Index) -> Stmt {
+    let sum = Pointer(name: "sum", storage: .f32)
+    let chain = LoopExpr.entry("chain", ["r", "v"])
+    return over(
+      vectors, height,
+      [
+        .pointer(sum, buffer: "sums", offset: stride * "r" + .constant(lanes) * "v"),
+        .store(
+          sum, at: 0,
+          .choose(.flag("is_first"), chain, .apply(.add, [.load(sum, at: 0, .all), chain])), .all),
+      ])
+  }
+
+  private static func over(_ vectors: Int, _ height: Index, _ body: [Stmt]) -> Stmt {
+    .loop(
+      index: "r", from: 0, to: height, step: 1,
+      body: [.loop(index: "v", from: 0, to: .constant(vectors), step: 1, body: body)])
+  }
+}
