@@ -133,7 +133,9 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "NormGenCTests",
-      dependencies: ["NormGenC", "NormGenLoopInterpreter", "NormGenTestSupport"],
+      dependencies: [
+        "NormGenC", "NormGenLoopInterpreter", "NormGenLowering", "NormGenTestSupport",
+      ],
       exclude: ["Goldens"],
       swiftSettings: settings),
     .testTarget(

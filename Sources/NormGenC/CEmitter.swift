@@ -25,12 +25,14 @@ public struct CEmitter {
     schedules: [Schedule], command: String
   ) throws(TemplateError) -> CSource {
     let emitter = try CEmitter(graph, target)
-    let functions: Functions
-    if let kernel = program.onlyKernel {
-      functions = emitter.functions(of: kernel, schedule: schedules.first ?? Schedule())
-    } else {
-      functions = emitter.functions(of: module, program: program, schedules: schedules)
-    }
+    let printer = CModule(module, hasTotals: !program.totals.isEmpty, library: emitter.library)
+    let isDivided = module.interface.parts != nil
+    let functions = Functions(
+      contract: printer.contract(), prototypes: printer.prototypes(),
+      entry: printer.entryPrototype(end: ";"),
+      definitions: (printer.definitions() + [printer.entry()])
+        .joined(separator: "\n\n"),
+      keepsLoops: isDivided)
     let strategy = schedules.first?.strategy ?? Schedule().strategy
     return try emitter.source(
       functions, summary: program.summary, strategy: strategy, command: command)
@@ -93,61 +95,6 @@ public struct CEmitter {
     return CSource(
       name: symbol, target: target.name, source: source, header: header,
       definitions: functions.definitions, keepsLoops: functions.keepsLoops)
-  }
-
-  // MARK: Kernels
-
-  /// A kernel of one row program.
-  private func functions(of kernel: LoopKernel, schedule: Schedule) -> Functions {
-    var function = CRowFunction(
-      kernel, symbol: symbol, target: target, schedule: schedule, library: library)
-    let contract = contract(kernel, function.names)
-    let lines = function.lines(under: [contract], prefix: "void")
-    return Functions(
-      contract: contract,
-      prototypes: function.prototype(name: symbol, isRestricted: false, end: ";"),
-      entry: entryPrototype(end: ";"),
-      definitions: (lines + ["", entryPrototype(end: " {")] + entryBody(kernel) + ["}"])
-        .joined(separator: "\n"))
-  }
-
-  /// A kernel of several functions.
-  private func functions(
-    of module: LoopModule, program: LoopProgram, schedules: [Schedule]
-  ) -> Functions {
-    let printer = CModule(
-      module, program: program, target: target, schedules: schedules, library: library)
-    return Functions(
-      contract: printer.contract(), prototypes: printer.prototypes(),
-      entry: printer.entryPrototype(end: ";"),
-      definitions: (printer.definitions() + [printer.entry()]).joined(separator: "\n\n"),
-      keepsLoops: true)
-  }
-
-  private func entryPrototype(end: String) -> String {
-    let text =
-      "void \(symbol)_entry(int64_t rows, void *const *buffers, const int64_t *strides)\(end)"
-    return CLayout.wrapped(text, depth: 0).joined(separator: "\n")
-  }
-
-  private func entryBody(_ kernel: LoopKernel) -> [String] {
-    var arguments = ["rows"]
-    for (index, buffer) in kernel.buffers.enumerated() {
-      arguments.append("buffers[\(index)]")
-      if buffer.shape.hasRows { arguments.append("strides[\(index)]") }
-    }
-    return CLayout.wrapped("\(symbol)(\(arguments.joined(separator: ", ")));", depth: 1)
-  }
-
-  private func contract(_ kernel: LoopKernel, _ names: CNames) -> String {
-    var lines = CContract.head(symbol)
-    lines += CContract.parameters(
-      kernel.buffers.map { buffer in
-        CContract.Parameter(
-          buffer: buffer, name: names.known(buffer.name), stride: names.stride(of: buffer.name))
-      })
-    lines += [" *"] + CContract.rules + [" */"]
-    return lines.joined(separator: "\n")
   }
 }
 

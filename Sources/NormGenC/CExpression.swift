@@ -4,8 +4,6 @@ import NormGenLoops
 /// Loop expressions as C.
 struct CExpression {
   var names: CNames
-  /// The scalars and groups that each row of a tile has one of.
-  let tileNames: Set<String>
 
   // MARK: Indices
 
@@ -38,8 +36,15 @@ struct CExpression {
     case .less(let left, let right): term(left) < term(right)
     case .atMost(let left, let right): term(left) <= term(right)
     case .equal(let left, let right): term(left) == term(right)
+    case .rowsAligned(let name, let storage, let bytes): rowsAligned(name, storage, bytes)
     case .both(let left, let right): term(left) && term(right)
     }
+  }
+
+  private func rowsAligned(_ name: String, _ storage: DType, _ bytes: Int) -> CTerm {
+    let stride = CTerm.name(names.stride(of: name)) * .number(storage.byteCount)
+    let start = CTerm.name(names.known(name)).cast(to: "uintptr_t")
+    return (start | stride.cast(to: "uintptr_t")) % .number(bytes) == .number(0)
   }
 
   /// What a call gives.
@@ -66,12 +71,6 @@ struct CExpression {
     indices.reduce(.name(names(name))) { $0[term($1)] }
   }
 
-  /// A name, or the current row's element if a tile has several.
-  mutating func element(_ name: String) -> CTerm {
-    let whole = CTerm.name(names(name))
-    return tileNames.contains(name) ? whole[.name("row") - .name("first")] : whole
-  }
-
   // MARK: Values
 
   /// The expression as a vector, broadcast if it is a scalar.
@@ -82,7 +81,7 @@ struct CExpression {
   /// The expression.
   mutating func term(_ expression: LoopExpr) -> CTerm {
     switch expression {
-    case .vector(let name), .scalar(let name): return element(name)
+    case .vector(let name), .scalar(let name): return .name(names(name))
     case .constant(let value): return .literal(value)
     case .load(let pointer, let index, let lanes):
       return load(pointer.storage.rawValue, address(pointer, index), lanes)
@@ -108,7 +107,8 @@ struct CExpression {
     case .combined(let reduction, let partials):
       return .call(CExpression.combiner(reduction), [.name(names(partials))])
     case .broadcast(let operand): return .call("broadcast", [term(operand)])
-    case .entry(let name, let indices): return entry(name, indices)
+    case .entry(let name, let indices), .scalarEntry(let name, let indices):
+      return entry(name, indices)
     case .choose(let condition, let yes, let no):
       let isVector = expression.isVector
       let values = [yes, no].map { isVector ? vector($0) : term($0) }
@@ -165,7 +165,8 @@ struct CExpression {
     switch value {
     case .pairs, .pair: "uvec"
     case .vector, .scalar, .constant, .load, .loadScalar, .apply, .rounded, .leading, .combined,
-      .broadcast, .entry, .choose, .number, .stored, .storedVector, .storedZero, .storedZeros,
+      .broadcast, .entry, .scalarEntry, .choose, .number, .stored, .storedVector, .storedZero,
+      .storedZeros,
       .widened, .dot:
       value.isVector ? "vec" : "float"
     }

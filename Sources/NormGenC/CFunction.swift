@@ -25,7 +25,7 @@ struct CFunction {
     }
     names = CNames(
       parameters: places, withStrides: strided, library: library,
-      reserved: reserved.union(function.indexNames))
+      reserved: reserved.union(function.indexNames).union(LoopIndex.names))
   }
 
   /// The definition, after what stands over it.
@@ -33,7 +33,7 @@ struct CFunction {
     var statements = CStatements(function: function, lanes: lanes, names: names)
     let body = statements.lines(function.body, depth: 1)
     names = statements.expressions.names
-    return head + prototype(end: " {") + unused(in: body) + body + ["}"]
+    return head + prototype(isDefinition: true, end: " {") + unused(in: body) + body + ["}"]
   }
 
   /// Says of parameters that callers give and the body has no use for that this is meant.
@@ -54,8 +54,8 @@ struct CFunction {
     }
   }
 
-  /// The declaration, ending as said.
-  func prototype(end: String) -> [String] {
+  /// The declaration, ending as said; only definitions say that tensors do not overlap.
+  func prototype(isDefinition: Bool = false, end: String) -> [String] {
     let result = function.returnsIndex ? "int64_t" : "void"
     let prefix: String
     switch function.linkage {
@@ -70,7 +70,9 @@ struct CFunction {
       case .constant: type = "const int64_t "
       case .flag: type = "int "
       case .elements(let storage, let isWritable):
-        type = CExpression.elementType(storage, isConstant: !isWritable) + "*"
+        type =
+          CExpression.elementType(storage, isConstant: !isWritable) + "*"
+          + (isDefinition && function.hasDistinctTensors ? "restrict " : "")
       case .scratch: type = "void *"
       case .memory: type = "char *"
       }
@@ -109,6 +111,7 @@ extension LoopFunction {
     for statement in body {
       statement.visit { inner in
         if case .index(let name, _) = inner { names.insert(name) }
+        if case .flag(let name, _) = inner { names.insert(name) }
         if case .loop(let name, _, _, _, _) = inner { names.insert(name) }
         if case .strips(let name, _, _) = inner { names.insert(name) }
       }

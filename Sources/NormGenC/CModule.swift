@@ -1,28 +1,20 @@
 import NormGenLoops
-import NormGenLowering
-import NormGenSchedule
 
-/// The C of a kernel with several functions, and what its header declares.
+/// The C of a kernel's functions, and what its header declares.
 struct CModule {
   private let module: LoopModule
-  private let program: LoopProgram
-  private let target: Target
-  private let schedules: [Schedule]
+  private let hasTotals: Bool
   private let library: SupportLibrary
   private let reserved: Set<String>
 
-  init(
-    _ module: LoopModule, program: LoopProgram, target: Target, schedules: [Schedule],
-    library: SupportLibrary
-  ) {
+  /// - Parameter hasTotals: Whether something is written without any row.
+  init(_ module: LoopModule, hasTotals: Bool, library: SupportLibrary) {
     self.module = module
-    self.program = program
-    self.target = target
-    self.schedules = schedules
+    self.hasTotals = hasTotals
     self.library = library
     self.reserved = CReserved.functions(
-      of: module.interface.symbol, packing: program.buffers.map(\.name)
-    ).union(module.members.map(\.name))
+      of: module.interface.symbol, packing: module.interface.parameters.map(\.buffer.name)
+    ).union(module.functions.map(\.name))
   }
 
   private func printed(_ function: LoopFunction) -> CFunction {
@@ -35,24 +27,12 @@ struct CModule {
 
   /// The definitions, in order, without the entry for callers with arrays of parameters.
   func definitions() -> [String] {
-    var remaining = schedules[...]
-    return module.members.map { member in
-      switch member {
-      case .function(let function):
-        var printed = printed(function)
-        let head =
-          function.name == module.interface.symbol
-          ? [contract()] : CLayout.comment(function.comment, depth: 0)
-        return printed.lines(under: head).joined(separator: "\n")
-      case .rows(let rows):
-        var printed = CRowFunction(
-          rows.kernel, symbol: rows.name, target: target,
-          schedule: remaining.popFirst() ?? Schedule(), library: library, reserved: reserved,
-          takesAllRows: rows.takesAllRows)
-        return printed.lines(
-          under: CLayout.comment(rows.comment, depth: 0), prefix: "static void"
-        ).joined(separator: "\n")
-      }
+    module.functions.map { function in
+      var printed = printed(function)
+      let head =
+        function.name == module.interface.symbol
+        ? [contract()] : CLayout.comment(function.comment, depth: 0)
+      return printed.lines(under: head).joined(separator: "\n")
     }
   }
 
@@ -69,17 +49,19 @@ struct CModule {
     for parameter in module.interface.parameters {
       notes[parameter.buffer.name] = parameter.packing.map { "as \($0.symbol) leaves them" }
     }
-    var lines = CContract.head(symbol, hasTotals: !program.totals.isEmpty)
+    var lines = CContract.head(symbol, hasTotals: hasTotals)
     lines += CContract.parameters(
-      zip(program.buffers, tensors).map { buffer, tensor in
+      zip(module.interface.parameters.map(\.buffer), tensors).map { buffer, tensor in
         CContract.Parameter(
           buffer: buffer, name: names.known(tensor.name), stride: names.stride(of: tensor.name),
           note: notes[buffer.name])
       })
     lines.append(" *")
-    lines += CLayout.words(
-      "scratch: \(module.interface.parts?.scratchBytes ?? "")(rows, 1) bytes of any alignment that nobody "
-        + "else uses.", first: " *", next: " *")
+    if let parts = module.interface.parts {
+      lines += CLayout.words(
+        "scratch: \(parts.scratchBytes)(rows, 1) bytes of any alignment that nobody else uses.",
+        first: " *", next: " *")
+    }
     return (lines + CContract.rules + [" */"]).joined(separator: "\n")
   }
 
@@ -87,7 +69,9 @@ struct CModule {
   func prototypes() -> String {
     let symbol = module.interface.symbol
     func declared(_ name: String) -> [String] { function(name)?.prototype(end: ";") ?? [] }
-    guard let parts = module.interface.parts else { return "" }
+    guard let parts = module.interface.parts else {
+      return declared(symbol).joined(separator: "\n")
+    }
     let (phases, scratchBytes) = (parts.phases, parts.scratchBytes)
     var lines = declared(symbol) + ["", "/*"]
     lines += CLayout.words(
@@ -107,16 +91,19 @@ struct CModule {
 
   /// The declaration for callers with arrays of parameters.
   func entryPrototype(end: String) -> String {
-    CLayout.wrappedText(
-      "void \(module.interface.entry)(int64_t rows, void *const *buffers, const int64_t *strides, "
-        + "void *scratch, int64_t phase, int64_t part, int64_t parts)\(end)")
+    let last =
+      module.interface.parts == nil
+      ? "" : ", void *scratch, int64_t phase, int64_t part, int64_t parts"
+    return CLayout.wrappedText(
+      "void \(module.interface.entry)(int64_t rows, void *const *buffers, const int64_t *strides"
+        + "\(last))\(end)")
   }
 
   /// Its definition.
   func entry() -> String {
-    let part = module.interface.parts?.part ?? ""
-    let arguments = function(part)?.argumentsOfEntry() ?? []
-    let call = CLayout.wrapped("\(part)(\(arguments.joined(separator: ", ")));", depth: 1)
+    let callee = module.interface.parts?.part ?? module.interface.symbol
+    let arguments = function(callee)?.argumentsOfEntry() ?? []
+    let call = CLayout.wrapped("\(callee)(\(arguments.joined(separator: ", ")));", depth: 1)
     return ([entryPrototype(end: " {")] + call + ["}"]).joined(separator: "\n")
   }
 }

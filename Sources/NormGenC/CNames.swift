@@ -1,5 +1,4 @@
 import NormGenIR
-import NormGenLoops
 
 /// The C names of a kernel's parameters and values: the loops' names, kept apart from everything
 /// that the emitted file defines or the language reserves, by underscores at the end.
@@ -9,22 +8,6 @@ struct CNames {
   private var names: [String: String] = [:]
   private var strides: [String: String] = [:]
   private var taken: Set<String>
-
-  /// - Parameters:
-  ///   - buffers: The parameters, which are named first, then their strides.
-  ///   - symbol: The function.
-  ///   - library: The templates' definitions.
-  ///   - reserved: Functions, indices and locals that the file has besides those.
-  init(
-    buffers: [Buffer], symbol: String, library: SupportLibrary, reserved: Set<String>
-  ) {
-    self.taken = library.names.union(reserved)
-    taken.formUnion(CReserved.functions(of: symbol, packing: buffers.map(\.name)))
-    for buffer in buffers { names[buffer.name] = free(buffer.name) }
-    for buffer in buffers where buffer.shape.hasRows {
-      strides[buffer.name] = free("\(names[buffer.name] ?? buffer.name)_stride")
-    }
-  }
 
   /// - Parameters:
   ///   - parameters: The places among a function's parameters, which are named first.

@@ -34,17 +34,13 @@ struct LoopMachine {
     var bytes: [String: Int] = [:]
     var values: [String: [Float]] = [:]
     var partials: [String: [Float]] = [:]
-    var groups: [String: [Int: [Float]]] = [:]
-    var arrays: [String: (extents: [Int], entries: [[Float]?])] = [:]
-    /// The first row of a row program's tile, the rows in it and in the call, and what each has one of.
-    var first = 0
-    var tile = 1
-    var rows = 0
-    var tileNames: Set<String> = []
+    var arrays: [String: (extents: [Int], isScalar: Bool, entries: [[Float]?])] = [:]
+    /// The scratch rows' memories.
+    var scratch: [String: Int] = [:]
   }
 
   private let lanes: Int
-  private let members: [String: LoopModule.Member]
+  private let functions: [String: LoopFunction]
   private let scratchBytes: Int
   /// Parameters, then what functions have of their own.
   private(set) var memories: [LoopMemory]
@@ -53,8 +49,8 @@ struct LoopMachine {
 
   init(_ module: LoopModule, memories: [LoopMemory], scratchBytes: Int) {
     self.lanes = module.lanes
-    self.members = Dictionary(
-      module.members.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    self.functions = Dictionary(
+      module.functions.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     self.scratchBytes = scratchBytes
     self.memories = memories
     self.frame = Frame(scope: module.scope)
@@ -64,97 +60,47 @@ struct LoopMachine {
 
   /// Calls a function.
   mutating func call(_ name: String, _ arguments: [Value]) throws(MemoryError) {
-    guard let member = members[name] else {
+    guard let function = functions[name] else {
       throw MemoryError(message: "calls '\(name)', which is not there")
     }
-    let caller = frame
-    let own = memories.count
-    frame = Frame(scope: caller.scope.empty)
-    switch member {
-    case .function(let function): try call(function, arguments)
-    case .rows(let program):
-      try call(program, arguments)
-      // Row programs have nothing in scratch memory: what they add is theirs.
-      memories.removeLast(memories.count - own)
+    guard function.parameters.count == arguments.count else {
+      throw MemoryError(message: "calls '\(name)' with \(arguments.count) arguments")
     }
+    let caller = frame
+    frame = Frame(scope: caller.scope.empty)
+    for (parameter, argument) in zip(function.parameters, arguments) {
+      try bind(parameter, argument)
+    }
+    _ = try run(function.body)
+    for memory in frame.scratch.values { memories[memory].release() }
     frame = caller
   }
 
-  private mutating func call(
-    _ function: LoopFunction, _ arguments: [Value]
+  private mutating func bind(
+    _ parameter: LoopFunction.Parameter, _ argument: Value
   ) throws(MemoryError) {
-    guard function.parameters.count == arguments.count else {
-      throw MemoryError(message: "calls '\(function.name)' with \(arguments.count) arguments")
-    }
-    for (parameter, argument) in zip(function.parameters, arguments) {
-      switch (parameter.kind, argument) {
-      case (.index, .index(let value)), (.constant, .index(let value)),
-        (.flag, .index(let value)):
-        frame.scope.indices[parameter.name] = value
-      case (.stride(let tensor), .index(let value)): frame.scope.strides[tensor] = value
-      case (.elements(let storage, _), .place(let place)):
-        guard memories[place.memory].storage == storage else {
-          throw MemoryError(message: "hands '\(parameter.name)' elements of another type")
-        }
-        frame.pointers[parameter.name] = place
-      case (.memory, .byte(let byte)), (.scratch, .byte(let byte)):
-        frame.bytes[parameter.name] = byte
-      case (.index, _), (.constant, _), (.flag, _), (.stride, _), (.elements, _), (.memory, _),
-        (.scratch, _):
-        throw MemoryError(message: "hands '\(parameter.name)' something of another kind")
+    switch (parameter.kind, argument) {
+    case (.index, .index(let value)), (.constant, .index(let value)), (.flag, .index(let value)):
+      frame.scope.indices[parameter.name] = value
+    case (.stride(let tensor), .index(let value)):
+      if let place = frame.pointers[tensor], memories[place.memory].stride != value {
+        throw MemoryError(message: "hands '\(tensor)' another stride than its own")
       }
-    }
-    _ = try run(function.body)
-  }
-
-  /// Handles all rows of a row program: whole tiles, then row by row.
-  private mutating func call(
-    _ program: RowProgram, _ arguments: [Value]
-  ) throws(MemoryError) {
-    let kernel = program.kernel
-    var remaining = arguments[...]
-    func next(_ name: String) throws(MemoryError) -> Value {
-      guard let argument = remaining.popFirst() else {
-        throw MemoryError(message: "calls '\(program.name)' without '\(name)'")
+      frame.scope.strides[tensor] = value
+    case (.elements(let storage, _), .place(let place)):
+      let memory = memories[place.memory]
+      guard memory.storage == storage else {
+        throw MemoryError(message: "hands '\(parameter.name)' elements of another type")
       }
-      return argument
-    }
-    guard case .index(let rows) = try next("rows") else {
-      throw MemoryError(message: "calls '\(program.name)' without a number of rows")
-    }
-    var places: [String: Place] = [:]
-    for buffer in kernel.buffers {
-      guard case .place(let place) = try next(buffer.name) else {
-        throw MemoryError(message: "hands '\(buffer.name)' something of another kind")
-      }
-      let stride = memories[place.memory].stride
-      if buffer.shape.hasRows {
-        guard case .index(stride) = try next("the stride of \(buffer.name)") else {
-          throw MemoryError(message: "hands '\(buffer.name)' another stride than \(stride)")
-        }
-      }
-      guard memories[place.memory].storage == buffer.storage else {
-        throw MemoryError(message: "hands '\(buffer.name)' elements of another type")
-      }
-      let column = stride > 0 ? place.offset % stride : 0
-      places[buffer.name] = Place(
+      let first = memory.stride > 0 ? place.offset % memory.stride : 0
+      frame.pointers[parameter.name] = Place(
         memory: place.memory, offset: place.offset,
-        columns: column..<column + buffer.shape.elementsPerRow)
-      frame.scope.strides[buffer.name] = stride
-    }
-    frame.rows = rows
-    frame.tileNames = kernel.tileGroups.union(kernel.tileScalars)
-    let own = memories.count
-    while frame.first < rows {
-      frame.tile = frame.first + kernel.tile <= rows ? kernel.tile : 1
-      frame.scope.indices = [LoopIndex.row: frame.first]
-      frame.pointers = places
-      frame.values = [:]
-      frame.partials = [:]
-      frame.groups = [:]
-      memories.removeLast(memories.count - own)
-      _ = try run(kernel.row)
-      frame.first += frame.tile
+        columns: parameter.columns.map { first..<first + $0 } ?? place.columns)
+    case (.memory, .byte(let byte)), (.scratch, .byte(let byte)):
+      frame.bytes[parameter.name] = byte
+    case (.index, _), (.constant, _), (.flag, _), (.stride, _), (.elements, _), (.memory, _),
+      (.scratch, _):
+      throw MemoryError(message: "hands '\(parameter.name)' something of another kind")
     }
   }
 
@@ -178,14 +124,20 @@ struct LoopMachine {
       frame.pointers[pointer.name] = Place(
         memory: base.memory, offset: base.offset + (try value(offset)), columns: base.columns)
     case .scratch(let pointer, let count):
-      frame.pointers[pointer.name] = add(
-        LoopMemory(name: pointer.name, storage: .f32, rows: 1, columns: count, stride: count))
+      let memory = LoopMemory(
+        name: pointer.name, storage: .f32, rows: 1, columns: count, stride: count)
+      if let known = frame.scratch[pointer.name] {
+        memories[known] = memory
+      } else {
+        frame.pointers[pointer.name] = add(memory)
+        frame.scratch[pointer.name] = memories.count - 1
+      }
     case .partials(let name, let reduction):
       frame.partials[name] = [Float](
         repeating: ExactArithmetic.identity(of: reduction), count: SumOrder.partials)
     case .define(let name, let expression), .variable(let name, let expression),
       .assign(let name, let expression):
-      frame.values[key(name)] = try value(expression)
+      frame.values[name] = try value(expression)
     case .loop(let index, let from, let to, let step, let body):
       let (first, end, step) = (try value(from), try value(to), try value(step))
       guard step > 0 else { throw MemoryError(message: "loops over '\(index)' by \(step)") }
@@ -194,39 +146,27 @@ struct LoopMachine {
         if try run(body) { return true }
       }
       frame.scope.indices[index] = nil
-    case .rows(let body):
-      for row in frame.first..<frame.first + frame.tile {
-        frame.scope.indices[LoopIndex.row] = row
-        if try run(body) { return true }
-      }
-      frame.scope.indices[LoopIndex.row] = frame.first
     case .block(_, let body): return try run(body)
     case .accumulate(let name, let slot, let reduction, let terms, let lanes):
       try accumulate(name, try value(slot), reduction, terms, lanes)
     case .store(let pointer, let index, let expression, let lanes):
       let vector = try vector(expression)
       try store(pointer, try value(index), Array(vector.prefix(try count(lanes))))
-    case .group(let name):
-      for row in frame.first..<frame.first + frame.tile { frame.groups[key(name, row: row)] = [:] }
-    case .setGroup(let name, let slot, let expression):
-      let (group, position) = (key(name), try value(slot))
-      guard frame.groups[group] != nil else {
-        throw MemoryError(message: "sets a slot of '\(name)', which is not there")
-      }
-      let lanes = try vector(expression)
-      frame.groups[group]?[position] = lanes
-    case .storeGroup(let pointer, let index, let name):
+    case .storeEntries(let pointer, let index, let name, let indices, let count):
       var all: [Float] = []
-      for slot in 0..<Partials.vectors(lanes: lanes) {
-        guard let vector = frame.groups[key(name)]?[slot] else {
-          throw MemoryError(message: "stores the group '\(name)' without slot \(slot)")
+      for number in 0..<count {
+        let position = try entry(name, indices + [.constant(number)])
+        guard let vector = frame.arrays[name]?.entries[position] else {
+          throw MemoryError(message: "stores '\(name)' without entry \(number)")
         }
         all += vector
       }
       try store(pointer, try value(index), all)
-    case .nextRow:
-      let row = frame.scope.indices[LoopIndex.row] ?? frame.first
-      frame.scope.indices[LoopIndex.next] = row + frame.tile < frame.rows ? row + frame.tile : row
+    case .finishStreams: break
+    case .flag(let name, let condition):
+      frame.scope.indices[name] = try holds(condition) ? 1 : 0
+    case .group, .setGroup, .storeGroup, .rows, .nextRow:
+      throw MemoryError(message: "has a statement of row programs in a function")
     case .prefetch(let pointer, let index):
       // Nothing is read; what is asked for must be a place of the parameter all the same.
       let place = try place(pointer.name)
@@ -245,12 +185,15 @@ struct LoopMachine {
       try memories[place.memory].write(
         stored, at: place.offset + (try value(index)), place.columns)
     case .index(let name, let index): frame.scope.indices[name] = try value(index)
-    case .array(let name, let extents, _):
-      frame.arrays[name] = (extents, [[Float]?](repeating: nil, count: extents.reduce(1, *)))
+    case .array(let name, let extents, let element):
+      frame.arrays[name] = (
+        extents, element == .scalar, [[Float]?](repeating: nil, count: extents.reduce(1, *))
+      )
     case .setEntry(let name, let indices, let expression):
-      let vector = try vector(expression)
+      let isScalar = frame.arrays[name]?.isScalar == true
+      let value = isScalar ? try value(expression) : try vector(expression)
       let position = try entry(name, indices)
-      frame.arrays[name]?.entries[position] = vector
+      frame.arrays[name]?.entries[position] = value
     case .when(let condition, let yes, let no): return try run(try holds(condition) ? yes : no)
     case .strips(let index, let to, let strips):
       var position = 0
@@ -296,7 +239,8 @@ struct LoopMachine {
     // The scratch memory may begin anywhere: what is aligned in it ends up to 63 bytes later.
     guard byte >= 0, bytes.upperBound + 63 <= scratchBytes else {
       throw MemoryError(
-        message: "has '\(pointer.name)' in bytes \(bytes) of \(scratchBytes) bytes of scratch memory")
+        message:
+          "has '\(pointer.name)' in bytes \(bytes) of \(scratchBytes) bytes of scratch memory")
     }
     if let known = carved.first(where: { $0.bytes == bytes && $0.storage == pointer.storage }) {
       return Place(memory: known.memory, offset: 0, columns: 0..<stride)
@@ -354,12 +298,6 @@ struct LoopMachine {
       throw MemoryError(message: "uses '\(memory)', which is no memory")
     }
     return byte
-  }
-
-  /// The name of a value; each row of a tile has its own of some.
-  private func key(_ name: String, row: Int? = nil) -> String {
-    guard frame.tileNames.contains(name) else { return name }
-    return "\(name)[\((row ?? frame.scope.indices[LoopIndex.row] ?? frame.first) - frame.first)]"
   }
 
   /// The position of an entry of an array.
@@ -435,7 +373,7 @@ struct LoopMachine {
   private func value(_ expression: LoopExpr) throws(MemoryError) -> [Float] {
     switch expression {
     case .vector(let name), .scalar(let name):
-      guard let value = frame.values[key(name)] else {
+      guard let value = frame.values[name] else {
         throw MemoryError(message: "uses '\(name)' before it has a value")
       }
       return value
@@ -470,7 +408,7 @@ struct LoopMachine {
       }
       return tree
     case .broadcast(let operand): return try vector(operand)
-    case .entry(let name, let indices):
+    case .entry(let name, let indices), .scalarEntry(let name, let indices):
       let position = try entry(name, indices)
       guard let entry = frame.arrays[name]?.entries[position] else {
         throw MemoryError(message: "uses an entry of '\(name)' before it has a value")

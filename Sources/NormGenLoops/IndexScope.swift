@@ -81,6 +81,8 @@ public struct IndexScope: Sendable {
     case .less(let left, let right): try value(left) < value(right)
     case .atMost(let left, let right): try value(left) <= value(right)
     case .equal(let left, let right): try value(left) == value(right)
+    // Memory has no addresses here.
+    case .rowsAligned: false
     case .both(let left, let right): try holds(left) ? try holds(right) : false
     }
   }
@@ -88,7 +90,8 @@ public struct IndexScope: Sendable {
   /// What a function returns that only computes numbers.
   public func result(of name: String, _ arguments: [Int]) throws(Fault) -> Int {
     guard let function = functions[name], function.parameters.count == arguments.count else {
-      throw Fault(description: "calls '\(name)', which is no function of \(arguments.count) numbers")
+      throw Fault(
+        description: "calls '\(name)', which is no function of \(arguments.count) numbers")
     }
     var scope = empty
     for (parameter, argument) in zip(function.parameters, arguments) {

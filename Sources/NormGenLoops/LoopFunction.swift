@@ -36,11 +36,15 @@ public struct LoopFunction: Hashable, Sendable {
     public let name: String
     /// What it is.
     public let kind: Kind
+    /// The elements of a tensor's row, or of all of it, that the function may touch; nil for any that
+    /// the caller has.
+    public let columns: Int?
 
     /// Creates a parameter.
-    public init(_ name: String, _ kind: Kind) {
+    public init(_ name: String, _ kind: Kind, columns: Int? = nil) {
       self.name = name
       self.kind = kind
+      self.columns = columns
     }
   }
 
@@ -54,19 +58,26 @@ public struct LoopFunction: Hashable, Sendable {
   public let parameters: [Parameter]
   /// Whether it returns a whole number.
   public let returnsIndex: Bool
+  /// Whether no tensor that it takes overlaps another that it writes.
+  public let hasDistinctTensors: Bool
+  /// The pointers whose vectors bypass the caches where the flag `stream` is set.
+  public let streamed: Set<String>
   /// What it does.
   public let body: [Stmt]
 
   /// Creates a function.
   public init(
     _ name: String, comment: String, linkage: Linkage = .local, parameters: [Parameter],
-    returnsIndex: Bool = false, body: [Stmt]
+    returnsIndex: Bool = false, hasDistinctTensors: Bool = false, streamed: Set<String> = [],
+    body: [Stmt]
   ) {
     self.name = name
     self.comment = comment
     self.linkage = linkage
     self.parameters = parameters
     self.returnsIndex = returnsIndex
+    self.hasDistinctTensors = hasDistinctTensors
+    self.streamed = streamed
     self.body = body
   }
 }
@@ -93,6 +104,8 @@ public indirect enum LoopCondition: Hashable, Sendable {
   case atMost(Index, Index)
   /// Whether both are the same.
   case equal(Index, Index)
+  /// Whether every row of a tensor begins at a multiple of some bytes.
+  case rowsAligned(String, DType, to: Int)
   /// Whether both hold.
   case both(LoopCondition, LoopCondition)
 }
@@ -111,78 +124,19 @@ public struct LoopStrip: Hashable, Sendable {
   }
 }
 
-/// The functions of a lowered kernel, in an order in which each stands before its callers.
+/// The functions of a lowered kernel, each before its callers.
 public struct LoopModule: Hashable, Sendable {
-  /// One function.
-  public enum Member: Hashable, Sendable {
-    /// A function as it is.
-    case function(LoopFunction)
-    /// A row program: the function takes the rows, then the kernel's buffers, each with its stride
-    /// if it has rows.
-    case rows(RowProgram)
-
-    /// The function's name.
-    public var name: String {
-      switch self {
-      case .function(let function): function.name
-      case .rows(let rows): rows.name
-      }
-    }
-  }
-
   /// How the kernel is called.
   public let interface: KernelInterface
   /// Float32 lanes of a vector.
   public let lanes: Int
   /// The functions.
-  public let members: [Member]
+  public let functions: [LoopFunction]
 
   /// Creates a module.
-  public init(interface: KernelInterface, lanes: Int, members: [Member]) {
+  public init(interface: KernelInterface, lanes: Int, functions: [LoopFunction]) {
     self.interface = interface
     self.lanes = lanes
-    self.members = members
-  }
-
-  /// A module of one row program.
-  public init(_ kernel: LoopKernel, symbol: String) {
-    self.init(
-      interface: KernelInterface(
-        symbol: symbol, entry: "\(symbol)_entry",
-        parameters: kernel.buffers.map { .init(buffer: $0, packing: nil) }, parts: nil),
-      lanes: kernel.lanes,
-      members: [
-        .rows(RowProgram(name: symbol, comment: "", kernel: kernel, takesAllRows: false))
-      ])
-  }
-
-  /// The functions that are no row programs.
-  public var functions: [LoopFunction] {
-    members.compactMap { member in
-      switch member {
-      case .function(let function): function
-      case .rows: nil
-      }
-    }
-  }
-}
-
-/// A row program under the name of its function.
-public struct RowProgram: Hashable, Sendable {
-  /// The function's name, unique in the emitted file.
-  public let name: String
-  /// What it does, for the reader.
-  public let comment: String
-  /// The loops.
-  public let kernel: LoopKernel
-  /// Whether the function is told the rows of the whole call after its buffers.
-  public let takesAllRows: Bool
-
-  /// Creates a row program.
-  public init(name: String, comment: String, kernel: LoopKernel, takesAllRows: Bool) {
-    self.name = name
-    self.comment = comment
-    self.kernel = kernel
-    self.takesAllRows = takesAllRows
+    self.functions = functions
   }
 }

@@ -201,6 +201,8 @@ public indirect enum LoopExpr: Hashable, Sendable {
   case broadcast(LoopExpr)
   /// An entry of an array.
   case entry(String, [Index])
+  /// An entry of an array of scalars.
+  case scalarEntry(String, [Index])
   /// One of two values.
   case choose(LoopCondition, LoopExpr, LoopExpr)
   /// A whole number.
@@ -228,7 +230,8 @@ public indirect enum LoopExpr: Hashable, Sendable {
     case .vector, .load, .leading, .broadcast, .entry, .storedVector, .storedZeros, .pairs, .pair,
       .widened, .dot:
       true
-    case .scalar, .constant, .loadScalar, .combined, .number, .stored, .storedZero: false
+    case .scalar, .constant, .loadScalar, .combined, .scalarEntry, .number, .stored, .storedZero:
+      false
     case .choose(_, let yes, _): yes.isVector
     case .apply(_, let operands): operands.contains { $0.isVector }
     case .rounded(_, let operand): operand.isVector
@@ -280,7 +283,13 @@ public indirect enum Stmt: Hashable, Sendable {
   case storeStored(Pointer, at: Index, LoopExpr)
   /// A named whole number.
   case index(String, Index)
-  /// Vectors by one or more indices, without values at first.
+  /// A choice by name.
+  case flag(String, LoopCondition)
+  /// Stores all vectors of an array that stand behind some indices, rounding to the pointer's type.
+  case storeEntries(Pointer, at: Index, String, [Index], count: Int)
+  /// The end of stores that bypass the caches.
+  case finishStreams
+  /// Entries by one or more indices, without values at first.
   case array(String, extents: [Int], LoopArrayElement)
   /// A value for an entry of an array.
   case setEntry(String, [Index], LoopExpr)
@@ -303,6 +312,8 @@ public indirect enum Stmt: Hashable, Sendable {
 
 /// What an array holds.
 public enum LoopArrayElement: Hashable, Sendable {
+  /// Float32 numbers.
+  case scalar
   /// Vectors of Float32.
   case vector
   /// Vectors of pairs of 16-bit elements.

@@ -20,15 +20,11 @@ public enum LoopPrinter {
 
   /// The functions of `module` as indented text.
   public static func text(of module: LoopModule) -> String {
-    module.members.map { member in
-      switch member {
-      case .function(let function):
-        let parameters = function.parameters.map(\.name).joined(separator: ", ")
-        var lines = ["# \(function.comment)", "function \(function.name)(\(parameters))"]
-        append(function.body, depth: 1, to: &lines)
-        return lines.joined(separator: "\n") + "\n"
-      case .rows(let program): return text(of: program.kernel)
-      }
+    module.functions.map { function in
+      let parameters = function.parameters.map(\.name).joined(separator: ", ")
+      var lines = ["# \(function.comment)", "function \(function.name)(\(parameters))"]
+      append(function.body, depth: 1, to: &lines)
+      return lines.joined(separator: "\n") + "\n"
     }.joined(separator: "\n")
   }
 
@@ -93,6 +89,12 @@ public enum LoopPrinter {
         lines.append(indent + "\(pointer.name)[\(text(index))] = \(text(expression))")
       case .prefetchLine(let pointer, let index):
         lines.append(indent + "prefetch line of \(pointer.name)[\(text(index))]")
+      case .storeEntries(let pointer, let index, let name, let indices, let count):
+        lines.append(
+          indent + "\(pointer.name)[\(text(index))...] = \(count) of \(entry(name, indices))")
+      case .finishStreams: lines.append(indent + "finish streams")
+      case .flag(let name, let condition):
+        lines.append(indent + "let \(name) = \(text(condition))")
       case .index(let name, let index): lines.append(indent + "let \(name) = \(text(index))")
       case .array(let name, let extents, let element):
         lines.append(indent + "array \(name)\(extents): \(element)")
@@ -150,6 +152,7 @@ public enum LoopPrinter {
     case .less(let left, let right): "\(text(left)) < \(text(right))"
     case .atMost(let left, let right): "\(text(left)) <= \(text(right))"
     case .equal(let left, let right): "\(text(left)) == \(text(right))"
+    case .rowsAligned(let name, _, let bytes): "rows of \(name) begin at multiples of \(bytes)"
     case .both(let left, let right): "\(text(left)) and \(text(right))"
     }
   }
@@ -202,7 +205,8 @@ public enum LoopPrinter {
     case .rounded(let type, let operand): "\(type.rawValue)(\(text(operand)))"
     case .combined(let reduction, let name): "combine \(reduction.rawValue) \(name)"
     case .broadcast(let operand): "broadcast(\(text(operand)))"
-    case .entry(let name, let indices): entry(name, indices)
+    case .entry(let name, let indices), .scalarEntry(let name, let indices):
+      entry(name, indices)
     case .choose(let condition, let yes, let no):
       "(\(text(yes)) if \(text(condition)) else \(text(no)))"
     case .number(let index): "number(\(text(index)))"

@@ -196,7 +196,8 @@ public struct LoopVerifier {
       try check(expression)
       guard !expression.isVector else { throw error("a vector is stored as one element") }
       try write(pointer, try value(index), 1)
-    case .storeStored, .index, .array, .setEntry, .when, .strips, .call, .carve, .memory, .step,
+    case .storeEntries, .finishStreams, .flag, .storeStored, .index, .array, .setEntry, .when,
+      .strips, .call, .carve, .memory, .step,
       .leave, .prefetchLine:
       throw error("a statement that row programs do not have: \(statement)")
     }
@@ -265,7 +266,8 @@ public struct LoopVerifier {
       try check(operand)
     case .combined(let reduction, let name):
       guard partials[name] == reduction else { throw error("no \(reduction) partials '\(name)'") }
-    case .broadcast, .entry, .choose, .number, .stored, .storedVector, .storedZero, .storedZeros,
+    case .broadcast, .entry, .scalarEntry, .choose, .number, .stored, .storedVector, .storedZero,
+      .storedZeros,
       .pairs, .pair, .widened, .dot:
       throw error("a value that row programs do not have: \(expression)")
     }

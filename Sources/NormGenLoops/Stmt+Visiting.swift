@@ -7,8 +7,9 @@ extension Stmt {
     case .strips(_, _, let strips): strips.flatMap(\.body)
     case .step(_, let steps): steps.flatMap { $0 }
     case .comment, .pointer, .scratch, .partials, .define, .variable, .assign, .accumulate, .store,
-      .group, .setGroup, .storeGroup, .nextRow, .prefetch, .prefetchLine, .storeScalar, .storeStored,
-      .index, .array, .setEntry, .call, .carve, .memory, .leave:
+      .group, .setGroup, .storeGroup, .nextRow, .prefetch, .prefetchLine, .storeScalar,
+      .storeStored, .storeEntries, .index, .flag, .array, .setEntry, .call, .carve, .memory, .leave,
+      .finishStreams:
       []
     }
   }
@@ -22,8 +23,8 @@ extension Stmt {
       [value]
     case .accumulate(_, _, _, let terms, _): terms
     case .loop, .block, .rows, .when, .strips, .step, .comment, .pointer, .scratch, .partials,
-      .group, .storeGroup, .nextRow, .prefetch, .prefetchLine, .index, .array, .call, .carve,
-      .memory, .leave:
+      .group, .storeGroup, .storeEntries, .nextRow, .prefetch, .prefetchLine, .index, .flag, .array,
+      .call, .carve, .memory, .leave, .finishStreams:
       []
     }
   }
@@ -32,11 +33,13 @@ extension Stmt {
   private var target: Pointer? {
     switch self {
     case .store(let pointer, _, _, _), .storeScalar(let pointer, _, _),
-      .storeGroup(let pointer, _, _), .storeStored(let pointer, _, _):
+      .storeGroup(let pointer, _, _), .storeStored(let pointer, _, _),
+      .storeEntries(let pointer, _, _, _, _):
       pointer
     case .loop, .block, .rows, .when, .strips, .step, .define, .variable, .assign, .setGroup,
       .accumulate, .comment, .pointer, .scratch, .partials, .group, .nextRow, .prefetch,
-      .prefetchLine, .index, .array, .setEntry, .call, .carve, .memory, .leave:
+      .prefetchLine, .index, .flag, .array, .setEntry, .call, .carve, .memory, .leave,
+      .finishStreams:
       nil
     }
   }
@@ -75,7 +78,7 @@ extension LoopExpr {
       .storedVector(let pointer, _, _), .pairs(let pointer, _), .pair(let pointer, _, _):
       pointer
     case .vector, .scalar, .constant, .apply, .rounded, .leading, .combined, .broadcast, .entry,
-      .choose, .number, .storedZero, .storedZeros, .widened, .dot:
+      .scalarEntry, .choose, .number, .storedZero, .storedZeros, .widened, .dot:
       nil
     }
   }
@@ -94,7 +97,8 @@ extension LoopExpr {
       no.visit(body)
     case .dot(let sums, let x, let w):
       for operand in [sums, x, w] { operand.visit(body) }
-    case .vector, .scalar, .constant, .load, .loadScalar, .combined, .entry, .number, .stored,
+    case .vector, .scalar, .constant, .load, .loadScalar, .combined, .entry, .scalarEntry, .number,
+      .stored,
       .storedVector, .storedZero, .storedZeros, .pairs, .pair:
       break
     }

@@ -13,7 +13,7 @@ struct DriverFunctions {
   /// The functions of sums over rows.
   let sums: RowSumFunctions
   /// The row programs' functions, by the programs' names.
-  var rowPrograms: [String: RowProgram] = [:]
+  var rowFunctions: [String: RowFunctions] = [:]
   private let products: [ProductFunctions]
   /// The first of each step's products.
   private let firstProducts: [Int]
@@ -209,7 +209,8 @@ struct DriverFunctions {
 
   /// What `run_steps` takes behind the kernel's own parameters.
   private func stepsParameters(_ used: UsedNames) -> [LoopFunction.Parameter] {
-    [.init("panels", .memory)] + (used.names.contains("gathered") ? [.init("gathered", .memory)] : [])
+    [.init("panels", .memory)]
+      + (used.names.contains("gathered") ? [.init("gathered", .memory)] : [])
       + (used.names.contains("sums") ? [.init("sums", .elements(.f32, isWritable: true))] : [])
       + (used.names.contains("is_first") ? [.init("is_first", .flag)] : []) + [
         .init("first_step", .index), .init("end_step", .index), .init("part", .index),
@@ -236,7 +237,7 @@ struct DriverFunctions {
 
   /// A row program's call for `count` rows from a row on.
   private func call(_ kernel: LoopKernel, at row: Index, sums place: String) -> Stmt {
-    let program = rowPrograms[kernel.name]
+    let rows = rowFunctions[kernel.name]
     var arguments: [CallArgument] = [.index("count")]
     for buffer in kernel.buffers {
       if buffer.isAccumulated {
@@ -253,8 +254,8 @@ struct DriverFunctions {
       let stride = panels[base].map { Index.constant($0.stride) } ?? .stride(name(base))
       arguments += [.place(name(base), at: column + row * stride), .index(stride)]
     }
-    if program?.takesAllRows == true { arguments.append(.index("rows")) }
-    return .call(program?.name ?? kernel.name, arguments)
+    if rows?.takesAllRows == true { arguments.append(.index("rows")) }
+    return .call(rows?.name ?? kernel.name, arguments)
   }
 
   private func call(_ product: ProductFunctions) -> Stmt {

@@ -14,31 +14,31 @@ public enum FunctionLowering {
     of program: LoopProgram, target: Target, schedules: [Schedule]
   ) -> LoopModule {
     let symbol = "\(program.name)_\(target.name)"
-    if let kernel = program.onlyKernel { return LoopModule(kernel, symbol: symbol) }
+    if let kernel = program.onlyKernel {
+      return module(of: kernel, symbol: symbol, target: target, schedule: schedules.first)
+    }
     var driver = DriverFunctions(program, symbol: symbol, target: target)
-    var members: [LoopModule.Member] = []
+    var functions: [LoopFunction] = []
     var written: Set<String> = []
     var packed: Set<String> = []
     var remaining = schedules[...]
-    func append(_ functions: [LoopFunction]) {
-      members += functions.filter { written.insert($0.name).inserted }.map { .function($0) }
+    func append(_ all: [LoopFunction]) {
+      functions += all.filter { written.insert($0.name).inserted }
     }
     for (number, step) in program.steps.enumerated() {
       switch step {
       case .rows(let kernels):
         for (place, kernel) in kernels.enumerated() {
           let suffix = kernels.count > 1 ? "_\(place + 1)" : ""
-          let schedule = remaining.popFirst() ?? Schedule()
-          // A call handles one block; only the rows of the whole call say how much is written.
-          let takesAllRows =
-            !program.totals.isEmpty
-            && !StreamedOutput.all(of: kernel, schedule: schedule, target: target).isEmpty
-          let rows = RowProgram(
-            name: "step\(number + 1)\(suffix)",
-            comment: "Step \(number + 1): \(kernel.summary.joined(separator: "; ")).",
-            kernel: kernel, takesAllRows: takesAllRows)
-          driver.rowPrograms[kernel.name] = rows
-          members.append(.rows(rows))
+          let rows = RowFunctions(
+            kernel, name: "step\(number + 1)\(suffix)",
+            schedule: remaining.popFirst() ?? Schedule(), target: target,
+            isBlock: !program.totals.isEmpty)
+          driver.rowFunctions[kernel.name] = rows
+          append(
+            rows.functions(
+              comment: "Step \(number + 1): \(kernel.summary.joined(separator: "; ")).",
+              linkage: .local))
         }
       case .multiply(let products):
         for product in driver.products(ofStep: number).prefix(products.count) {
@@ -52,6 +52,19 @@ public enum FunctionLowering {
       }
     }
     append(driver.functions())
-    return LoopModule(interface: driver.interface, lanes: program.lanes, members: members)
+    return LoopModule(interface: driver.interface, lanes: program.lanes, functions: functions)
+  }
+
+  /// The functions of a kernel that is one row program.
+  public static func module(
+    of kernel: LoopKernel, symbol: String, target: Target, schedule: Schedule? = nil
+  ) -> LoopModule {
+    let rows = RowFunctions(
+      kernel, name: symbol, schedule: schedule ?? Schedule(), target: target)
+    return LoopModule(
+      interface: KernelInterface(
+        symbol: symbol, entry: "\(symbol)_entry",
+        parameters: kernel.buffers.map { .init(buffer: $0, packing: nil) }, parts: nil),
+      lanes: kernel.lanes, functions: rows.functions(comment: "", linkage: .exported))
   }
 }

@@ -162,7 +162,8 @@ struct ProductFunctions {
     ]
     return LoopFunction(
       name,
-      comment: "Rows of \(product.depth) elements times a matrix of \(product.columns) columns: the "
+      comment:
+        "Rows of \(product.depth) elements times a matrix of \(product.columns) columns: the "
         + "panels of \(columns) columns from `first` up to `end`.",
       parameters: [.init("rows", .index), read(x), read(weights), written(sums)]
         + (product.isPacked ? [] : [.init("gathered", .memory)])
@@ -177,7 +178,8 @@ struct ProductFunctions {
     let chains = isDot ? "dot products of bf16 pairs" : "fused multiply-adds"
     return LoopFunction(
       tileName,
-      comment: "The sums of `height` rows and the \(columns) columns of a panel over `depth` steps, "
+      comment:
+        "The sums of `height` rows and the \(columns) columns of a panel over `depth` steps, "
         + "for each one chain of \(chains) from +0. What an earlier block has summed is added to.",
       linkage: .inlined,
       parameters: [

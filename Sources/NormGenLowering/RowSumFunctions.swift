@@ -172,7 +172,8 @@ struct RowSumFunctions {
     let height = Index.constant(tile.rows)
     return LoopFunction(
       RowSumFunctions.tileName,
-      comment: "The products of \(tile.rows) elements of x and \(columns) of y, summed over `depth` "
+      comment:
+        "The products of \(tile.rows) elements of x and \(columns) of y, summed over `depth` "
         + "rows by one chain each from +0, and added to what earlier blocks have summed.",
       parameters: [
         .init("depth", .index), RowSumFunctions.read("x"), RowSumFunctions.read("y"),

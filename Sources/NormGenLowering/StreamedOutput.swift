@@ -1,24 +1,24 @@
 import NormGenIR
-public import NormGenLoops
-public import NormGenSchedule
+import NormGenLoops
+import NormGenSchedule
 
 /// An output whose vectors may bypass the caches.
 ///
 /// Its vectors begin at a multiple of their size if its rows do, and nothing reads it back.
-public struct StreamedOutput {
+struct StreamedOutput {
   /// The output.
-  public let buffer: Buffer
+  let buffer: Buffer
   /// The pointer to a row of it.
-  public let pointer: Pointer
+  let pointer: Pointer
 
   /// What the address of a row must be a multiple of: no store is wider than a vector register.
-  public func alignment(lanes: Int) -> Int { lanes * 4 }
+  func alignment(lanes: Int) -> Int { lanes * 4 }
 
   /// Bytes that a row writes.
-  public var bytesPerRow: Int { buffer.shape.elementsPerRow * buffer.storage.byteCount }
+  var bytesPerRow: Int { buffer.shape.elementsPerRow * buffer.storage.byteCount }
 
   /// The outputs of `kernel` that qualify; none where the target or the schedule has no such stores.
-  public static func all(
+  static func all(
     of kernel: LoopKernel, schedule: Schedule, target: Target
   ) -> [StreamedOutput] {
     target.hasStreamingStores && schedule.streamingBytes != nil ? all(of: kernel) : []

@@ -172,7 +172,8 @@ extension LoopExpr {
   fileprivate var isAtom: Bool {
     switch self {
     case .vector, .scalar, .constant: true
-    case .load, .loadScalar, .apply, .rounded, .leading, .combined, .broadcast, .entry, .choose,
+    case .load, .loadScalar, .apply, .rounded, .leading, .combined, .broadcast, .entry,
+      .scalarEntry, .choose,
       .number, .stored, .storedVector, .storedZero, .storedZeros, .pairs, .pair, .widened, .dot:
       false
     }

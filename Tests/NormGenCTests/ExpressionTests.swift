@@ -1,5 +1,6 @@
 import NormGen
 import NormGenLoopInterpreter
+import NormGenLowering
 import NormGenTestSupport
 import Testing
 
@@ -41,9 +42,11 @@ import Testing
       let kernel = RandomLoops.kernel(seed: seed, lanes: target.lanes, name: name)
       try LoopVerifier.verify(kernel)
       let graph = try signature(name)
-      let module = LoopModule(kernel, symbol: "\(name)_\(target.name)")
+      let module = FunctionLowering.module(
+        of: kernel, symbol: "\(name)_\(target.name)", target: target)
       let source = try CEmitter.source(
-        of: module, program: LoopProgram(kernel), graph: graph, target: target, schedules: [], command: "none")
+        of: module, program: LoopProgram(kernel), graph: graph, target: target, schedules: [],
+        command: "none")
       let inputs = try inputs(of: kernel, rows: rows, seed: seed)
       let expected = try LoopInterpreter.outputs(
         of: module, rows: rows, inputs: inputs)

@@ -1,6 +1,7 @@
 import NormGen
 import NormGenCheck
 import NormGenLoopInterpreter
+import NormGenLowering
 import NormGenTestSupport
 import Testing
 
@@ -118,7 +119,8 @@ import Testing
         tile: right.tile, summary: [])
       do {
         _ = try LoopInterpreter.outputs(
-          of: LoopModule(wrong, symbol: "wrong"), rows: 2, inputs: inputs)
+          of: FunctionLowering.module(of: wrong, symbol: "wrong", target: .avx2), rows: 2,
+          inputs: inputs)
         return nil
       } catch { return "\(error)" }
     }

@@ -81,7 +81,7 @@ import Testing
         case .comment, .pointer, .scratch, .partials, .define, .variable, .assign, .accumulate,
           .store, .group, .setGroup, .storeGroup, .nextRow, .prefetch, .storeScalar, .prefetchLine,
           .storeStored, .index, .array, .setEntry, .when, .strips, .call, .carve, .memory, .step,
-          .leave:
+          .leave, .flag, .storeEntries, .finishStreams:
           return change(statement)
         }
       }

@@ -1,0 +1,181 @@
+import NormGenLoops
+import NormGenSchedule
+
+/// The functions of one row program: its rows one after the other, or tile after tile.
+struct RowFunctions {
+  private let kernel: LoopKernel
+  /// The function that handles all rows.
+  let name: String
+  private let schedule: Schedule
+  private let streamed: [StreamedOutput]
+  /// Whether the function is told the rows of the whole call after its tensors: one block of them does
+  /// not say how much is written.
+  let takesAllRows: Bool
+
+  /// - Parameter isBlock: Whether a call handles one block of the rows of a call.
+  init(
+    _ kernel: LoopKernel, name: String, schedule: Schedule, target: Target, isBlock: Bool = false
+  ) {
+    self.kernel = kernel
+    self.name = name
+    self.schedule = schedule
+    streamed = StreamedOutput.all(of: kernel, schedule: schedule, target: target)
+    takesAllRows = isBlock && !streamed.isEmpty
+  }
+
+  private var hasTiles: Bool { kernel.tile > 1 }
+
+  /// All of them, each before its callers.
+  func functions(comment: String, linkage: LoopFunction.Linkage) -> [LoopFunction] {
+    let body = hasTiles ? strips : [row]
+    let whole = LoopFunction(
+      name, comment: comment, linkage: linkage,
+      parameters: [.init("rows", .index)] + tensors
+        + (takesAllRows ? [.init("all_rows", .index)] : []),
+      hasDistinctTensors: true, streamed: hasTiles ? [] : streamedPointers,
+      body: (streamed.isEmpty ? [] : streamDefinition) + body
+        + (streamed.isEmpty ? [] : [.when(.flag("stream"), [.finishStreams], otherwise: [])]))
+    return hasTiles ? [tile, whole] : [whole]
+  }
+
+  private var streamedPointers: Set<String> { Set(streamed.map(\.pointer.name)) }
+
+  /// The kernel's tensors and their strides.
+  private var tensors: [LoopFunction.Parameter] {
+    kernel.buffers.flatMap { buffer -> [LoopFunction.Parameter] in
+      let tensor = LoopFunction.Parameter(
+        buffer.name, .elements(buffer.storage, isWritable: buffer.isOutput),
+        columns: buffer.shape.elementsPerRow)
+      guard buffer.shape.hasRows else { return [tensor] }
+      return [tensor, .init("\(buffer.name)_stride", .stride(of: buffer.name))]
+    }
+  }
+
+  // MARK: Rows
+
+  private var row: Stmt {
+    .loop(
+      index: LoopIndex.row, from: 0, to: "rows", step: 1, body: kernel.row.map { lowered($0) })
+  }
+
+  /// The function for a tile, compiled once for whole tiles and once for single rows.
+  private var tile: LoopFunction {
+    LoopFunction(
+      tileName, comment: "The rows from `first` on, as many as a tile has.", linkage: .inlined,
+      parameters: (tileNeedsRows ? [.init("rows", .index)] : []) + tensors
+        + [.init("first", .index)] + (streamed.isEmpty ? [] : [.init("stream", .flag)])
+        + [.init("tile", .constant)],
+      hasDistinctTensors: true, streamed: streamedPointers,
+      body: kernel.tileScalars.map { .array($0, extents: [kernel.tile], .scalar) }
+        + kernel.row.map { lowered($0) })
+  }
+
+  private var tileName: String { "\(name)_tile" }
+
+  /// A tile counts its own rows; only where the next row is asked for must it know the last one.
+  private var tileNeedsRows: Bool { kernel.row.contains { $0.prefetches } }
+
+  /// Whole tiles, then row by row.
+  private var strips: [Stmt] {
+    func call(_ count: Int) -> LoopStrip {
+      let tensors = tensors.map { tensor -> CallArgument in
+        if case .stride(let name) = tensor.kind { return .index(.stride(name)) }
+        return .place(tensor.name, at: 0)
+      }
+      let arguments: [CallArgument] =
+        (tileNeedsRows ? [.index("rows")] : []) + tensors + [.index(.variable(LoopIndex.row))]
+        + (streamed.isEmpty ? [] : [.flag(.flag("stream"))]) + [.index(.constant(count))]
+      return LoopStrip(count: count, body: [.call(tileName, arguments)])
+    }
+    return [.strips(index: LoopIndex.row, to: "rows", [call(kernel.tile), call(1)])]
+  }
+
+  /// Whether this call's stores bypass the caches.
+  private var streamDefinition: [Stmt] {
+    let bytes = streamed.map(\.bytesPerRow).reduce(0, +)
+    let threshold = schedule.streamingBytes ?? 0
+    let least = (threshold + bytes - 1) / bytes
+    var test: LoopCondition = .atMost(.constant(least), takesAllRows ? "all_rows" : "rows")
+    for output in streamed {
+      test = .both(
+        test,
+        .rowsAligned(
+          output.buffer.name, output.buffer.storage, to: output.alignment(lanes: kernel.lanes)))
+    }
+    let size = threshold % (1 << 20) == 0 ? "\(threshold >> 20) MiB" : "\(threshold) bytes"
+    return [
+      .comment("Outputs of \(size) and more bypass the caches where their rows are aligned."),
+      .flag("stream", test),
+    ]
+  }
+
+  // MARK: Tiles
+
+  /// The current row among those of its tile.
+  private static let rowOfTile: Index = .variable(LoopIndex.row) - "first"
+
+  private func isOfTile(_ name: String) -> Bool {
+    kernel.tileGroups.contains(name) || kernel.tileScalars.contains(name)
+  }
+
+  /// The indices of what each row of a tile has one of.
+  private func indices(_ name: String) -> [Index] {
+    isOfTile(name) ? [RowFunctions.rowOfTile] : []
+  }
+
+  /// A statement of the row program as one of a function.
+  private func lowered(_ statement: Stmt) -> Stmt {
+    let vectors = Partials.vectors(lanes: kernel.lanes)
+    let row = Index.variable(LoopIndex.row)
+    switch statement {
+    case .rows(let body):
+      return .loop(
+        index: LoopIndex.row, from: "first", to: "first" + "tile", step: 1,
+        body: body.map { lowered($0) })
+    case .loop(let index, let from, let to, let step, let body):
+      return .loop(
+        index: index, from: from, to: to, step: step, body: body.map { lowered($0) })
+    case .block(let text, let body): return .block(text, body.map { lowered($0) })
+    case .nextRow:
+      let after = row + (hasTiles ? "tile" : 1)
+      return .index(LoopIndex.next, .choose(after < "rows", after, row))
+    case .group(let name):
+      let tile = kernel.tileGroups.contains(name) ? [kernel.tile] : []
+      return .array(name, extents: tile + [vectors], .vector)
+    case .setGroup(let name, let slot, let value):
+      return .setEntry(name, indices(name) + [slot], lowered(value))
+    case .storeGroup(let pointer, let index, let name):
+      return .storeEntries(pointer, at: index, name, indices(name), count: vectors)
+    case .define(let name, let value):
+      guard isOfTile(name) else { return .define(name, lowered(value)) }
+      return .setEntry(name, indices(name), lowered(value))
+    case .variable(let name, let value): return .variable(name, lowered(value))
+    case .assign(let name, let value): return .assign(name, lowered(value))
+    case .accumulate(let name, let slot, let reduction, let terms, let lanes):
+      return .accumulate(
+        partials: name, slot: slot, reduction, terms: terms.map { lowered($0) }, lanes)
+    case .store(let pointer, let index, let value, let lanes):
+      return .store(pointer, at: index, lowered(value), lanes)
+    case .storeScalar(let pointer, let index, let value):
+      return .storeScalar(pointer, at: index, lowered(value))
+    case .comment, .pointer, .scratch, .partials, .prefetch, .prefetchLine, .storeStored, .index,
+      .array, .setEntry, .when, .strips, .call, .carve, .memory, .step, .leave, .flag,
+      .finishStreams, .storeEntries:
+      return statement
+    }
+  }
+
+  /// A value of the row program as one of a function.
+  private func lowered(_ value: LoopExpr) -> LoopExpr {
+    switch value {
+    case .scalar(let name): return isOfTile(name) ? .scalarEntry(name, indices(name)) : value
+    case .apply(let op, let operands): return .apply(op, operands.map { lowered($0) })
+    case .rounded(let type, let operand): return .rounded(type, lowered(operand))
+    case .leading(let operand, let count): return .leading(lowered(operand), count: count)
+    case .vector, .constant, .load, .loadScalar, .combined, .broadcast, .entry, .scalarEntry,
+      .choose, .number, .stored, .storedVector, .storedZero, .storedZeros, .pairs, .pair, .widened,
+      .dot:
+      return value
+    }
+  }
+}
