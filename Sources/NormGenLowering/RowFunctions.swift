@@ -1,3 +1,4 @@
+import NormGenIR
 import NormGenLoops
 import NormGenSchedule
 
