@@ -25,7 +25,7 @@ struct CFunction {
     }
     names = CNames(
       parameters: places, withStrides: strided, library: library,
-      reserved: reserved.union(function.indexNames).union(LoopIndex.names))
+      reserved: reserved.union(function.indexNames))
   }
 
   /// The definition, after what stands over it.
@@ -111,6 +111,7 @@ extension LoopFunction {
     for statement in body {
       statement.visit { inner in
         if case .index(let name, _) = inner { names.insert(name) }
+        if case .partials = inner { names.insert(LoopIndex.vector) }
         if case .flag(let name, _) = inner { names.insert(name) }
         if case .loop(let name, _, _, _, _) = inner { names.insert(name) }
         if case .strips(let name, _, _) = inner { names.insert(name) }

@@ -244,7 +244,10 @@ struct CStatements {
     case .min: identity = "__builtin_inff()"
     }
     add("vec \(name)[\(count)];", depth)
-    add("for (int64_t p = 0; p < \(count); ++p) \(name)[p] = broadcast(\(identity));", depth)
+    let p = LoopIndex.vector
+    add(
+      "for (int64_t \(p) = 0; \(p) < \(count); ++\(p)) \(name)[\(p)] = broadcast(\(identity));",
+      depth)
   }
 
   private mutating func accumulate(

@@ -23,7 +23,7 @@ struct ExplainCommand: ParsableCommand {
 
   /// What can be shown, in the order of the pipeline.
   enum Stage: String, CaseIterable {
-    case graph, regions, schedule, loops, c, llvm, asm
+    case graph, regions, schedule, loops, functions, c, llvm, asm
   }
 
   private static func stages(_ text: String) throws -> [Stage] {
@@ -78,6 +78,7 @@ struct ExplainCommand: ParsableCommand {
     case .regions: PlanPrinter.text(of: lowering.plan)
     case .schedule: KernelSummary(lowering, compiler).schedule
     case .loops: LoopPrinter.text(of: lowering.program)
+    case .functions: LoopPrinter.text(of: lowering.module)
     case .c: lowering.source.source
     case .llvm: try compiler.llvmIR(of: lowering)
     case .asm: try compiler.assembly(of: lowering)

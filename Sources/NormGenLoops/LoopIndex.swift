@@ -17,16 +17,3 @@ public enum LoopIndex {
   /// All of them but those along axes.
   public static let names: Set<String> = [row, next, element, vector, block]
 }
-
-extension LoopKernel {
-  /// The indices of its loops, ``LoopIndex/row`` and ``LoopIndex/next`` among them.
-  public var indexNames: Set<String> {
-    var names = LoopIndex.names
-    for statement in row {
-      statement.visit { inner in
-        if case .loop(let index, _, _, _, _) = inner { names.insert(index) }
-      }
-    }
-    return names
-  }
-}

@@ -28,7 +28,7 @@ import Testing
     let headings = result.output.split(separator: "\n").filter { $0.hasPrefix("== ") }
     #expect(
       headings.map(String.init)
-        == ["graph", "regions", "schedule", "loops", "c", "llvm", "asm"].map {
+        == ["graph", "regions", "schedule", "loops", "functions", "c", "llvm", "asm"].map {
           "== \($0): rms_norm_128_f32, avx2"
         })
     for expected in [
