@@ -61,12 +61,10 @@ let package = Package(
       dependencies: ["NormGenIR", "NormGenTensors", "NormGenReference", "NormGenLoops"],
       swiftSettings: settings),
     .target(
-      name: "NormGenTemplates", path: "Templates",
-      resources: [
-        .embedInCode("simd"), .embedInCode("math"), .embedInCode("emulation"),
-        .embedInCode("files"), .embedInCode("measure"),
-      ],
-      swiftSettings: settings),
+      name: "CNormGenTemplates", cSettings: isStrict ? [.treatAllWarnings(as: .error)] : []),
+    .target(
+      name: "NormGenTemplates", dependencies: ["CNormGenTemplates"], path: "Templates",
+      exclude: ["simd", "math", "emulation", "files", "measure"], swiftSettings: settings),
     .target(
       name: "NormGenC",
       dependencies: ["NormGenIR", "NormGenLoops", "NormGenSchedule", "NormGenTemplates"],
