@@ -1,10 +1,11 @@
 // swift-tools-version: 6.2
 // A stage imports what stands to its left in the pipeline, never to its right:
 //
-//   IR → DSL → Loops → Schedule → Lowering → C → JIT → NormGen → Check → CLI
+//   IR → DSL → Loops → Schedule → Lowering → C → JIT → NormGen → Check → CLI → normgen
 //
-// Reference, Tensors and Files stand beside the pipeline and import only the IR and one another, so
-// the oracle shares no code with what it judges.
+// Behind it stand Fuzz, Measure, Paper and Plots with their commands: a package that depends on NormGen
+// and NormGenCLI builds none of them. Reference, Tensors and Files stand beside the pipeline and
+// import only the IR and one another, so the oracle shares no code with what it judges.
 import Foundation
 import PackageDescription
 
@@ -32,6 +33,9 @@ let package = Package(
   products: [
     .library(name: "NormGen", targets: ["NormGen"]),
     .library(name: "NormGenCLI", targets: ["NormGenCLI"]),
+    .library(name: "NormGenBenchCommands", targets: ["NormGenBenchCommands"]),
+    .library(name: "NormGenFuzzCommand", targets: ["NormGenFuzzCommand"]),
+    .library(name: "NormGenPaperCommand", targets: ["NormGenPaperCommand"]),
     .library(name: "NormGenKernels", targets: ["NormGenKernels"]),
     .library(name: "NormGenFiles", targets: ["NormGenFiles"]),
     .executable(name: "normgen", targets: ["NormGenMain"]),
@@ -64,12 +68,10 @@ let package = Package(
       dependencies: ["NormGenIR", "NormGenTensors", "NormGenReference", "NormGenLoops"],
       swiftSettings: settings),
     .target(
-      name: "NormGenTemplates", path: "Templates",
-      resources: [
-        .embedInCode("simd"), .embedInCode("math"), .embedInCode("emulation"),
-        .embedInCode("files"), .embedInCode("measure"),
-      ],
-      swiftSettings: settings),
+      name: "CNormGenTemplates", cSettings: isStrict ? [.treatAllWarnings(as: .error)] : []),
+    .target(
+      name: "NormGenTemplates", dependencies: ["CNormGenTemplates"], path: "Templates",
+      exclude: ["simd", "math", "emulation", "files", "measure"], swiftSettings: settings),
     .target(
       name: "NormGenC",
       dependencies: [
@@ -98,17 +100,47 @@ let package = Package(
       name: "NormGenMeasure", dependencies: facade + ["NormGenTemplates"],
       swiftSettings: settings),
     .target(
+      name: "NormGenFuzz", dependencies: facade + ["NormGenCheck"], swiftSettings: settings),
+    .target(
       name: "NormGenPaper", dependencies: facade + ["NormGenCheck", "NormGenMeasure"],
       resources: [.embedInCode("Resources")], swiftSettings: settings),
     .target(
       name: "NormGenCLI",
       dependencies: facade + [
-        "NormGenCheck", "NormGenFiles", "NormGenMeasure", "NormGenPaper",
+        "NormGenCheck", "NormGenFiles",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
+    .target(name: "NormGenPlots", swiftSettings: settings),
+    .target(
+      name: "NormGenBenchCommands",
+      dependencies: facade + [
+        "NormGenCLI", "NormGenFiles", "NormGenMeasure", "NormGenPlots",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
+    .target(
+      name: "NormGenFuzzCommand",
+      dependencies: facade + [
+        "NormGenCheck", "NormGenCLI", "NormGenFiles", "NormGenFuzz",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
+    .target(
+      name: "NormGenPaperCommand",
+      dependencies: facade + [
+        "NormGenCLI", "NormGenFiles", "NormGenPaper", "NormGenPlots",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
+    .target(
+      name: "NormGenTool",
+      dependencies: [
+        "NormGenBenchCommands", "NormGenCLI", "NormGenFuzzCommand", "NormGenPaperCommand",
+      ],
+      swiftSettings: settings),
     .executableTarget(
-      name: "NormGenMain", dependencies: ["NormGenCLI"], swiftSettings: settings),
+      name: "NormGenMain", dependencies: ["NormGenCLI", "NormGenTool"], swiftSettings: settings),
     // The committed kernels: plain C that depends on nothing here.
     .target(
       name: "NormGenKernels", path: "Generated", exclude: ["CATALOG.txt"],
@@ -119,14 +151,16 @@ let package = Package(
     .testTarget(
       name: "NormGenCLITests",
       dependencies: facade + [
-        "NormGenCheck", "NormGenCLI", "NormGenFiles", "NormGenKernels", "NormGenMeasure",
-        "NormGenPaper",
+        "NormGenBenchCommands", "NormGenCheck", "NormGenCLI", "NormGenFiles", "NormGenFuzz",
+        "NormGenKernels", "NormGenMeasure", "NormGenPaper", "NormGenPaperCommand", "NormGenPlots",
+        "NormGenTool", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
     .testTarget(
       name: "NormGenEmulationTests", dependencies: ["NormGenEmulation"], swiftSettings: settings),
     .target(
-      name: "NormGenTestSupport", dependencies: ["NormGenCheck", "NormGenEmulation"],
+      name: "NormGenTestSupport",
+      dependencies: ["NormGenCheck", "NormGenEmulation", "NormGenFuzz"],
       path: "Tests/NormGenTestSupport", swiftSettings: settings),
     .testTarget(
       name: "NormGenDSLTests", dependencies: ["NormGenTestSupport"], exclude: ["Goldens"],
@@ -149,7 +183,8 @@ let package = Package(
     .testTarget(
       name: "DocumentationTests",
       dependencies: facade + [
-        "NormGenCLI", "NormGenFiles", "NormGenKernels",
+        "NormGenBenchCommands", "NormGenCLI", "NormGenFiles", "NormGenFuzzCommand",
+        "NormGenKernels", "NormGenTool",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),

@@ -1,39 +1,36 @@
 extension TemplateFile {
   /// SIMD functions, one file for each target.
   package static let simd: [TemplateFile] = [
-    TemplateFile(path: "simd/portable.h.in", bytes: PackageResources.portable_h_in),
-    TemplateFile(path: "simd/avx2.h.in", bytes: PackageResources.avx2_h_in),
-    TemplateFile(path: "simd/avx512.h.in", bytes: PackageResources.avx512_h_in),
-    TemplateFile(path: "simd/neon.h.in", bytes: PackageResources.neon_h_in),
+    TemplateFile("simd/portable.h.in"),
+    TemplateFile("simd/avx2.h.in"),
+    TemplateFile("simd/avx512.h.in"),
+    TemplateFile("simd/neon.h.in"),
   ]
 
   /// Functions over the names of any SIMD file, in the order in which they build on each other.
   package static let math: [TemplateFile] = [
-    TemplateFile(path: "math/order.h.in", bytes: PackageResources.order_h_in),
-    TemplateFile(path: "math/binade.h.in", bytes: PackageResources.binade_h_in),
-    TemplateFile(path: "math/storage.h.in", bytes: PackageResources.storage_h_in),
-    TemplateFile(path: "math/integers.h.in", bytes: PackageResources.integers_h_in),
-    TemplateFile(path: "math/exp.h.in", bytes: PackageResources.exp_h_in),
-    TemplateFile(path: "math/log.h.in", bytes: PackageResources.log_h_in),
-    TemplateFile(path: "math/tanh.h.in", bytes: PackageResources.tanh_h_in),
-    TemplateFile(path: "math/erf.h.in", bytes: PackageResources.erf_h_in),
-    TemplateFile(path: "math/sigmoid.h.in", bytes: PackageResources.sigmoid_h_in),
-    TemplateFile(path: "math/put.h.in", bytes: PackageResources.put_h_in),
-    TemplateFile(path: "math/pairs.h.in", bytes: PackageResources.pairs_h_in),
-    TemplateFile(path: "math/bf16_dot.h.in", bytes: PackageResources.bf16_dot_h_in),
-    TemplateFile(path: "math/prefetch.h.in", bytes: PackageResources.prefetch_h_in),
-    TemplateFile(path: "math/parts.h.in", bytes: PackageResources.parts_h_in),
+    TemplateFile("math/order.h.in"),
+    TemplateFile("math/binade.h.in"),
+    TemplateFile("math/storage.h.in"),
+    TemplateFile("math/integers.h.in"),
+    TemplateFile("math/exp.h.in"),
+    TemplateFile("math/log.h.in"),
+    TemplateFile("math/tanh.h.in"),
+    TemplateFile("math/erf.h.in"),
+    TemplateFile("math/sigmoid.h.in"),
+    TemplateFile("math/put.h.in"),
+    TemplateFile("math/pairs.h.in"),
+    TemplateFile("math/bf16_dot.h.in"),
+    TemplateFile("math/prefetch.h.in"),
+    TemplateFile("math/parts.h.in"),
   ]
 
   /// An emitted source file.
-  package static let kernelSource = TemplateFile(
-    path: "files/kernel.c.in", bytes: PackageResources.kernel_c_in)
+  package static let kernelSource = TemplateFile("files/kernel.c.in")
 
   /// An emitted header.
-  package static let kernelHeader = TemplateFile(
-    path: "files/kernel.h.in", bytes: PackageResources.kernel_h_in)
+  package static let kernelHeader = TemplateFile("files/kernel.h.in")
 
   /// Loops whose speed is a limit of the machine.
-  package static let limits = TemplateFile(
-    path: "measure/limits.c.in", bytes: PackageResources.limits_c_in)
+  package static let limits = TemplateFile("measure/limits.c.in")
 }

@@ -1,7 +1,15 @@
 #ifdef NORMGEN_LLVM
 
-#include "ClangHeaders.hpp"
+#include "LLVMHeaders.hpp"
+
 #include "Headers.hpp"
+
+#include <llvm/ADT/SmallString.h>
+#include <llvm/ADT/StringExtras.h>
+#include <llvm/Support/FileSystem.h>
+#include <llvm/Support/MemoryBuffer.h>
+#include <llvm/Support/Path.h>
+#include <llvm/Support/xxhash.h>
 
 #include <algorithm>
 #include <utility>

@@ -1,10 +1,10 @@
-internal import ArgumentParser
+package import ArgumentParser
 internal import NormGen
-internal import NormGenFiles
+package import NormGenFiles
 
 extension ExitCode {
   /// Nothing failed, but of an output nothing could be judged: every element is NaN, or has no bound.
-  static let notJudged = ExitCode(3)
+  package static let notJudged = ExitCode(3)
 
   /// What is printed of the outputs that were not judged.
   static func notJudgedText(_ outputs: [String]) -> String {
@@ -16,7 +16,7 @@ extension ExitCode {
 
 /// A request that cannot be carried out; the message says where, what was expected and what was
 /// found.
-enum CommandError: Error, Hashable, CustomStringConvertible {
+package enum CommandError: Error, Hashable, CustomStringConvertible {
   /// No kernel of the catalog has this name.
   case unknownKernel(String, near: [String])
   /// No model has this name.
@@ -42,7 +42,7 @@ enum CommandError: Error, Hashable, CustomStringConvertible {
   /// The tensors of a call would not fit this machine.
   case memory(action: String, kernel: String, rows: Int)
 
-  var description: String {
+  package var description: String {
     switch self {
     case .unknownKernel(let name, let near):
       "no kernel is named '\(shown(name))'; " + CommandError.guess(near)

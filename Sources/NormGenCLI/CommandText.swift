@@ -1,7 +1,7 @@
 internal import Foundation
 
 /// Text for a shell.
-enum CommandText {
+package enum CommandText {
   /// Whether an argument stands for itself in a shell, and may stand in a C comment.
   static func isPlain(_ argument: String) -> Bool {
     !argument.isEmpty
@@ -12,7 +12,7 @@ enum CommandText {
   }
 
   /// The argument, in quotes where a shell needs them.
-  static func quoted(_ argument: String) -> String {
+  package static func quoted(_ argument: String) -> String {
     if isPlain(argument.replacing("/", with: "")) { return argument }
     return "'" + argument.replacing("'", with: "'\\''") + "'"
   }

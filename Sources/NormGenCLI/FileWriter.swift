@@ -1,15 +1,21 @@
-internal import NormGenFiles
+package import NormGenFiles
 
 /// A file to be written.
-struct EmittedFile: Hashable {
+package struct EmittedFile: Hashable {
   /// The path below the output directory.
-  let path: String
+  package let path: String
   /// The contents.
-  let text: String
+  package let text: String
+
+  /// A file with this path and these contents.
+  package init(path: String, text: String) {
+    self.path = path
+    self.text = text
+  }
 }
 
 /// Writes sets of files: no reader ever sees a part of a file.
-enum FileWriter {
+package enum FileWriter {
   /// Writes files below a directory, which is made if it does not exist.
   ///
   /// Every file is written whole under a temporary name before the first one is renamed, so that a
@@ -19,7 +25,7 @@ enum FileWriter {
   ///   - directory: The directory; empty for paths that stand by themselves, whose folders must exist.
   ///   - inputs: Files that are read, of which none may be replaced.
   /// - Returns: The paths written.
-  static func write(
+  package static func write(
     _ files: [EmittedFile], to directory: String, notReplacing inputs: [String] = []
   ) throws(TensorFileError) -> [String] {
     let paths = files.map { joined(directory, $0.path) }
@@ -39,7 +45,9 @@ enum FileWriter {
   }
 
   /// Checks that a file may be written, before there is anything to write.
-  static func check(_ path: String, notReplacing inputs: [String] = []) throws(TensorFileError) {
+  package static func check(_ path: String, notReplacing inputs: [String] = [])
+    throws(TensorFileError)
+  {
     _ = try Destination.all([path], notReplacing: inputs)
   }
 

@@ -28,11 +28,13 @@ struct KernelRefusal: Error, Hashable {
 }
 
 /// The kernels of a file that a command has refused, told when the others are done.
-struct KernelRefusals {
+package struct KernelRefusals {
   private(set) var all: [KernelRefusal] = []
 
+  package init() {}
+
   /// What `body` makes of a kernel; nil if it refuses it, which is told at once.
-  mutating func result<Value>(
+  package mutating func result<Value>(
     of kernel: String, isOnly: Bool, _ body: () throws -> Value
   ) throws -> Value? {
     switch try Result(of: kernel, isOnly: isOnly, body) {
@@ -45,7 +47,7 @@ struct KernelRefusals {
   }
 
   /// Ends a command that has refused a kernel with a failure.
-  func throwIfAny() throws {
+  package func throwIfAny() throws {
     if !all.isEmpty { throw ExitCode.failure }
   }
 }

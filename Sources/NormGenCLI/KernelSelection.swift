@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import NormGen
+package import NormGen
 
 /// The argument that names a kernel: of the catalog, or in a text file.
 struct KernelSelection: ParsableArguments {
@@ -35,14 +35,15 @@ struct FileKernelOption: ParsableArguments {
 }
 
 /// A kernel that was named on the command line.
-struct SelectedKernel {
+package struct SelectedKernel {
   /// Its meaning.
-  let graph: Graph
+  package let graph: Graph
   /// The arguments that name it again, as they may stand in an emitted file.
   let arguments: String
 
   /// The kernels that an argument means.
-  static func named(_ name: String, kernelOfFile: String? = nil) throws -> [SelectedKernel] {
+  package static func named(_ name: String, kernelOfFile: String? = nil) throws -> [SelectedKernel]
+  {
     guard isFile(name) else {
       if kernelOfFile != nil { throw CommandError.kernelOptionWithoutFile(name) }
       return [try ofCatalog(name)]
@@ -81,7 +82,7 @@ struct SelectedKernel {
   }
 
   /// Whether an argument means a text file and not a kernel of the catalog.
-  static func isFile(_ name: String) -> Bool {
+  package static func isFile(_ name: String) -> Bool {
     name.hasSuffix(".ng") || name.contains("/")
   }
 

@@ -6,12 +6,7 @@ struct NormGenCommand: ParsableCommand {
     CommandConfiguration(
       commandName: Registry.current.commandName,
       abstract: "Normalization kernels: from Swift or text to C, checked against an oracle.",
-      subcommands: [
-        ListCommand.self, EmitCommand.self, VerifyGeneratedCommand.self, CheckCommand.self,
-        DiffCommand.self,
-        RunCommand.self, ExplainCommand.self, BenchCommand.self, ModelsCommand.self,
-        PaperCommand.self, DemoCommand.self, FuzzCommand.self,
-      ])
+      subcommands: Registry.current.commands)
   }
 
   /// Messages begin like a compiler's.

@@ -1,4 +1,4 @@
-internal import ArgumentParser
+public import ArgumentParser
 internal import Foundation
 public import NormGen
 internal import NormGenFiles
@@ -11,7 +11,17 @@ internal import NormGenFiles
 /// NormGenCommandLine.main(
 ///   commandName: "my-kernels", catalog: Catalog([.init(kernel, "what it is for")]))
 /// ```
+///
+/// Commands that a tool can do without are products of their own, which only a tool that asks for them
+/// is built with: `bench`, `models` and `demo` of NormGenBenchCommands, `paper` of
+/// NormGenPaperCommand, `fuzz` of NormGenFuzzCommand.
 public enum NormGenCommandLine {
+  /// The commands that every tool has, in the order of its help.
+  public static let commands: [any ParsableCommand.Type] = [
+    ListCommand.self, EmitCommand.self, VerifyGeneratedCommand.self, CheckCommand.self,
+    DiffCommand.self, RunCommand.self, ExplainCommand.self,
+  ]
+
   /// Runs the tool on this process's arguments and ends the process.
   ///
   /// The exit status is 0 for success, 1 for a failure and 64 for arguments that cannot be read.
@@ -21,12 +31,19 @@ public enum NormGenCommandLine {
   ///   - catalog: The kernels that can be named.
   ///   - functions: What text files may call besides the library's functions.
   ///   - strategies: The strategies to choose from, the preferred first.
+  ///   - commands: The commands, in the order of the help: ``commands``, and those of other modules or
+  ///     of the package's own.
   public static func main(
     commandName: String = "normgen", catalog: Catalog = .standard,
-    functions: [TextFunction] = [], strategies: [any Strategy] = Strategies.all
+    functions: [TextFunction] = [], strategies: [any Strategy] = Strategies.all,
+    commands: [any ParsableCommand.Type] = commands
   ) -> Never {
-    let registry = Registry(
-      commandName: commandName, catalog: catalog, functions: functions, strategies: strategies)
+    var registry = Registry()
+    registry.commandName = commandName
+    registry.catalog = catalog
+    registry.functions = functions
+    registry.strategies = strategies
+    registry.commands = commands
     PendingNames.removeFilesAtSignals()
     exit(status(of: arguments, registry: registry))
   }
@@ -93,12 +110,16 @@ package struct Registry: Sendable {
   package var functions: [TextFunction] = []
   /// The strategies to choose from, the preferred first.
   package var strategies: [any Strategy] = Strategies.all
+  /// The commands, in the order of the help.
+  package var commands = NormGenCommandLine.commands
+
+  package init() {}
 
   /// What the running command uses.
   @TaskLocal package static var current = Registry()
 
   /// The tool's name as emitted files give it: nothing else may end their comments.
-  var plainCommandName: String {
+  package var plainCommandName: String {
     CommandText.isPlain(commandName) ? commandName : "normgen"
   }
 

@@ -1,18 +1,20 @@
-internal import ArgumentParser
-internal import NormGen
+package import ArgumentParser
+package import NormGen
 
 /// The options that choose the instruction set and the strategy of one lowering.
-struct TargetSelection: ParsableArguments {
+package struct TargetSelection: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "\(TargetSelection.names): the instruction set, by default NORMGEN_TARGET or the host's best.",
       valueName: "target"))
-  var target: String?
+  package var target: String?
 
   @OptionGroup var strategy: ScheduleOption
 
+  package init() {}
+
   /// A compiler for the chosen target.
-  func compiler() throws -> Compiler {
+  package func compiler() throws -> Compiler {
     let compiler = try strategy.compiler()
     guard let target else { return compiler }
     return compiler.with(target: try TargetSelection.target(named: target))
@@ -22,12 +24,12 @@ struct TargetSelection: ParsableArguments {
   static var names: String { (Target.all.map(\.name) + ["host"]).joined(separator: ", ") }
 
   /// The names in an option's values, which may have commas; an empty name is one that does not exist.
-  static func names(in values: [String]) -> [String] {
+  package static func names(in values: [String]) -> [String] {
     values.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
   }
 
   /// The targets with these names, each once; `all` stands for all of them.
-  static func targets(named names: [String]) throws -> [Target] {
+  package static func targets(named names: [String]) throws -> [Target] {
     var targets: [Target] = []
     for name in names {
       for target in name == "all" ? Target.all : [try target(named: name)]
@@ -89,7 +91,7 @@ struct ScheduleOption: ParsableArguments {
 
 extension CompilerTrace {
   /// The switches of the environment, with notices on standard error.
-  static func ofCommands() throws(CompilerError) -> CompilerTrace {
+  package static func ofCommands() throws(CompilerError) -> CompilerTrace {
     var trace = try fromEnvironment()
     let terminal = Terminal.current
     trace.notice = { terminal.error("note: \($0)") }

@@ -42,10 +42,10 @@ package struct Terminal: Sendable {
     showsProgress: isatty(STDERR_FILENO) == 1)
 
   /// The terminal of the running command.
-  @TaskLocal static var current = Terminal.process
+  @TaskLocal package static var current = Terminal.process
 
   /// Writes a result, ended by a newline unless it ends in one.
-  static func print(_ text: String) throws(TerminalError) {
+  package static func print(_ text: String) throws(TerminalError) {
     let text = VisibleText.of(text, keeping: ["\n", "\t"])
     try current.output(text.hasSuffix("\n") ? text : text + "\n")
   }
@@ -53,7 +53,7 @@ package struct Terminal: Sendable {
   /// Writes a message, ended by a newline unless it ends in one.
   ///
   /// Of a very long one only the beginning is shown, and the beginnings of its lines.
-  func error(_ text: String) {
+  package func error(_ text: String) {
     let text = VisibleText.of(Terminal.bounded(text), keeping: ["\n", "\t"])
     messages((showsProgress ? Terminal.cleared : "") + (text.hasSuffix("\n") ? text : text + "\n"))
   }
@@ -74,13 +74,13 @@ package struct Terminal: Sendable {
   }
 
   /// Shows what is being done, in place of what was shown before, if somebody watches.
-  static func progress(_ text: String) {
+  package static func progress(_ text: String) {
     guard current.showsProgress else { return }
     current.messages(cleared + VisibleText.of(text))
   }
 
   /// Takes the shown progress away; to be called before results are printed.
-  static func endProgress() {
+  package static func endProgress() {
     guard current.showsProgress else { return }
     current.messages(cleared)
   }

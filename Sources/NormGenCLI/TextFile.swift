@@ -1,14 +1,14 @@
 internal import Foundation
-internal import NormGen
+package import NormGen
 internal import NormGenFiles
 
 /// Reads kernels from files in the text form.
-enum TextFile {
+package enum TextFile {
   /// Longer files are refused; the longest kernels have a few kilobytes.
-  static let byteLimit = 4 << 20
+  package static let byteLimit = 4 << 20
 
   /// The kernels of a file, with the registered functions; their names differ.
-  static func graphs(at path: String) throws -> [Graph] {
+  package static func graphs(at path: String) throws -> [Graph] {
     let graphs = try GraphParser.graphs(
       in: try text(at: path), file: VisibleText.of(path), functions: Registry.current.functions)
     var seen: Set<String> = []

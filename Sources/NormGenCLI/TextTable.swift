@@ -2,9 +2,9 @@ internal import Foundation
 internal import NormGenFiles
 
 /// A table with aligned columns.
-struct TextTable {
+package struct TextTable {
   /// Where the cells of a column stand.
-  enum Alignment {
+  package enum Alignment {
     case left, right
   }
 
@@ -12,13 +12,13 @@ struct TextTable {
   private let alignments: [Alignment]
 
   /// A table; columns without a given alignment are aligned left.
-  init(header: [String], alignments: [Alignment] = [], _ rows: [[String]]) {
+  package init(header: [String], alignments: [Alignment] = [], _ rows: [[String]]) {
     self.lines = [header] + rows
     self.alignments = alignments
   }
 
   /// The table as text, two blanks between columns and none at the ends of lines.
-  var text: String {
+  package var text: String {
     let count = lines.map(\.count).max() ?? 0
     let widths = (0..<count).map { column in
       lines.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
@@ -36,9 +36,9 @@ struct TextTable {
 }
 
 /// Prints values as JSON, the same bytes for the same value.
-enum JSONText {
+package enum JSONText {
   /// The value as indented JSON with sorted keys.
-  static func of(_ value: some Encodable) throws -> String {
+  package static func of(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     encoder.nonConformingFloatEncodingStrategy = .convertToString(

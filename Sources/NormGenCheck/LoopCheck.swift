@@ -1,4 +1,4 @@
-import NormGen
+package import NormGen
 import NormGenLoopInterpreter
 
 /// What a kernel's lowered loops give, before any C: tells a mistake of the lowering from one of the
@@ -16,7 +16,7 @@ public enum LoopCheck: Hashable, Sendable {
   /// - Parameters:
   ///   - reference: What the interpreters of the graph say of the call.
   ///   - mostCost: The most operations, see `LoopInterpreter.cost(of:rows:)`.
-  init(_ call: KernelCall, reference: ReferenceOutputs, mostCost: Int) {
+  package init(_ call: KernelCall, reference: ReferenceOutputs, mostCost: Int) {
     let program = call.lowering.program
     guard LoopInterpreter.cost(of: program, rows: call.rows) <= mostCost else {
       self = .tooLarge

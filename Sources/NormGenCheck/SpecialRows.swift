@@ -47,7 +47,7 @@ public struct SpecialRows: Sendable {
   }
 
   /// The number of special rows for the inputs of `graph`.
-  static func count(for graph: Graph) -> Int {
+  package static func count(for graph: Graph) -> Int {
     let rowInputs = graph.inputs.filter { graph[$0].shape.hasRows }
     return (rowInputs.count > 1 ? 2 : 1) * families.count
   }

@@ -210,7 +210,7 @@ extension TargetComparison.Difference {
   /// NaNs are equal whatever their payload, as for ``Agreement``.
   ///
   /// - Throws: `CallError` when an execution did not return an output.
-  static func all(
+  package static func all(
     of graph: Graph, rows: Int, executions: [String], _ first: [String: HostTensor],
     _ second: [String: HostTensor]
   ) throws(CallError) -> [TargetComparison.Difference] {

@@ -1,3 +1,4 @@
 import NormGenCLI
+import NormGenTool
 
-NormGenCommandLine.main()
+NormGenCommandLine.main(commands: Registry.normgen.commands)

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import NormGen
 @testable import NormGenCLI
+import NormGenTool
 import Synchronization
 
 /// A line of a shell block.
@@ -58,7 +59,9 @@ struct ShellCommand {
 
   private func normgenProblem(_ arguments: [String]) -> String? {
     do {
-      _ = try NormGenCommand.parseAsRoot(arguments)
+      _ = try Registry.$current.withValue(.normgen) {
+        try NormGenCommand.parseAsRoot(arguments)
+      }
     } catch  where NormGenCommand.exitCode(for: error) != .success {
       return NormGenCommand.message(for: error)
     } catch {
@@ -91,7 +94,7 @@ struct ConsoleBlock {
   func problem() -> String? {
     let texts = Texts()
     _ = NormGenCommandLine.status(
-      of: arguments,
+      of: arguments, registry: .normgen,
       terminal: Terminal(
         output: { text in texts.all.withLock { $0 += text } },
         messages: { text in texts.all.withLock { $0 += text } }))

@@ -1,7 +1,7 @@
 import Foundation
 import NormGen
-import NormGenCheck
 @testable import NormGenCLI
+import NormGenFuzz
 import Testing
 
 @Suite struct EmitTests {

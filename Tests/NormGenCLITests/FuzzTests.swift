@@ -1,6 +1,7 @@
 import Foundation
 import NormGen
 @testable import NormGenCLI
+import NormGenTool
 import Testing
 
 @Suite struct FuzzCommandTests {
@@ -89,7 +90,7 @@ import Testing
 
   @Test func aFailureIsMadeSmallAndWritten() throws {
     let directory = try TestDirectory()
-    var registry = Registry()
+    var registry = Registry.normgen
     registry.strategies = [WrongTangent()]
     let wrong = InProcessResult.of(
       ["fuzz", "--count", "200", "--seed", "60", "--failures", "1", "--target", "host"]

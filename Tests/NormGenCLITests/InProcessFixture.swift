@@ -1,5 +1,6 @@
 import NormGen
 @testable import NormGenCLI
+import NormGenTool
 import Synchronization
 
 /// A run of the tool inside the test process, with kernels and strategies of the test's own.
@@ -8,7 +9,7 @@ struct InProcessResult {
   let output: String
   let errors: String
 
-  static func of(_ arguments: [String], registry: Registry = Registry()) -> InProcessResult {
+  static func of(_ arguments: [String], registry: Registry = .normgen) -> InProcessResult {
     let texts = Texts()
     let status = NormGenCommandLine.status(
       of: arguments, registry: registry,

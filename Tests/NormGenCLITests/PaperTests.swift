@@ -1,9 +1,9 @@
 import Foundation
 import NormGen
-@testable import NormGenCLI
 import NormGenFiles
 import NormGenMeasure
 @testable import NormGenPaper
+@testable import NormGenPaperCommand
 import Testing
 
 /// `normgen paper`: each part in its quick form, the forms of its output, and verdicts that fail.

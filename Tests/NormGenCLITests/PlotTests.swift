@@ -1,6 +1,6 @@
 import Foundation
 import FoundationXML
-@testable import NormGenCLI
+@testable import NormGenPlots
 import Testing
 
 /// Drawings are well-formed and complete.

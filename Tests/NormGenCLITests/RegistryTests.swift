@@ -1,4 +1,6 @@
+import ArgumentParser
 import NormGen
+import NormGenBenchCommands
 @testable import NormGenCLI
 import Testing
 
@@ -66,6 +68,33 @@ import Testing
     #expect(help.status == 0)
     #expect(help.output.contains("USAGE: my-kernels "))
     #expect(run(["emit"]).errors.contains("Usage: my-kernels emit"))
+  }
+
+  /// What draws, measures or fuzzes is there for a tool that asks for it.
+  @Test func itsCommandsAreThoseThatItAsksFor() {
+    let help = run(["--help"]).output
+    for command in ["bench", "models", "paper", "demo", "fuzz"] {
+      #expect(!help.contains("\n  \(command) "))
+      #expect(run([command]).status == 64)
+    }
+    var registry = Self.registry
+    registry.commands += [Greeting.self, BenchCommand.self]
+    let more = InProcessResult.of(["--help"], registry: registry).output
+    #expect(more.contains("\n  greet                   Say hello.\n  bench "))
+    #expect(InProcessResult.of(["greet", "--loud"], registry: registry).status == 3)
+    let wrong = InProcessResult.of(["greet", "--quiet"], registry: registry)
+    #expect(wrong.status == 64)
+    #expect(wrong.errors.hasPrefix("error: Unknown option '--quiet'\nUsage: my-kernels greet "))
+    let bench = InProcessResult.of(["bench", "own_norm", "--rounds", "1"], registry: registry)
+    #expect(bench.errors.hasPrefix("error: --rounds: expected at least 3, found 1\n"))
+  }
+
+  private struct Greeting: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "greet", abstract: "Say hello.")
+
+    @Flag var loud = false
+
+    func run() throws { if loud { throw ExitCode(3) } }
   }
 
   @Test func kernelsOfOneNameAreRefused() {

@@ -1,6 +1,6 @@
 import Foundation
 import NormGen
-import NormGenCheck
+@testable import NormGenBenchCommands
 import NormGenFiles
 import Testing
 

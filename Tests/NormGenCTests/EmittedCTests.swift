@@ -1,6 +1,6 @@
 import Foundation
 import NormGen
-import NormGenCheck
+import NormGenFuzz
 import NormGenTestSupport
 import Testing
 

@@ -1,5 +1,5 @@
 import NormGen
-import NormGenCheck
+import NormGenFuzz
 import Testing
 
 /// How many passes the planner needs, what it keeps, and that its loops pass their verifier.

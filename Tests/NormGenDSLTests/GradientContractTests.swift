@@ -1,5 +1,6 @@
 import NormGen
 import NormGenCheck
+import NormGenFuzz
 import NormGenTestSupport
 import Testing
 

@@ -1,5 +1,5 @@
 import NormGen
-import NormGenCheck
+import NormGenFuzz
 import Testing
 
 /// Printing a graph and reading the text gives the graph back, down to names and compositions.

@@ -1,5 +1,5 @@
 import NormGen
-import NormGenCheck
+import NormGenFuzz
 import NormGenTestSupport
 import Testing
 

@@ -1,6 +1,8 @@
 import NormGen
+import NormGenBenchCommands
 import NormGenCLI
 import NormGenFiles
+import NormGenFuzzCommand
 
 func quickStart(rows: [Float], gains: [Float]) throws -> HostTensor? {
   // example: quick-start
@@ -140,7 +142,8 @@ func ownCommandLine(_ kernel: Kernel) -> Never {
   // example: own-command-line
   NormGenCommandLine.main(
     commandName: "my-kernels", catalog: Catalog([.init(kernel, "what it is for")]),
-    functions: [ExampleFunctions.absMaxNorm], strategies: [WideTiles()] + Strategies.all)
+    functions: [ExampleFunctions.absMaxNorm], strategies: [WideTiles()] + Strategies.all,
+    commands: NormGenCommandLine.commands + [BenchCommand.self, FuzzCommand.self])
   // end
 }
 

@@ -1,0 +1,107 @@
+public import NormGen
+import NormGenCheck
+
+/// One kernel of a fuzzing run and how it is called: all chosen by one seed.
+public struct FuzzCase: Hashable, Sendable {
+  /// The seed of the kernel, of its calls and of their inputs.
+  public let seed: UInt64
+  /// The kernel.
+  public package(set) var graph: Graph
+  /// Its calls: ordinary ones by rows, then perhaps one on special rows.
+  public package(set) var calls: [FuzzCall]
+  /// The knobs for the targets in turn; nil for the compiler's choice. Bits must not depend on them.
+  public package(set) var schedules: [Schedule?]
+  /// The share of kernels that are large in one way; they take the most time.
+  private static let largeShare = 0.015
+
+  /// How the kernel is compiled for the targets in turn. Bits must not depend on it either.
+  package var optimizations: [Optimization]
+
+  /// The kernel and calls of `seed`.
+  ///
+  /// - Throws: `GraphError` when the kernel has no meaning: a defect of the generator.
+  public init(seed: UInt64) throws(GraphError) {
+    var random = SeededGenerator(seed: seed &+ 0x2545_f491_4f6c_dd1d)
+    let graph = try FuzzCase.kernel(seed: seed, &random).graph()
+    self.seed = seed
+    self.graph = graph
+    let allowed = FuzzCase.rowCounts.filter {
+      FuzzCase.work(of: graph, rows: $0) <= FuzzCase.mostWork
+    }
+    let drawn = (0..<3).map { _ in random.choice(allowed) }
+    let isOverRows = graph.values.contains(where: graph.isOverRows)
+    let plain = random.below(3)
+    self.schedules = (0..<3).map { position in
+      let schedule = Schedule(
+        streamingBytes: random.choice([nil, 1, Schedule.defaultStreamingBytes]),
+        rowTile: 1 + random.below(5), prefetchesNextRow: random.happens(0.5),
+        matmul: MatmulSchedule(
+          // Sums over rows fix the blocks themselves.
+          blockRows: isOverRows ? nil : random.choice([nil, 1, 14, 28, 40]),
+          packsWeights: random.happens(0.5)))
+      return position == plain ? nil : schedule
+    }
+    self.optimizations = FuzzCase.optimizations(group: seed / UInt64(FuzzRun.batch))
+    self.calls = Set(drawn).sorted().map { FuzzCall(rows: $0) }
+    if random.happens(0.5) {
+      let special = SpecialRows.count(for: graph)
+      // One row can make all sums over rows NaN.
+      let most = isOverRows ? 1 + random.below(3) : special
+      let count = (1...most).last { FuzzCase.work(of: graph, rows: $0) <= FuzzCase.mostWork } ?? 1
+      calls.append(FuzzCall(rows: count, firstSpecial: random.below(special - count + 1)))
+    }
+  }
+
+  /// Mostly small kernels: a mistake needs few operations to show, and large kernels take long to
+  /// compile.
+  private static func kernel(seed: UInt64, _ random: inout SeededGenerator) -> Kernel {
+    let kind = random.uniform()
+    if kind < largeShare { return RandomLargeGraph.kernel(seed: seed) }
+    if kind < 0.45 {
+      let steps = 1 + min(random.below(10), random.below(10))
+      return RandomGraph(seed: seed, steps: steps, longestRow: 600).kernel
+    }
+    let steps = 1 + min(random.below(8), random.below(8))
+    let products = kind < 0.75 ? 0 : random.happens(0.85) ? 1 : random.choice([2, 2, 2, 8])
+    return RandomProducts.kernel(seed: seed, steps: steps, products: products)
+  }
+
+  /// How the kernel is compiled for the target with an index.
+  func optimization(_ target: Int) -> Optimization {
+    optimizations[target % optimizations.count]
+  }
+
+  /// The optimization of kernels that are compiled together, mostly none: compiling is most of a
+  /// run's time, and the emitter's mistakes are in the C already.
+  private static func optimizations(group: UInt64) -> [Optimization] {
+    var random = SeededGenerator(seed: group)
+    return (0..<3).map { _ in
+      let share = random.uniform()
+      return share < 0.75 ? .none : share < 0.9 ? .lean : .full
+    }
+  }
+
+  /// None, one, numbers that no tile divides, tiles of the targets, and around a block of the sums
+  /// over rows.
+  private static let rowCounts = [
+    0, 1, 1, 2, 3, 5, 6, 7, 12, 13, 14, 15, 17, 28, 29, 57, 113, 255, 256, 257, 300,
+  ]
+
+  /// The most operations of a call: the oracle does each with its bound.
+  private static let mostWork = 400_000
+
+  /// The products of the matmuls and the elements of all else.
+  private static func work(of graph: Graph, rows: Int) -> Int {
+    graph.nodes.reduce(0) { sum, node in
+      let count = (node.shape.hasRows ? rows : 1) * node.shape.elementsPerRow
+      switch node.op {
+      case .matmul: return sum + count * graph[node.operands[0]].shape.rowExtent
+      case .outerSum: return sum + count * rows
+      case .input, .constant: return sum
+      case .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
+        .rowSum:
+        return sum + count
+      }
+    }
+  }
+}
