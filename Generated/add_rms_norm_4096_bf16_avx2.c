@@ -27,22 +27,37 @@
  * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
  * out.
  */
-#if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__x86_64__)
+#if defined(__clang__) ? __clang_major__ < 11 : __GNUC__ < 10
+#error "add_rms_norm_4096_bf16_avx2.c needs gcc 10, Clang 11 or later"
+#endif
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
     || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "add_rms_norm_4096_bf16_avx2.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#error "add_rms_norm_4096_bf16_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#error "add_rms_norm_4096_bf16_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -msse2 -mfpmath=sse"
+#endif
+#if __has_include("add_rms_norm_4096_bf16_avx2.h")
+#include "add_rms_norm_4096_bf16_avx2.h"
 #endif
 #if defined(__clang__)
+#pragma float_control(push)
 #pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC push_options
+// Without -O3 partials stay in memory where the loops over them are not peeled.
+#pragma GCC optimize("fp-contract=off", "peel-loops")
+#if !__has_builtin(__builtin_shufflevector)
+// Before gcc 12 the lanes' numbers are a vector of integers as wide as the lanes.
+#define __builtin_shufflevector(a, b, ...) __builtin_shuffle(a, b, \
+    (__typeof__(__builtin_choose_expr(sizeof((a)[0]) == 2, (short)0, 0)) \
+        __attribute__((vector_size(sizeof(a))))){__VA_ARGS__})
+#endif
 #endif
 
 #if defined(__clang__)
@@ -73,7 +88,7 @@ typedef uint16_t hvec_in_memory __attribute__((vector_size(16), aligned(2), may_
 typedef uint16_t hpair_in_memory __attribute__((vector_size(32), aligned(2), may_alias));
 
 // Lanes of a where the mask is set, of b elsewhere.
-static inline vec select(ivec mask, vec a, vec b) {
+static inline vec vec_select(ivec mask, vec a, vec b) {
   return __builtin_ia32_blendvps256(b, a, (vec)mask);
 }
 
@@ -104,14 +119,19 @@ static inline void finish_streams(void) {
 
 // bf16 to Float32: the upper half of its bits.
 static inline vec widen_bf16(hvec h) {
+#if __has_builtin(__builtin_ia32_pmovzxwd256)
+  typedef short shorts __attribute__((vector_size(16)));
+  return (vec)((uvec)__builtin_ia32_pmovzxwd256((shorts)h) << 16u);
+#else
   return (vec)(__builtin_convertvector(h, uvec) << 16u);
+#endif
 }
 
 // Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
 static inline uvec rounded_bf16_bits(vec v) {
   uvec bits = (uvec)v;
   uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
-  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
+  return (uvec)vec_select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
 }
 
 // Two vectors of Float32 to bf16, to nearest, ties to even.
@@ -188,10 +208,10 @@ static inline void put_bf16_group(uint16_t *p, const vec *v, int stream) {
   else store_bf16_group(p, v);
 }
 
-// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+// Asks for 64 values of 16 bits to come closer; they need not be readable.
 static inline void prefetch_u16_group(const uint16_t *p) {
   __builtin_prefetch(p, 0, 2);
-  __builtin_prefetch(p + 32, 0, 2);
+  __builtin_prefetch((const void *)((uintptr_t)p + 64), 0, 2);
 }
 
 // The rows from `first` on, as many as a tile has.
@@ -280,4 +300,9 @@ void add_rms_norm_4096_bf16_avx2_entry(int64_t rows, void *const *buffers, const
 #pragma clang attribute pop
 #endif
 
+#if defined(__clang__)
+#pragma float_control(pop)
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
 #endif

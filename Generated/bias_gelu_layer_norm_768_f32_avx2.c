@@ -38,22 +38,37 @@
  * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
  * out.
  */
-#if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__x86_64__)
+#if defined(__clang__) ? __clang_major__ < 11 : __GNUC__ < 10
+#error "bias_gelu_layer_norm_768_f32_avx2.c needs gcc 10, Clang 11 or later"
+#endif
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
     || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "bias_gelu_layer_norm_768_f32_avx2.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#error "bias_gelu_layer_norm_768_f32_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#error "bias_gelu_layer_norm_768_f32_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -msse2 -mfpmath=sse"
+#endif
+#if __has_include("bias_gelu_layer_norm_768_f32_avx2.h")
+#include "bias_gelu_layer_norm_768_f32_avx2.h"
 #endif
 #if defined(__clang__)
+#pragma float_control(push)
 #pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC push_options
+// Without -O3 partials stay in memory where the loops over them are not peeled.
+#pragma GCC optimize("fp-contract=off", "peel-loops")
+#if !__has_builtin(__builtin_shufflevector)
+// Before gcc 12 the lanes' numbers are a vector of integers as wide as the lanes.
+#define __builtin_shufflevector(a, b, ...) __builtin_shuffle(a, b, \
+    (__typeof__(__builtin_choose_expr(sizeof((a)[0]) == 2, (short)0, 0)) \
+        __attribute__((vector_size(sizeof(a))))){__VA_ARGS__})
+#endif
 #endif
 
 #if defined(__clang__)
@@ -80,7 +95,7 @@ static inline vec broadcast(float s) {
 }
 
 // Lanes of a where the mask is set, of b elsewhere.
-static inline vec select(ivec mask, vec a, vec b) {
+static inline vec vec_select(ivec mask, vec a, vec b) {
   return __builtin_ia32_blendvps256(b, a, (vec)mask);
 }
 
@@ -199,7 +214,7 @@ static inline vec vec_erf(vec x) {
   p = multiply_add(p, s, broadcast(-0x1.81274p-2f));
   p = multiply_add(p, s, broadcast(0x1.06eba8p-3f));
   vec small = multiply_add(p, t, t);
-  vec u = select(t > 4.0f, broadcast(4), t);
+  vec u = vec_select(t > 4.0f, broadcast(4), t);
   vec q = broadcast(0x1.32092ap-22f);
   q = multiply_add(q, u, broadcast(0x1.27a744p-16f));
   q = multiply_add(q, u, broadcast(-0x1.b4c566p-12f));
@@ -210,7 +225,7 @@ static inline vec vec_erf(vec x) {
   q = multiply_add(q, u, broadcast(0x1.21268cp0f));
   q = multiply_add(q, u, broadcast(-0x1.684464p-13f));
   vec large = 1.0f - exp_in_range((vec)((uvec)q ^ 0x80000000u));
-  vec magnitude = select(t < 0.9375f, small, large);
+  vec magnitude = vec_select(t < 0.9375f, small, large);
   return (vec)((uvec)magnitude | ((uvec)x & 0x80000000u));
 }
 
@@ -220,10 +235,11 @@ static inline void put_f32(float *p, vec v, int stream) {
   else store_f32(p, v);
 }
 
-// Asks for 64 floats to come closer; the address need not be readable.
+// Asks for 64 floats to come closer. They need not be readable, nor belong to an array, so that
+// their addresses are taken as numbers.
 static inline void prefetch_f32_group(const float *p) {
-  for (int k = 0; k < 64; k += 16) {
-    __builtin_prefetch(p + k, 0, 2);
+  for (uintptr_t byte = 0; byte < 256; byte += 64) {
+    __builtin_prefetch((const void *)((uintptr_t)p + byte), 0, 2);
   }
 }
 
@@ -303,4 +319,9 @@ void bias_gelu_layer_norm_768_f32_avx2_entry(int64_t rows, void *const *buffers,
 #pragma clang attribute pop
 #endif
 
+#if defined(__clang__)
+#pragma float_control(pop)
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
 #endif

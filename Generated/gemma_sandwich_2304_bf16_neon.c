@@ -34,22 +34,37 @@
  * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
  * out.
  */
-#if defined(__aarch64__)
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__aarch64__)
+#if defined(__clang__) ? __clang_major__ < 11 : __GNUC__ < 10
+#error "gemma_sandwich_2304_bf16_neon.c needs gcc 10, Clang 11 or later"
+#endif
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
     || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "gemma_sandwich_2304_bf16_neon.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#error "gemma_sandwich_2304_bf16_neon.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#error "gemma_sandwich_2304_bf16_neon.c needs float arithmetic in float; on 32-bit x86 compile it with -msse2 -mfpmath=sse"
+#endif
+#if __has_include("gemma_sandwich_2304_bf16_neon.h")
+#include "gemma_sandwich_2304_bf16_neon.h"
 #endif
 #if defined(__clang__)
+#pragma float_control(push)
 #pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC push_options
+// Without -O3 partials stay in memory where the loops over them are not peeled.
+#pragma GCC optimize("fp-contract=off", "peel-loops")
+#if !__has_builtin(__builtin_shufflevector)
+// Before gcc 12 the lanes' numbers are a vector of integers as wide as the lanes.
+#define __builtin_shufflevector(a, b, ...) __builtin_shuffle(a, b, \
+    (__typeof__(__builtin_choose_expr(sizeof((a)[0]) == 2, (short)0, 0)) \
+        __attribute__((vector_size(sizeof(a))))){__VA_ARGS__})
+#endif
 #endif
 
 // Four Float32 lanes of a NEON register.
@@ -68,7 +83,7 @@ typedef uint16_t hvec __attribute__((vector_size(8)));
 typedef uint16_t hvec_in_memory __attribute__((vector_size(8), aligned(2), may_alias));
 
 // Lanes of a where the mask is set, of b elsewhere.
-static inline vec select(ivec mask, vec a, vec b) {
+static inline vec vec_select(ivec mask, vec a, vec b) {
   return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
 }
 
@@ -91,7 +106,7 @@ static inline vec widen_bf16(hvec h) {
 static inline uvec rounded_bf16_bits(vec v) {
   uvec bits = (uvec)v;
   uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
-  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
+  return (uvec)vec_select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
 }
 
 // a · b + c with one rounding.
@@ -150,10 +165,10 @@ static inline void store_bf16(uint16_t *p, vec v) {
   store_u16(p, narrow_bf16(v));
 }
 
-// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+// Asks for 64 values of 16 bits to come closer; they need not be readable.
 static inline void prefetch_u16_group(const uint16_t *p) {
   __builtin_prefetch(p, 0, 2);
-  __builtin_prefetch(p + 32, 0, 2);
+  __builtin_prefetch((const void *)((uintptr_t)p + 64), 0, 2);
 }
 
 // The rows from `first` on, as many as a tile has.
@@ -243,4 +258,9 @@ void gemma_sandwich_2304_bf16_neon_entry(int64_t rows, void *const *buffers,
       buffers[3], buffers[4], strides[4], buffers[5], strides[5]);
 }
 
+#if defined(__clang__)
+#pragma float_control(pop)
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
 #endif

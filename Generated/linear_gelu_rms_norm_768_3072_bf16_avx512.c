@@ -35,22 +35,37 @@
  * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
  * out.
  */
-#if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__x86_64__)
+#if defined(__clang__) ? __clang_major__ < 11 : __GNUC__ < 10
+#error "linear_gelu_rms_norm_768_3072_bf16_avx512.c needs gcc 10, Clang 11 or later"
+#endif
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
     || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "linear_gelu_rms_norm_768_3072_bf16_avx512.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#error "linear_gelu_rms_norm_768_3072_bf16_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#error "linear_gelu_rms_norm_768_3072_bf16_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -msse2 -mfpmath=sse"
+#endif
+#if __has_include("linear_gelu_rms_norm_768_3072_bf16_avx512.h")
+#include "linear_gelu_rms_norm_768_3072_bf16_avx512.h"
 #endif
 #if defined(__clang__)
+#pragma float_control(push)
 #pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC push_options
+// Without -O3 partials stay in memory where the loops over them are not peeled.
+#pragma GCC optimize("fp-contract=off", "peel-loops")
+#if !__has_builtin(__builtin_shufflevector)
+// Before gcc 12 the lanes' numbers are a vector of integers as wide as the lanes.
+#define __builtin_shufflevector(a, b, ...) __builtin_shuffle(a, b, \
+    (__typeof__(__builtin_choose_expr(sizeof((a)[0]) == 2, (short)0, 0)) \
+        __attribute__((vector_size(sizeof(a))))){__VA_ARGS__})
+#endif
 #endif
 
 #if defined(__clang__)
@@ -95,7 +110,7 @@ static inline vec broadcast(float s) {
 }
 
 // Lanes of a where the mask is set, of b elsewhere.
-static inline vec select(ivec mask, vec a, vec b) {
+static inline vec vec_select(ivec mask, vec a, vec b) {
   return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
 }
 
@@ -121,15 +136,27 @@ static inline void store_u16_pair(uint16_t *p, hpair h) {
 
 // bf16 to Float32: each value becomes the upper half of a lane, in one permutation with zeros.
 static inline vec widen_bf16(hvec h) {
+#if !__has_builtin(__builtin_shufflevector)
+  typedef short shorts __attribute__((vector_size(32)));
+  return (vec)((uvec)__builtin_ia32_pmovzxwd512_mask((shorts)h, (ivec){0}, (uint16_t)-1) << 16u);
+#else
   return (vec)__builtin_shufflevector(h, (hvec){0}, 16, 0, 16, 1, 16, 2, 16, 3, 16, 4, 16, 5, 16,
       6, 16, 7, 16, 8, 16, 9, 16, 10, 16, 11, 16, 12, 16, 13, 16, 14, 16, 15);
+#endif
 }
 
 // Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
 static inline uvec rounded_bf16_bits(vec v) {
   uvec bits = (uvec)v;
   uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
-  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
+#if defined(__clang__)
+  return (uvec)vec_select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
+#else
+  // 3 compares for being unordered; 4 stands for the current rounding, which nothing needs.
+  uint16_t nan = (uint16_t)__builtin_ia32_cmpps512_mask(v, v, 3, (uint16_t)-1, 4);
+  ivec quiet = (ivec){0} + 0x400000;
+  return (uvec)__builtin_ia32_pord512_mask((ivec)bits, quiet, (ivec)rounded, nan);
+#endif
 }
 
 // Two vectors of Float32 to bf16, to nearest, ties to even, by integer arithmetic.
@@ -273,7 +300,7 @@ static inline vec vec_erf(vec x) {
   p = multiply_add(p, s, broadcast(-0x1.81274p-2f));
   p = multiply_add(p, s, broadcast(0x1.06eba8p-3f));
   vec small = multiply_add(p, t, t);
-  vec u = select(t > 4.0f, broadcast(4), t);
+  vec u = vec_select(t > 4.0f, broadcast(4), t);
   vec q = broadcast(0x1.32092ap-22f);
   q = multiply_add(q, u, broadcast(0x1.27a744p-16f));
   q = multiply_add(q, u, broadcast(-0x1.b4c566p-12f));
@@ -284,7 +311,7 @@ static inline vec vec_erf(vec x) {
   q = multiply_add(q, u, broadcast(0x1.21268cp0f));
   q = multiply_add(q, u, broadcast(-0x1.684464p-13f));
   vec large = 1.0f - exp_in_range((vec)((uvec)q ^ 0x80000000u));
-  vec magnitude = select(t < 0.9375f, small, large);
+  vec magnitude = vec_select(t < 0.9375f, small, large);
   return (vec)((uvec)magnitude | ((uvec)x & 0x80000000u));
 }
 
@@ -314,15 +341,15 @@ static inline vec widen_bf16_second(uvec pairs) {
 // a · b + c as x86's dot product of bf16 takes a step: denormals count as zeros, one rounding to
 // nearest, and a result below the normal numbers becomes a zero of its sign.
 static inline vec bf16_dot_step(vec a, vec b, vec c) {
-  a = select(absolute(a) < 0x1p-126f, (vec)((uvec)a & 0x80000000u), a);
-  b = select(absolute(b) < 0x1p-126f, (vec)((uvec)b & 0x80000000u), b);
-  c = select(absolute(c) < 0x1p-126f, (vec)((uvec)c & 0x80000000u), c);
+  a = vec_select(absolute(a) < 0x1p-126f, (vec)((uvec)a & 0x80000000u), a);
+  b = vec_select(absolute(b) < 0x1p-126f, (vec)((uvec)b & 0x80000000u), b);
+  c = vec_select(absolute(c) < 0x1p-126f, (vec)((uvec)c & 0x80000000u), c);
   vec sum = multiply_add(a, b, c);
   // At the least normal number the exact result may lie below: 2^64 higher nothing is lost.
   vec scaled = multiply_add(a * 0x1p64f, b, c * 0x1p64f);
   ivec is_tiny = (absolute(sum) < 0x1p-126f)
       | ((absolute(sum) == 0x1p-126f) & (absolute(scaled) < 0x1p-62f));
-  return select(is_tiny, (vec)((uvec)sum & 0x80000000u), sum);
+  return vec_select(is_tiny, (vec)((uvec)sum & 0x80000000u), sum);
 }
 
 // sums + the dot product of bf16 pairs: the product of the second elements is added first, then
@@ -336,10 +363,11 @@ static inline vec bf16_dot(vec sums, uvec x, uvec w) {
 #endif
 }
 
-// Asks for 64 floats to come closer; the address need not be readable.
+// Asks for 64 floats to come closer. They need not be readable, nor belong to an array, so that
+// their addresses are taken as numbers.
 static inline void prefetch_f32_group(const float *p) {
-  for (int k = 0; k < 64; k += 16) {
-    __builtin_prefetch(p + k, 0, 2);
+  for (uintptr_t byte = 0; byte < 256; byte += 64) {
+    __builtin_prefetch((const void *)((uintptr_t)p + byte), 0, 2);
   }
 }
 
@@ -575,4 +603,9 @@ void linear_gelu_rms_norm_768_3072_bf16_avx512_entry(int64_t rows, void *const *
 #pragma clang attribute pop
 #endif
 
+#if defined(__clang__)
+#pragma float_control(pop)
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
 #endif

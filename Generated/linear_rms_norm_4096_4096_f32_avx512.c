@@ -26,22 +26,37 @@
  * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
  * out.
  */
-#if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__x86_64__)
+#if defined(__clang__) ? __clang_major__ < 11 : __GNUC__ < 10
+#error "linear_rms_norm_4096_4096_f32_avx512.c needs gcc 10, Clang 11 or later"
+#endif
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
     || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "linear_rms_norm_4096_4096_f32_avx512.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#error "linear_rms_norm_4096_4096_f32_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#error "linear_rms_norm_4096_4096_f32_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -msse2 -mfpmath=sse"
+#endif
+#if __has_include("linear_rms_norm_4096_4096_f32_avx512.h")
+#include "linear_rms_norm_4096_4096_f32_avx512.h"
 #endif
 #if defined(__clang__)
+#pragma float_control(push)
 #pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC push_options
+// Without -O3 partials stay in memory where the loops over them are not peeled.
+#pragma GCC optimize("fp-contract=off", "peel-loops")
+#if !__has_builtin(__builtin_shufflevector)
+// Before gcc 12 the lanes' numbers are a vector of integers as wide as the lanes.
+#define __builtin_shufflevector(a, b, ...) __builtin_shuffle(a, b, \
+    (__typeof__(__builtin_choose_expr(sizeof((a)[0]) == 2, (short)0, 0)) \
+        __attribute__((vector_size(sizeof(a))))){__VA_ARGS__})
+#endif
 #endif
 
 #if defined(__clang__)
@@ -113,10 +128,11 @@ static inline float sum_partials(const vec p[4]) {
   return a[0];
 }
 
-// Asks for 64 floats to come closer; the address need not be readable.
+// Asks for 64 floats to come closer. They need not be readable, nor belong to an array, so that
+// their addresses are taken as numbers.
 static inline void prefetch_f32_group(const float *p) {
-  for (int k = 0; k < 64; k += 16) {
-    __builtin_prefetch(p + k, 0, 2);
+  for (uintptr_t byte = 0; byte < 256; byte += 64) {
+    __builtin_prefetch((const void *)((uintptr_t)p + byte), 0, 2);
   }
 }
 
@@ -353,4 +369,9 @@ void linear_rms_norm_4096_4096_f32_avx512_entry(int64_t rows, void *const *buffe
 #pragma clang attribute pop
 #endif
 
+#if defined(__clang__)
+#pragma float_control(pop)
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
 #endif

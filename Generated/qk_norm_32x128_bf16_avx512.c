@@ -21,22 +21,37 @@
  * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
  * out.
  */
-#if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__x86_64__)
+#if defined(__clang__) ? __clang_major__ < 11 : __GNUC__ < 10
+#error "qk_norm_32x128_bf16_avx512.c needs gcc 10, Clang 11 or later"
+#endif
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
     || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "qk_norm_32x128_bf16_avx512.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#error "qk_norm_32x128_bf16_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#error "qk_norm_32x128_bf16_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -msse2 -mfpmath=sse"
+#endif
+#if __has_include("qk_norm_32x128_bf16_avx512.h")
+#include "qk_norm_32x128_bf16_avx512.h"
 #endif
 #if defined(__clang__)
+#pragma float_control(push)
 #pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC push_options
+// Without -O3 partials stay in memory where the loops over them are not peeled.
+#pragma GCC optimize("fp-contract=off", "peel-loops")
+#if !__has_builtin(__builtin_shufflevector)
+// Before gcc 12 the lanes' numbers are a vector of integers as wide as the lanes.
+#define __builtin_shufflevector(a, b, ...) __builtin_shuffle(a, b, \
+    (__typeof__(__builtin_choose_expr(sizeof((a)[0]) == 2, (short)0, 0)) \
+        __attribute__((vector_size(sizeof(a))))){__VA_ARGS__})
+#endif
 #endif
 
 #if defined(__clang__)
@@ -67,7 +82,7 @@ typedef uint16_t hvec_in_memory __attribute__((vector_size(32), aligned(2), may_
 typedef uint16_t hpair_in_memory __attribute__((vector_size(64), aligned(2), may_alias));
 
 // Lanes of a where the mask is set, of b elsewhere.
-static inline vec select(ivec mask, vec a, vec b) {
+static inline vec vec_select(ivec mask, vec a, vec b) {
   return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
 }
 
@@ -98,15 +113,27 @@ static inline void finish_streams(void) {
 
 // bf16 to Float32: each value becomes the upper half of a lane, in one permutation with zeros.
 static inline vec widen_bf16(hvec h) {
+#if !__has_builtin(__builtin_shufflevector)
+  typedef short shorts __attribute__((vector_size(32)));
+  return (vec)((uvec)__builtin_ia32_pmovzxwd512_mask((shorts)h, (ivec){0}, (uint16_t)-1) << 16u);
+#else
   return (vec)__builtin_shufflevector(h, (hvec){0}, 16, 0, 16, 1, 16, 2, 16, 3, 16, 4, 16, 5, 16,
       6, 16, 7, 16, 8, 16, 9, 16, 10, 16, 11, 16, 12, 16, 13, 16, 14, 16, 15);
+#endif
 }
 
 // Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
 static inline uvec rounded_bf16_bits(vec v) {
   uvec bits = (uvec)v;
   uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
-  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
+#if defined(__clang__)
+  return (uvec)vec_select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
+#else
+  // 3 compares for being unordered; 4 stands for the current rounding, which nothing needs.
+  uint16_t nan = (uint16_t)__builtin_ia32_cmpps512_mask(v, v, 3, (uint16_t)-1, 4);
+  ivec quiet = (ivec){0} + 0x400000;
+  return (uvec)__builtin_ia32_pord512_mask((ivec)bits, quiet, (ivec)rounded, nan);
+#endif
 }
 
 // Two vectors of Float32 to bf16, to nearest, ties to even, by integer arithmetic.
@@ -253,4 +280,9 @@ void qk_norm_32x128_bf16_avx512_entry(int64_t rows, void *const *buffers, const 
 #pragma clang attribute pop
 #endif
 
+#if defined(__clang__)
+#pragma float_control(pop)
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
 #endif

@@ -38,22 +38,37 @@
  * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
  * out.
  */
-#if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__x86_64__)
+#if defined(__clang__) ? __clang_major__ < 11 : __GNUC__ < 10
+#error "rms_norm_gated_mlp_4096_14336_bf16_avx512.c needs gcc 10, Clang 11 or later"
+#endif
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
     || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "rms_norm_gated_mlp_4096_14336_bf16_avx512.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#error "rms_norm_gated_mlp_4096_14336_bf16_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#error "rms_norm_gated_mlp_4096_14336_bf16_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -msse2 -mfpmath=sse"
+#endif
+#if __has_include("rms_norm_gated_mlp_4096_14336_bf16_avx512.h")
+#include "rms_norm_gated_mlp_4096_14336_bf16_avx512.h"
 #endif
 #if defined(__clang__)
+#pragma float_control(push)
 #pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC push_options
+// Without -O3 partials stay in memory where the loops over them are not peeled.
+#pragma GCC optimize("fp-contract=off", "peel-loops")
+#if !__has_builtin(__builtin_shufflevector)
+// Before gcc 12 the lanes' numbers are a vector of integers as wide as the lanes.
+#define __builtin_shufflevector(a, b, ...) __builtin_shuffle(a, b, \
+    (__typeof__(__builtin_choose_expr(sizeof((a)[0]) == 2, (short)0, 0)) \
+        __attribute__((vector_size(sizeof(a))))){__VA_ARGS__})
+#endif
 #endif
 
 #if defined(__clang__)
@@ -98,7 +113,7 @@ static inline vec broadcast(float s) {
 }
 
 // Lanes of a where the mask is set, of b elsewhere.
-static inline vec select(ivec mask, vec a, vec b) {
+static inline vec vec_select(ivec mask, vec a, vec b) {
   return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
 }
 
@@ -124,15 +139,27 @@ static inline void store_u16_pair(uint16_t *p, hpair h) {
 
 // bf16 to Float32: each value becomes the upper half of a lane, in one permutation with zeros.
 static inline vec widen_bf16(hvec h) {
+#if !__has_builtin(__builtin_shufflevector)
+  typedef short shorts __attribute__((vector_size(32)));
+  return (vec)((uvec)__builtin_ia32_pmovzxwd512_mask((shorts)h, (ivec){0}, (uint16_t)-1) << 16u);
+#else
   return (vec)__builtin_shufflevector(h, (hvec){0}, 16, 0, 16, 1, 16, 2, 16, 3, 16, 4, 16, 5, 16,
       6, 16, 7, 16, 8, 16, 9, 16, 10, 16, 11, 16, 12, 16, 13, 16, 14, 16, 15);
+#endif
 }
 
 // Float32 bits rounded to nearest at bit 16, ties to even; NaN is made quiet.
 static inline uvec rounded_bf16_bits(vec v) {
   uvec bits = (uvec)v;
   uvec rounded = bits + 0x7fffu + (bits >> 16u & 1u);
-  return (uvec)select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
+#if defined(__clang__)
+  return (uvec)vec_select(v != v, (vec)(bits | 0x400000u), (vec)rounded);
+#else
+  // 3 compares for being unordered; 4 stands for the current rounding, which nothing needs.
+  uint16_t nan = (uint16_t)__builtin_ia32_cmpps512_mask(v, v, 3, (uint16_t)-1, 4);
+  ivec quiet = (ivec){0} + 0x400000;
+  return (uvec)__builtin_ia32_pord512_mask((ivec)bits, quiet, (ivec)rounded, nan);
+#endif
 }
 
 // Two vectors of Float32 to bf16, to nearest, ties to even, by integer arithmetic.
@@ -263,8 +290,8 @@ static inline vec power_of_two(ivec n) {
 // e^x. Past the clamps lie only 0 and infinity; 2^n in two factors rounds denormals once.
 static inline vec vec_exp(vec x) {
   ivec exponent;
-  x = select(x > 89.0f, broadcast(89), x);
-  x = select(x < -104.0f, broadcast(-104), x);
+  x = vec_select(x > 89.0f, broadcast(89), x);
+  x = vec_select(x < -104.0f, broadcast(-104), x);
   vec fraction = exp_fraction(x, &exponent);
   ivec half = exponent >> 1;
   return fraction * power_of_two(half) * power_of_two((ivec)((uvec)exponent - (uvec)half));
@@ -277,7 +304,7 @@ static inline vec vec_sigmoid(vec x) {
   vec sum = z + 1.0f;
   vec lost = z - (sum - 1.0f);
   vec inverse = 1.0f / sum;
-  vec numerator = select(x < 0.0f, z, broadcast(1));
+  vec numerator = vec_select(x < 0.0f, z, broadcast(1));
   vec quotient = numerator * inverse;
   vec remainder = multiply_add(-quotient, sum, numerator);
   remainder = multiply_add(-quotient, lost, remainder);
@@ -310,15 +337,15 @@ static inline vec widen_bf16_second(uvec pairs) {
 // a · b + c as x86's dot product of bf16 takes a step: denormals count as zeros, one rounding to
 // nearest, and a result below the normal numbers becomes a zero of its sign.
 static inline vec bf16_dot_step(vec a, vec b, vec c) {
-  a = select(absolute(a) < 0x1p-126f, (vec)((uvec)a & 0x80000000u), a);
-  b = select(absolute(b) < 0x1p-126f, (vec)((uvec)b & 0x80000000u), b);
-  c = select(absolute(c) < 0x1p-126f, (vec)((uvec)c & 0x80000000u), c);
+  a = vec_select(absolute(a) < 0x1p-126f, (vec)((uvec)a & 0x80000000u), a);
+  b = vec_select(absolute(b) < 0x1p-126f, (vec)((uvec)b & 0x80000000u), b);
+  c = vec_select(absolute(c) < 0x1p-126f, (vec)((uvec)c & 0x80000000u), c);
   vec sum = multiply_add(a, b, c);
   // At the least normal number the exact result may lie below: 2^64 higher nothing is lost.
   vec scaled = multiply_add(a * 0x1p64f, b, c * 0x1p64f);
   ivec is_tiny = (absolute(sum) < 0x1p-126f)
       | ((absolute(sum) == 0x1p-126f) & (absolute(scaled) < 0x1p-62f));
-  return select(is_tiny, (vec)((uvec)sum & 0x80000000u), sum);
+  return vec_select(is_tiny, (vec)((uvec)sum & 0x80000000u), sum);
 }
 
 // sums + the dot product of bf16 pairs: the product of the second elements is added first, then
@@ -332,10 +359,10 @@ static inline vec bf16_dot(vec sums, uvec x, uvec w) {
 #endif
 }
 
-// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+// Asks for 64 values of 16 bits to come closer; they need not be readable.
 static inline void prefetch_u16_group(const uint16_t *p) {
   __builtin_prefetch(p, 0, 2);
-  __builtin_prefetch(p + 32, 0, 2);
+  __builtin_prefetch((const void *)((uintptr_t)p + 64), 0, 2);
 }
 
 // Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
@@ -613,4 +640,9 @@ void rms_norm_gated_mlp_4096_14336_bf16_avx512_entry(int64_t rows, void *const *
 #pragma clang attribute pop
 #endif
 
+#if defined(__clang__)
+#pragma float_control(pop)
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
 #endif

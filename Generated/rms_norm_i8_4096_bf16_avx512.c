@@ -28,22 +28,37 @@
  * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
  * out.
  */
-#if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__x86_64__)
+#if defined(__clang__) ? __clang_major__ < 11 : __GNUC__ < 10
+#error "rms_norm_i8_4096_bf16_avx512.c needs gcc 10, Clang 11 or later"
+#endif
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
     || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "rms_norm_i8_4096_bf16_avx512.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#error "rms_norm_i8_4096_bf16_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#error "rms_norm_i8_4096_bf16_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -msse2 -mfpmath=sse"
+#endif
+#if __has_include("rms_norm_i8_4096_bf16_avx512.h")
+#include "rms_norm_i8_4096_bf16_avx512.h"
 #endif
 #if defined(__clang__)
+#pragma float_control(push)
 #pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC push_options
+// Without -O3 partials stay in memory where the loops over them are not peeled.
+#pragma GCC optimize("fp-contract=off", "peel-loops")
+#if !__has_builtin(__builtin_shufflevector)
+// Before gcc 12 the lanes' numbers are a vector of integers as wide as the lanes.
+#define __builtin_shufflevector(a, b, ...) __builtin_shuffle(a, b, \
+    (__typeof__(__builtin_choose_expr(sizeof((a)[0]) == 2, (short)0, 0)) \
+        __attribute__((vector_size(sizeof(a))))){__VA_ARGS__})
+#endif
 #endif
 
 #if defined(__clang__)
@@ -79,7 +94,7 @@ static inline vec broadcast(float s) {
 }
 
 // Lanes of a where the mask is set, of b elsewhere.
-static inline vec select(ivec mask, vec a, vec b) {
+static inline vec vec_select(ivec mask, vec a, vec b) {
   return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
 }
 
@@ -110,8 +125,13 @@ static inline void finish_streams(void) {
 
 // bf16 to Float32: each value becomes the upper half of a lane, in one permutation with zeros.
 static inline vec widen_bf16(hvec h) {
+#if !__has_builtin(__builtin_shufflevector)
+  typedef short shorts __attribute__((vector_size(32)));
+  return (vec)((uvec)__builtin_ia32_pmovzxwd512_mask((shorts)h, (ivec){0}, (uint16_t)-1) << 16u);
+#else
   return (vec)__builtin_shufflevector(h, (hvec){0}, 16, 0, 16, 1, 16, 2, 16, 3, 16, 4, 16, 5, 16,
       6, 16, 7, 16, 8, 16, 9, 16, 10, 16, 11, 16, 12, 16, 13, 16, 14, 16, 15);
+#endif
 }
 
 // The nearest whole numbers up to 127, ties to even; 0 for NaN. What no Int32 holds is below.
@@ -173,9 +193,9 @@ static inline vec absolute(vec v) {
 // The greater of a and b; b where they compare equal, NaN where either is NaN.
 static inline vec maximum(vec a, vec b) {
 #if defined(__clang__)
-  return select(a != a, a, __builtin_ia32_maxps512(a, b, 4));
+  return vec_select(a != a, a, __builtin_ia32_maxps512(a, b, 4));
 #else
-  return select(a != a, a, __builtin_ia32_maxps512_mask(a, b, a, (uint16_t)-1, 4));
+  return vec_select(a != a, a, __builtin_ia32_maxps512_mask(a, b, a, (uint16_t)-1, 4));
 #endif
 }
 
@@ -184,6 +204,8 @@ static inline vec maximum(vec a, vec b) {
 static inline vec maximum_magnitude(vec a, vec b) {
 #if __has_builtin(__builtin_elementwise_max)
   return (vec)__builtin_elementwise_max((ivec)a, (ivec)absolute(b));
+#elif defined(__clang__)
+  return vec_select((ivec)a > (ivec)absolute(b), a, absolute(b));
 #else
   return (vec)__builtin_ia32_pmaxsd512_mask((ivec)a, (ivec)absolute(b), (ivec)a, (uint16_t)-1);
 #endif
@@ -244,10 +266,10 @@ static inline void put_i8_group(int8_t *p, const vec *v, int stream) {
   else store_i8_group(p, v);
 }
 
-// Asks for 64 values of 16 bits to come closer; the address need not be readable.
+// Asks for 64 values of 16 bits to come closer; they need not be readable.
 static inline void prefetch_u16_group(const uint16_t *p) {
   __builtin_prefetch(p, 0, 2);
-  __builtin_prefetch(p + 32, 0, 2);
+  __builtin_prefetch((const void *)((uintptr_t)p + 64), 0, 2);
 }
 
 // The rows from `first` on, as many as a tile has.
@@ -341,4 +363,9 @@ void rms_norm_i8_4096_bf16_avx512_entry(int64_t rows, void *const *buffers,
 #pragma clang attribute pop
 #endif
 
+#if defined(__clang__)
+#pragma float_control(pop)
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
 #endif

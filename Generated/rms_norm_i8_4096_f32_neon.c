@@ -27,22 +27,37 @@
  * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
  * out.
  */
-#if defined(__aarch64__)
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__aarch64__)
+#if defined(__clang__) ? __clang_major__ < 11 : __GNUC__ < 10
+#error "rms_norm_i8_4096_f32_neon.c needs gcc 10, Clang 11 or later"
+#endif
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
     || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "rms_norm_i8_4096_f32_neon.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#error "rms_norm_i8_4096_f32_neon.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#error "rms_norm_i8_4096_f32_neon.c needs float arithmetic in float; on 32-bit x86 compile it with -msse2 -mfpmath=sse"
+#endif
+#if __has_include("rms_norm_i8_4096_f32_neon.h")
+#include "rms_norm_i8_4096_f32_neon.h"
 #endif
 #if defined(__clang__)
+#pragma float_control(push)
 #pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC push_options
+// Without -O3 partials stay in memory where the loops over them are not peeled.
+#pragma GCC optimize("fp-contract=off", "peel-loops")
+#if !__has_builtin(__builtin_shufflevector)
+// Before gcc 12 the lanes' numbers are a vector of integers as wide as the lanes.
+#define __builtin_shufflevector(a, b, ...) __builtin_shuffle(a, b, \
+    (__typeof__(__builtin_choose_expr(sizeof((a)[0]) == 2, (short)0, 0)) \
+        __attribute__((vector_size(sizeof(a))))){__VA_ARGS__})
+#endif
 #endif
 
 // Four Float32 lanes of a NEON register.
@@ -69,7 +84,7 @@ static inline vec broadcast(float s) {
 }
 
 // Lanes of a where the mask is set, of b elsewhere.
-static inline vec select(ivec mask, vec a, vec b) {
+static inline vec vec_select(ivec mask, vec a, vec b) {
   return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
 }
 
@@ -124,14 +139,14 @@ static inline vec absolute(vec v) {
 
 // The greater of a and b; b where they compare equal, NaN where either is NaN.
 static inline vec maximum(vec a, vec b) {
-  return select((a > b) | (a != a), a, b);
+  return vec_select((a > b) | (a != a), a, b);
 }
 
 // The greater of a, a magnitude or -infinity, and |b|; NaN where either is NaN. As integers, the
 // bits of magnitudes have their order, and NaN is above infinity.
 static inline vec maximum_magnitude(vec a, vec b) {
   vec size = absolute(b);
-  return select((ivec)a > (ivec)size, a, size);
+  return vec_select((ivec)a > (ivec)size, a, size);
 }
 
 // The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
@@ -173,10 +188,11 @@ static inline void store_i8(int8_t *p, vec v) {
   store_s8(p, narrow_i8(v));
 }
 
-// Asks for 64 floats to come closer; the address need not be readable.
+// Asks for 64 floats to come closer. They need not be readable, nor belong to an array, so that
+// their addresses are taken as numbers.
 static inline void prefetch_f32_group(const float *p) {
-  for (int k = 0; k < 64; k += 16) {
-    __builtin_prefetch(p + k, 0, 2);
+  for (uintptr_t byte = 0; byte < 256; byte += 64) {
+    __builtin_prefetch((const void *)((uintptr_t)p + byte), 0, 2);
   }
 }
 
@@ -237,4 +253,9 @@ void rms_norm_i8_4096_f32_neon_entry(int64_t rows, void *const *buffers, const i
       buffers[3], strides[3]);
 }
 
+#if defined(__clang__)
+#pragma float_control(pop)
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
 #endif

@@ -21,22 +21,37 @@
  * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
  * out.
  */
-#if defined(__aarch64__)
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__aarch64__)
+#if defined(__clang__) ? __clang_major__ < 11 : __GNUC__ < 10
+#error "rms_norm_with_rstd_4096_f32_neon.c needs gcc 10, Clang 11 or later"
+#endif
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
     || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "rms_norm_with_rstd_4096_f32_neon.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#error "rms_norm_with_rstd_4096_f32_neon.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#error "rms_norm_with_rstd_4096_f32_neon.c needs float arithmetic in float; on 32-bit x86 compile it with -msse2 -mfpmath=sse"
+#endif
+#if __has_include("rms_norm_with_rstd_4096_f32_neon.h")
+#include "rms_norm_with_rstd_4096_f32_neon.h"
 #endif
 #if defined(__clang__)
+#pragma float_control(push)
 #pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC push_options
+// Without -O3 partials stay in memory where the loops over them are not peeled.
+#pragma GCC optimize("fp-contract=off", "peel-loops")
+#if !__has_builtin(__builtin_shufflevector)
+// Before gcc 12 the lanes' numbers are a vector of integers as wide as the lanes.
+#define __builtin_shufflevector(a, b, ...) __builtin_shuffle(a, b, \
+    (__typeof__(__builtin_choose_expr(sizeof((a)[0]) == 2, (short)0, 0)) \
+        __attribute__((vector_size(sizeof(a))))){__VA_ARGS__})
+#endif
 #endif
 
 // Four Float32 lanes of a NEON register.
@@ -91,10 +106,11 @@ static inline float sum_partials(const vec p[16]) {
   return v[0];
 }
 
-// Asks for 64 floats to come closer; the address need not be readable.
+// Asks for 64 floats to come closer. They need not be readable, nor belong to an array, so that
+// their addresses are taken as numbers.
 static inline void prefetch_f32_group(const float *p) {
-  for (int k = 0; k < 64; k += 16) {
-    __builtin_prefetch(p + k, 0, 2);
+  for (uintptr_t byte = 0; byte < 256; byte += 64) {
+    __builtin_prefetch((const void *)((uintptr_t)p + byte), 0, 2);
   }
 }
 
@@ -145,4 +161,9 @@ void rms_norm_with_rstd_4096_f32_neon_entry(int64_t rows, void *const *buffers,
       strides[2], buffers[3], strides[3]);
 }
 
+#if defined(__clang__)
+#pragma float_control(pop)
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
 #endif

@@ -21,22 +21,37 @@
  * -ffp-contract=fast, -ffp-model=fast, -funsafe-math-optimizations and -fno-honor-nans: leave them
  * out.
  */
-#if defined(__x86_64__)
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__x86_64__)
+#if defined(__clang__) ? __clang_major__ < 11 : __GNUC__ < 10
+#error "t5_rms_norm_512_f32_avx2.c needs gcc 10, Clang 11 or later"
+#endif
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
     || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "t5_rms_norm_512_f32_avx2.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#error "t5_rms_norm_512_f32_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -mfpmath=sse"
+#error "t5_rms_norm_512_f32_avx2.c needs float arithmetic in float; on 32-bit x86 compile it with -msse2 -mfpmath=sse"
+#endif
+#if __has_include("t5_rms_norm_512_f32_avx2.h")
+#include "t5_rms_norm_512_f32_avx2.h"
 #endif
 #if defined(__clang__)
+#pragma float_control(push)
 #pragma float_control(precise, on)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC push_options
+// Without -O3 partials stay in memory where the loops over them are not peeled.
+#pragma GCC optimize("fp-contract=off", "peel-loops")
+#if !__has_builtin(__builtin_shufflevector)
+// Before gcc 12 the lanes' numbers are a vector of integers as wide as the lanes.
+#define __builtin_shufflevector(a, b, ...) __builtin_shuffle(a, b, \
+    (__typeof__(__builtin_choose_expr(sizeof((a)[0]) == 2, (short)0, 0)) \
+        __attribute__((vector_size(sizeof(a))))){__VA_ARGS__})
+#endif
 #endif
 
 #if defined(__clang__)
@@ -115,10 +130,11 @@ static inline void put_f32(float *p, vec v, int stream) {
   else store_f32(p, v);
 }
 
-// Asks for 64 floats to come closer; the address need not be readable.
+// Asks for 64 floats to come closer. They need not be readable, nor belong to an array, so that
+// their addresses are taken as numbers.
 static inline void prefetch_f32_group(const float *p) {
-  for (int k = 0; k < 64; k += 16) {
-    __builtin_prefetch(p + k, 0, 2);
+  for (uintptr_t byte = 0; byte < 256; byte += 64) {
+    __builtin_prefetch((const void *)((uintptr_t)p + byte), 0, 2);
   }
 }
 
@@ -170,4 +186,9 @@ void t5_rms_norm_512_f32_avx2_entry(int64_t rows, void *const *buffers, const in
 #pragma clang attribute pop
 #endif
 
+#if defined(__clang__)
+#pragma float_control(pop)
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
 #endif

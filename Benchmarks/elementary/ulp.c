@@ -17,9 +17,7 @@
 #ifdef QUADRUPLE
 #include <quadmath.h>
 #endif
-#define select select_lanes
 #include TEMPLATES
-#undef select
 
 enum { lanes = sizeof(vec) / sizeof(float), block = 64 };
 

@@ -184,7 +184,7 @@ struct CExpression {
     case .selectGreater:
       let all = operands.map { isVector ? vector($0) : term($0) }
       guard isVector else { return (all[0] > all[1]).choosing(all[2], all[3]) }
-      return .call("select", [all[0] > all[1], all[2], all[3]])
+      return .call("vec_select", [all[0] > all[1], all[2], all[3]])
     case .absolute: return call("absolute", operands, isVector)
     case .binade: return call("binade", operands, isVector)
     case .squareRoot: return call("square_root", operands, isVector)

@@ -22,7 +22,8 @@ struct RandomGraphBuilder {
 
   /// Names that mean something in the emitted C, besides plain ones.
   static let names = [
-    "vec", "select", "load_f32", "row", "i", "p", "block", "stream", "hidden", "normed", "total",
+    "vec", "vec_select", "load_f32", "row", "i", "p", "block", "stream", "hidden", "normed",
+    "total",
     "x0_stride", "y0_stride", "sum_partials", "maximum",
   ]
 

@@ -2,8 +2,11 @@
 """Compiles committed kernels as a C project would: with gcc and clang, every warning an error.
 
 No object may need a symbol from elsewhere, every object must define its kernel and what else its
-header declares, and nothing more; the headers must be usable from C and C++. The objects are optimized: without that, compilers call memset and
-memcpy for arrays, which they may always assume to exist. First the check is tried on files that it must refuse.
+header declares, and nothing more; the headers must be usable from C and C++. On another architecture
+than its own a file defines nothing, and code that follows it in a translation unit is compiled as if
+it stood alone. No name of a file is one of the C library's. The objects are optimized: without that,
+compilers call memset and memcpy for arrays, which they may always assume to exist. First the check is
+tried on files that it must refuse.
 
 usage: check.py DIRECTORY
 """
@@ -16,13 +19,16 @@ import subprocess
 import sys
 import tempfile
 
-FLAGS = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-c"]
+FLAGS = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wmissing-prototypes", "-Werror", "-c"]
 ARM_CLANG = ["clang", "--target=aarch64-linux-gnu", "-ffreestanding"]
 COMPILERS = {
     "x86_64": [["gcc"], ["clang", "--target=x86_64-linux-gnu"]],
     "aarch64": [["aarch64-linux-gnu-gcc"], ARM_CLANG],
 }
+FOREIGN = {"x86_64": "aarch64", "aarch64": "x86_64"}
 ARCHITECTURES = {"avx2": "x86_64", "avx512": "x86_64", "neon": "aarch64"}
+# Compilers too old, as far as a file can tell.
+OLD = {"gcc": ["-U__GNUC__", "-D__GNUC__=9"], "clang": ["-U__clang_major__", "-D__clang_major__=10"]}
 
 
 def called(command):
@@ -39,11 +45,16 @@ def declared(source):
     return set(re.findall(r"^(?:void|int64_t) (\w+)\(", text, flags=re.MULTILINE))
 
 
+def include(source):
+    """Where a kernel finds its header."""
+    return ["-I", str(source.parent / "include")]
+
+
 def compile_kernel(source, compiler, work):
     """What is wrong with a kernel under a compiler; nothing if all is well."""
     name = source.stem
     target = pathlib.Path(work) / f"{name}.{compiler[0]}.o"
-    command = [*compiler, *FLAGS, str(source), "-o", str(target)]
+    command = [*compiler, *FLAGS, *include(source), str(source), "-o", str(target)]
     done = called(command)
     if done.returncode != 0:
         return f"{' '.join(command)}\n{done.stderr[:2000]}"
@@ -62,6 +73,105 @@ def compile_kernel(source, compiler, work):
         return f"{' '.join(command)}: expected {sorted(expected)}, found {sorted(symbols)}"
     if foreign := sorted(symbol for symbol in symbols if not symbol.startswith(name)):
         return f"{source}: {foreign} do not begin with {name}"
+    return None
+
+
+def compile_foreign(source, compiler, work):
+    """What is wrong with a kernel on another architecture, where it defines nothing."""
+    target = pathlib.Path(work) / f"{source.stem}.{compiler[0]}.foreign.o"
+    command = [*compiler, *FLAGS, *include(source), str(source), "-o", str(target)]
+    done = called(command)
+    if done.returncode != 0:
+        return f"{' '.join(command)}\n{done.stderr[:2000]}"
+    if symbols := called(["nm", target]).stdout:
+        return f"{' '.join(command)}: expected no symbol, found {symbols}"
+    return None
+
+
+# Whoever includes all of these before a kernel must not meet one of its names.
+LIBRARY = [
+    "complex", "ctype", "errno", "fcntl", "math", "poll", "pthread", "regex", "search", "signal",
+    "stdio", "stdlib", "string", "strings", "sys/mman", "sys/socket", "sys/time", "sys/types", "time",
+    "unistd", "wchar",
+]
+
+
+def compile_behind_library(source, compiler, work):
+    """What is wrong with a kernel behind the headers of the C library."""
+    headers = [word for name in LIBRARY for word in ("-include", f"{name}.h")]
+    command = [*compiler, *FLAGS, "-fsyntax-only", "-D_GNU_SOURCE", *headers, *include(source), str(source)]
+    done = called(command)
+    return None if done.returncode == 0 else f"{' '.join(command)}\n{done.stderr[:2000]}"
+
+
+FOLLOWING = """
+float following(float a, float b, float c) { return a * b + c; }
+#if defined(__AVX2__) || defined(__AVX512F__)
+#error "the file's instructions are enabled for what follows"
+#endif
+"""
+
+
+def following(text, compiler, work):
+    """The instructions of the function `following`, or what the compiler says, and whether it is that."""
+    source = pathlib.Path(work) / "unit.c"
+    source.write_text(text + FOLLOWING)
+    # Contraction as far as each compiler lets a file switch it off.
+    contraction = "-ffp-contract=" + ("on" if compiler[0] == "clang" else "fast")
+    machine = [] if any("aarch64" in word for word in compiler) else ["-mfma"]
+    command = [*compiler, "-std=c11", "-O2", contraction, *machine, "-w", "-S", source, "-o", "-"]
+    done = called(command)
+    if done.returncode != 0:
+        return f"{command}\n{done.stderr[:2000]}", True
+    body = done.stdout.split("\nfollowing:")[1].split(".size\tfollowing")[0]
+    return [line.split() for line in body.splitlines() if re.match(r"\t[a-z]", line)], False
+
+
+def check_unit(source, compiler, work):
+    """What is wrong where other code follows a kernel in a translation unit."""
+    alone, _ = following("", compiler, work)
+    behind, failed = following(f'#include "{source.resolve()}"\n', compiler, work)
+    if failed:
+        return behind
+    if not any("fma" in line[0] for line in alone):
+        return f"{compiler[0]}: expected a fused multiply-add of {alone}"
+    if behind != alone:
+        return f"{compiler[0]}: behind {source.name} expected {alone}, found {behind}"
+    return None
+
+
+def jumps(source, compiler, level):
+    done = called([*compiler, "-std=c11", level, "-w", "-S", str(source), "-o", "-"])
+    conditional = r"^\t(?:j(?!mp)|b\.|cb|tb)"
+    return len(re.findall(conditional, done.stdout, re.MULTILINE)) if done.returncode == 0 else None
+
+
+def check_unrolled(source, compiler, work):
+    """With gcc's -O2 no loop over partials may be left that -O3 unrolls: it keeps them in memory."""
+    found, expected = jumps(source, compiler, "-O2"), jumps(source, compiler, "-O3")
+    if found is None or expected is None or found > expected:
+        return f"{compiler[0]}: {source.name} has {found} conditional jumps, {expected} with -O3"
+    return None
+
+
+def check_prototype(source, compiler, work):
+    """A file beside a header that declares something else must be refused."""
+    header = source.parent / "include" / f"{source.stem}.h"
+    other = header.read_text().replace(f"void {source.stem}(int64_t", f"void {source.stem}(int32_t")
+    (pathlib.Path(work) / header.name).write_text(other)
+    (pathlib.Path(work) / source.name).write_text(source.read_text())
+    done = called([*compiler, *FLAGS, str(pathlib.Path(work) / source.name), "-o", "/dev/null"])
+    if other == header.read_text() or "conflicting types" not in done.stderr:
+        return f"{compiler[0]}: expected conflicting types of {source.stem}, found {done.stderr[:2000]}"
+    return None
+
+
+def check_old(source, compiler, work):
+    """A compiler that is too old must be told so, first of all."""
+    done = called([*compiler, *FLAGS, *OLD[compiler[0]], str(source), "-o", "/dev/null"])
+    errors = [line for line in done.stderr.splitlines() if "error:" in line]
+    if not errors or "needs gcc 10, Clang 11 or later" not in errors[0]:
+        return f"{compiler[0]}: expected a version that {source.name} needs, found {done.stderr[:2000]}"
     return None
 
 
@@ -109,20 +219,31 @@ def main():
     absent = sorted(p for p in programs | {"nm", "clang++"} if shutil.which(p) is None)
     if absent:
         sys.exit(f"error: not installed: {', '.join(absent)}")
-    jobs, problems = [], []
+    jobs, problems, first = [], [], {}
     for source in sorted(directory.glob("*.c")):
         target = source.stem.rsplit("_", 1)[-1]
         if target not in ARCHITECTURES:
             problems.append(f"{source}: expected a name that ends in _{', _'.join(ARCHITECTURES)}")
             continue
-        jobs += [(source, compiler) for compiler in COMPILERS[ARCHITECTURES[target]]]
+        first.setdefault(target, source)
+        architecture = ARCHITECTURES[target]
+        jobs += [(compile_kernel, source, compiler) for compiler in COMPILERS[architecture]]
+        jobs += [(compile_foreign, source, COMPILERS[FOREIGN[architecture]][0])]
+        jobs += [(compile_behind_library, source, COMPILERS[architecture][0])]
     if not jobs:
         problems.append(f"{directory} holds no kernels")
     with tempfile.TemporaryDirectory() as work:
         problems += check_refusals(work)
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            results = pool.map(lambda job: compile_kernel(*job, work), jobs)
+            results = pool.map(lambda job: job[0](*job[1:], work), jobs)
             problems += [problem for problem in results if problem]
+        for target, source in first.items():
+            for compiler in COMPILERS[ARCHITECTURES[target]]:
+                checks = [check_unit, check_prototype]
+                checks += [check_unrolled] if "gcc" in compiler[0] else []
+                checks += [check_old] if ARCHITECTURES[target] == "x86_64" else []
+                found = [check(source, compiler, work) for check in checks]
+                problems += [problem for problem in found if problem]
         headers, found = check_headers(directory, work)
         problems += found
     for problem in problems:

@@ -7,7 +7,9 @@ import Testing
 /// Emitted files are complete C: other compilers accept them without a warning, and they need no
 /// library.
 @Suite struct EmittedCTests {
-  static let strict = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC"]
+  static let strict = [
+    "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wmissing-prototypes", "-Werror", "-O1", "-fPIC",
+  ]
 
   /// Compiles every source of a target and looks for undefined symbols.
   private func compile(_ sources: [CSource], _ compiler: CCompiler) throws {
@@ -68,6 +70,28 @@ import Testing
       ["-freciprocal-math"], ["-fno-signed-zeros"], ["-funsafe-math-optimizations"],
       ["-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math"],
     ]
+  }
+
+  /// A file says which flags it needs where x87 arithmetic is the default, and they are enough.
+  @Test(.enabled(if: HostCPU.current.architecture == "x86_64"), arguments: native)
+  func theFlagsThatThirtyTwoBitsNeedAreNamed(compiler: CCompiler) throws {
+    let x = Tensor.input("x", [.rows, 8], .f32)
+    let source = try Compiler(target: .portable).lower(Kernel("narrow", x.rmsNorm())).source
+    try withTemporaryDirectory { directory in
+      try Data(source.source.utf8).write(to: directory.appendingPathComponent("narrow.c"))
+      try Data(source.header.utf8).write(
+        to: directory.appendingPathComponent("\(source.name).h"))
+      // Without the C library's headers, which need not be there for 32 bits.
+      let command = Self.strict.dropLast() + ["-m32", "-ffreestanding", "-c", "narrow.c"]
+      let failure = #expect(throws: Command.Failure.self) {
+        try compiler.run(command + ["-mno-sse"], in: directory)
+      }
+      let message = try #require(
+        failure?.description.split(separator: "\n").first { $0.contains("on 32-bit x86") })
+      let flags = try #require(message.split(separator: "compile it with ").last)
+        .split(separator: " ").map { $0.filter { $0 != "\"" } }
+      try compiler.run(command + ["-mno-sse"] + flags, in: directory)
+    }
   }
 
   @Test(arguments: native)

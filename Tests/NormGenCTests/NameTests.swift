@@ -10,7 +10,7 @@ import Testing
 @Suite struct NameTests {
   static let names = [
     // Functions and types of the support library.
-    "vec", "ivec", "load_f32", "store_f32", "select", "broadcast", "multiply_add", "maximum",
+    "vec", "ivec", "load_f32", "store_f32", "vec_select", "broadcast", "multiply_add", "maximum",
     "sum_partials", "vec_exp", "hvec", "keep_first", "put_f32", "stream_end", "round_bf16",
     // Names of the emitted functions' own.
     "row", "rows", "i", "p", "block", "stream", "buffers", "strides", "outer0", "outer1", "y",

@@ -11,6 +11,9 @@ struct EnvironmentTests {
   private static let source = """
     #include <stddef.h>
     #include <stdint.h>
+    #if __has_include("twice.h")
+    #include "twice.h"
+    #endif
     int64_t twice(int64_t a) { return 2 * a; }
     const char *day(void) { return __DATE__ " " __TIME__; }
 
@@ -70,7 +73,7 @@ struct EnvironmentTests {
   @Test(.enabled(if: ProcessInfo.processInfo.environment[expectedVariable] == nil))
   func noVariableOfTheEnvironmentChangesAnObject() async throws {
     try await withTemporaryDirectory { (directory) async throws in
-      for name in ["stdint.h", "stddef.h"] {
+      for name in ["stdint.h", "stddef.h", "twice.h"] {
         try "#error planted\n".write(
           toFile: directory + "/" + name, atomically: true, encoding: .utf8)
       }

@@ -1,5 +1,6 @@
 import Foundation
 import NormGenCheck
+import NormGenEmulation
 import NormGenJIT
 import NormGenTestSupport
 import Testing
@@ -111,6 +112,56 @@ import Testing
     let place = try #require(Targets.native.firstIndex(of: target))
     let difference = try difference(Build.all[index], target, position: index + place)
     #expect(difference == nil, "\(difference ?? "")")
+  }
+
+  /// With AVX-512 gcc has operations of its own where values become bf16; Float32 of all kinds.
+  @Test(.enabled(if: Emulator.bochsX86_64.missingTool == nil))
+  func gccGivesTheSameBitsWithAVX512() throws {
+    let graph = try GraphParser.graphs(
+      in: """
+        kernel halves(x: f32[rows, 259], h: bf16[rows, 259]) {
+          product = x * h
+        } -> y: bf16 = x * 1.0, z: f32 = h * 1.0, w: bf16 = product
+        """)[0]
+    let rows = 40
+    var generator = SeededGenerator(seed: 7)
+    func random(_ storage: DType) throws -> HostTensor {
+      let bytes = (0..<rows * 259 * storage.byteCount).map { _ in
+        UInt8(truncatingIfNeeded: generator.next() >> 32)
+      }
+      // Infinities and NaN in the first row: the exponents of all its elements are the greatest.
+      let special = bytes.enumerated().map { index, byte in
+        guard index < 259 * storage.byteCount else { return byte }
+        switch index % storage.byteCount {
+        case storage.byteCount - 1: return byte | 0x7f
+        case storage.byteCount - 2: return index % 3 == 0 ? 0x80 : byte | 0x80
+        default: return index % 5 == 0 ? 0 : byte
+        }
+      }
+      return try special.withUnsafeBytes {
+        try HostTensor(bytes: $0, shape: [rows, 259], storage)
+      }
+    }
+    let inputs = try ["x": random(.f32), "h": random(.bf16)]
+    let expected = try Compiler(target: .portable).compile(graph)(inputs)
+    let lowering = try Compiler(target: .avx512).lower(graph)
+    let buffers = try lowering.program.buffers.map { buffer in
+      let tensor = try #require(inputs[buffer.name] ?? expected[buffer.name])
+      let bytes = tensor.withUnsafeBytes { Array($0) }
+      return EmulatedBuffer(
+        bytes: buffer.isOutput ? bytes.map { _ in 0 } : bytes, rowStride: 259)
+    }
+    let results = try Emulator.bochsX86_64.run(
+      kernels: [EmulatedKernel(name: lowering.source.name, source: .c(lowering.source.source))],
+      calls: [EmulatedCall(kernel: 0, rows: rows, buffers: buffers)])
+    let result = try #require(results.first)
+    for (buffer, bytes) in zip(lowering.program.buffers, result.buffers) where buffer.isOutput {
+      let tensor = try bytes.withUnsafeBytes {
+        try HostTensor(bytes: $0, shape: [rows, 259], buffer.storage)
+      }
+      let difference = try #require(expected[buffer.name]).firstDifference(from: tensor)
+      #expect(difference == nil, "\(buffer.name): \(difference ?? "")")
+    }
   }
 
   /// A compiler that rounds a product before it is added is seen.

@@ -27,6 +27,9 @@ FLAGS = {
     "neon": [],
 }
 ARM_GCC, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64-static"
+RISCV_GCC, RISCV_EMULATOR = "riscv64-linux-gnu-gcc", "qemu-riscv64-static"
+# The fused multiply-add announced by gcc's macro alone, as on most processors.
+ANNOUNCED_FMA = ["-march=x86-64-v3", "-U__FMA__"]
 CHECKS = pathlib.Path(__file__).parent
 MEASURE = pathlib.Path("Benchmarks/elementary")
 failures = []
@@ -107,7 +110,34 @@ def check_compile(work):
             undefined = [s for s in symbols.stdout.split() if s not in ("U", "_GLOBAL_OFFSET_TABLE_")]
             if undefined:
                 fail(f"{' '.join(command)}: undefined {undefined}")
+    check_announced_fma(work)
+    check_prefetch(work)
     print(f"{count} compilations by {', '.join(compilers)}")
+
+
+def check_announced_fma(work):
+    """Where the processor has the fused multiply-add, the portable layer computes nothing in double."""
+    commands = [["gcc", *ANNOUNCED_FMA], [RISCV_GCC]]
+    for command in [command for command in commands if shutil.which(command[0])]:
+        done = subprocess.run([*command, "-O2", "-w", "-S", work / "portable.c", "-o", "-"],
+                              capture_output=True, text=True, check=True)
+        if "fmadd" not in done.stdout or re.search(r"\tv?addpd|\tv?addsd|\tfadd\.d", done.stdout):
+            fail(f"{' '.join(command)}: the fused multiply-add is emulated")
+
+
+def check_prefetch(work):
+    """Nothing is formed that points behind an array; gcc warns where it sees that."""
+    source = work / "prefetch.c"
+    text = pathlib.Path("Templates/math/prefetch.h.in").read_text()
+    names = re.findall(r"^static inline void (\w+)\(const (\w+) \*p\)", text, re.M)
+    source.write_text(f"#include <stdint.h>\n{text}\n" + "".join(
+        f"extern {kind} few_of_{name}[4];\nvoid try_{name}(void);\n"
+        f"void try_{name}(void) {{ {name}(few_of_{name}); }}\n" for name, kind in names))
+    warnings = ["-Wall", "-Wextra", "-Warray-bounds=2", "-Werror"]
+    done = subprocess.run(["gcc", "-std=c11", "-O2", *warnings, "-c", source, "-o", work / "a.o"],
+                          capture_output=True, text=True)
+    if done.returncode != 0 or not names:
+        fail(f"prefetch: {done.stderr[:1000]}")
 
 
 def check_run(work):
@@ -119,7 +149,8 @@ def check_run(work):
                     ("avx2", ["gcc", "-O1", "-fsanitize=address,undefined"], [])]
         targets += [("avx2", [c, "-O2"], []) for c in ["clang-14", "clang-19", "clang-22"]
                     if shutil.which(c)]
-        targets += [("portable", ["gcc", "-O2", *FLAGS["avx2"]], [])]
+        targets += [("portable", ["gcc", "-O2", *FLAGS["avx2"]], []),
+                    ("portable", ["gcc", "-O2", *ANNOUNCED_FMA], [])]
     if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(flags):
         targets.append(("avx512", ["gcc", "-O3"], []))
         if "avx512_bf16" in flags:
@@ -127,6 +158,8 @@ def check_run(work):
     if shutil.which(ARM_GCC) and shutil.which(EMULATOR):
         targets += [("neon", [ARM_GCC, "-O2", "-static"], [EMULATOR]),
                     ("portable", [ARM_GCC, "-O2", "-static"], [EMULATOR])]
+    if shutil.which(RISCV_GCC) and shutil.which(RISCV_EMULATOR):
+        targets += [("portable", [RISCV_GCC, "-O2", "-static"], [RISCV_EMULATOR])]
     digests = {}
     for isa, command, runner in targets:
         common = [*command, *FLAGS[isa], "-std=gnu11", "-ffp-contract=off", "-w",

@@ -8,9 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#define select select_lanes
 #include TEMPLATES
-#undef select
 
 enum { lanes = sizeof(vec) / sizeof(float), group = 16 };
 
