@@ -128,8 +128,9 @@ struct CStatements {
       case .bf16, .f16, .i8: value = .call("\(pointer.storage.rawValue)_from_float", [value])
       }
       add("\(place.text) = \(value.text);", depth)
-    case .prefetchLine(let pointer, let index):
-      add("__builtin_prefetch(\(expressions.address(pointer, index).text));", depth)
+    case .prefetchLine(let pointer, let byte):
+      let place = CTerm.name(expressions.names(pointer.name))
+      add(CTerm.call("prefetch_line", [place, expressions.term(byte)]).text + ";", depth)
     case .storeStored(let pointer, let index, let expression):
       storeStored(pointer, index, expression, depth)
     case .index(let name, let index):

@@ -87,8 +87,8 @@ public enum LoopPrinter {
       case .storeScalar(let pointer, let index, let expression),
         .storeStored(let pointer, let index, let expression):
         lines.append(indent + "\(pointer.name)[\(text(index))] = \(text(expression))")
-      case .prefetchLine(let pointer, let index):
-        lines.append(indent + "prefetch line of \(pointer.name)[\(text(index))]")
+      case .prefetchLine(let pointer, let byte):
+        lines.append(indent + "prefetch the line \(text(byte)) bytes behind \(pointer.name)")
       case .storeEntries(let pointer, let index, let name, let indices, let count):
         lines.append(
           indent + "\(pointer.name)[\(text(index))...] = \(count) of \(entry(name, indices))")

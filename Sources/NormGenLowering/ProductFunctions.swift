@@ -269,13 +269,14 @@ struct ProductFunctions {
   /// Asks for weights some steps ahead, a cache line at a time.
   private func prefetch(_ step: Pointer) -> [Stmt] {
     let bytes = columns * product.storage.byteCount * (isDot ? 2 : 1)
-    let ahead = Index.constant(columns * ProductFunctions.stepsAhead)
-    guard bytes > 64 else { return [.prefetchLine(step, at: ahead)] }
+    let ahead = Index.constant(
+      columns * product.storage.byteCount * ProductFunctions.stepsAhead)
+    guard bytes > 64 else { return [.prefetchLine(step, byte: ahead)] }
     return [
       .loop(
         index: "v", from: 0, to: .constant(bytes / 64), step: 1,
         body: [
-          .prefetchLine(step, at: ahead + .constant(64 / product.storage.byteCount) * "v")
+          .prefetchLine(step, byte: ahead + 64 * "v")
         ])
     ]
   }
