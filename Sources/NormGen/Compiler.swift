@@ -125,16 +125,17 @@ public struct Compiler: Sendable {
         kernels.append(lowered)
       }
     } catch { throw .plan(error.of(kernel: graph.name)) }
+    let products = matmulSchedule ?? schedule?.matmul ?? MatmulSchedule()
     let program = ProgramBuilder.program(
-      of: plan, kernels: kernels,
-      schedule: matmulSchedule ?? schedule?.matmul ?? MatmulSchedule(), target: target)
+      of: plan, kernels: kernels, schedule: products, target: target)
     guard program.statementCount <= LoopProgram.mostStatements else {
       throw .plan(.tooManyStatements(program.statementCount, kernel: graph.name))
     }
     do {
       if trace.verifies { try LoopProgramVerifier.verify(program) }
     } catch { throw .loops(error) }
-    let module = FunctionLowering.module(of: program, target: target, schedules: schedules)
+    let module = FunctionLowering.module(
+      of: program, target: target, schedules: schedules, matmulSchedule: products)
     do {
       let source = try CEmitter.source(
         of: module, program: program, graph: graph, target: target, schedules: schedules,

@@ -41,17 +41,22 @@ public enum ScheduleVariations {
   }
 
   private static let knobs = [
-    Schedule(streamingBytes: nil, rowTile: 1, prefetchesNextRow: false),
+    Schedule(
+      streamingBytes: nil, rowTile: 1, prefetchesNextRow: false,
+      keeping: KeepingSchedule(leastOutputCost: 0, leastScratchCost: 0)),
     Schedule(streamingBytes: 0, rowTile: 1, prefetchesNextRow: true),
     Schedule(streamingBytes: nil, rowTile: 2, prefetchesNextRow: true),
     Schedule(streamingBytes: 0, rowTile: 3, prefetchesNextRow: false),
-    Schedule(streamingBytes: 0, rowTile: 4, prefetchesNextRow: true),
+    Schedule(
+      streamingBytes: 0, rowTile: 4, prefetchesNextRow: true,
+      keeping: KeepingSchedule(leastOutputCost: 1e9, leastScratchCost: 1e9)),
     Schedule(streamingBytes: nil, rowTile: 8, prefetchesNextRow: true),
   ]
 
   private static let matmulKnobs = [
     MatmulSchedule(), MatmulSchedule(packsWeights: false), MatmulSchedule(blockRows: 1),
-    MatmulSchedule(blockRows: 14, packsWeights: false), MatmulSchedule(blockRows: 28),
+    MatmulSchedule(blockRows: 14, packsWeights: false),
+    MatmulSchedule(blockRows: 28, weightStepsAhead: 0, gatheredBytes: 1),
     MatmulSchedule(blockRows: 40, packsWeights: false),
   ]
 }

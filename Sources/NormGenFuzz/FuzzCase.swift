@@ -35,10 +35,14 @@ public struct FuzzCase: Hashable, Sendable {
       let schedule = Schedule(
         streamingBytes: random.choice([nil, 1, Schedule.defaultStreamingBytes]),
         rowTile: 1 + random.below(5), prefetchesNextRow: random.happens(0.5),
+        keeping: KeepingSchedule(
+          leastOutputCost: random.choice([2.5, 0, 1e9]),
+          leastScratchCost: random.choice([6, 0, 1e9])),
         matmul: MatmulSchedule(
           // Sums over rows fix the blocks themselves.
           blockRows: isOverRows ? nil : random.choice([nil, 1, 14, 28, 40]),
-          packsWeights: random.happens(0.5)))
+          packsWeights: random.happens(0.5), mostBlockRows: random.choice([112, 5]),
+          weightStepsAhead: random.choice([64, 0]), gatheredBytes: random.choice([256 << 10, 1])))
       return position == plain ? nil : schedule
     }
     self.optimizations = FuzzCase.optimizations(group: seed / UInt64(FuzzRun.batch))

@@ -22,10 +22,11 @@ struct DriverFunctions {
   /// The names of parameters and panels in the functions.
   private let names: [String: String]
 
-  init(_ program: LoopProgram, symbol: String, target: Target) {
+  init(_ program: LoopProgram, symbol: String, target: Target, schedule: MatmulSchedule) {
     self.program = program
     self.target = target
-    let products = ProductFunctions.all(of: program, symbol: symbol, target: target)
+    let products = ProductFunctions.all(
+      of: program, symbol: symbol, target: target, schedule: schedule)
     self.products = products
     parts = KernelInterface.Parts(
       phases: "\(symbol)_phases", scratchBytes: "\(symbol)_scratch_bytes", part: "\(symbol)_part")
@@ -37,7 +38,7 @@ struct DriverFunctions {
         }
         return .init(buffer: buffer, packing: product?.packing)
       }, parts: parts)
-    sums = RowSumFunctions(program, target: target)
+    sums = RowSumFunctions(program, target: target, schedule: schedule)
     views = Dictionary(program.views.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     panels = Dictionary(program.panels.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     var firstProducts = [0]

@@ -10,14 +10,17 @@ public enum FunctionLowering {
   ///   - program: The loops.
   ///   - target: The instruction set, with as many lanes as the loops.
   ///   - schedules: The schedule that was applied to each of the program's row programs.
+  ///   - matmulSchedule: How the program's products are done.
   public static func module(
-    of program: LoopProgram, target: Target, schedules: [Schedule]
+    of program: LoopProgram, target: Target, schedules: [Schedule],
+    matmulSchedule: MatmulSchedule = MatmulSchedule()
   ) -> LoopModule {
     let symbol = "\(program.name)_\(target.name)"
     if let kernel = program.onlyKernel {
       return module(of: kernel, symbol: symbol, target: target, schedule: schedules.first)
     }
-    var driver = DriverFunctions(program, symbol: symbol, target: target)
+    var driver = DriverFunctions(
+      program, symbol: symbol, target: target, schedule: matmulSchedule)
     var functions: [LoopFunction] = []
     var written: Set<String> = []
     var packed: Set<String> = []

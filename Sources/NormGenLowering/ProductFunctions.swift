@@ -10,6 +10,7 @@ struct ProductFunctions {
   private let extents: String
   private let symbol: String
   private let target: Target
+  private let schedule: MatmulSchedule
   private let xStride: Int
   private let sumsStride: Int
 
@@ -25,7 +26,9 @@ struct ProductFunctions {
   }
 
   /// The functions of a program's products; those alike share them.
-  static func all(of program: LoopProgram, symbol: String, target: Target) -> [ProductFunctions] {
+  static func all(
+    of program: LoopProgram, symbol: String, target: Target, schedule: MatmulSchedule
+  ) -> [ProductFunctions] {
     let strides = Dictionary(
       program.panels.map { ($0.name, $0.stride) }, uniquingKeysWith: { $1 })
     var known: [Key: String] = [:]
@@ -47,7 +50,7 @@ struct ProductFunctions {
       }
       return ProductFunctions(
         product: product, extents: extents, symbol: symbol, target: target,
-        xStride: key.xStride, sumsStride: key.sumsStride)
+        schedule: schedule, xStride: key.xStride, sumsStride: key.sumsStride)
     }
   }
 
@@ -263,14 +266,11 @@ struct ProductFunctions {
     return [steps, odd]
   }
 
-  /// Measured: far enough for memory to answer.
-  private static let stepsAhead = 64
-
   /// Asks for weights some steps ahead, a cache line at a time.
   private func prefetch(_ step: Pointer) -> [Stmt] {
     let bytes = columns * product.storage.byteCount * (isDot ? 2 : 1)
     let ahead = Index.constant(
-      columns * product.storage.byteCount * ProductFunctions.stepsAhead)
+      columns * product.storage.byteCount * min(max(schedule.weightStepsAhead, 0), 1 << 16))
     guard bytes > 64 else { return [.prefetchLine(step, byte: ahead)] }
     return [
       .loop(

@@ -6,15 +6,17 @@ import NormGenSchedule
 struct RowSumFunctions {
   private let program: LoopProgram
   private let target: Target
+  private let schedule: MatmulSchedule
   private let panels: [String: Panel]
   private let totals: [String: Total]
   private let storages: [String: DType]
   /// Elements before each total in the memory of one block's totals.
   private let offsets: [String: Int]
 
-  init(_ program: LoopProgram, target: Target) {
+  init(_ program: LoopProgram, target: Target, schedule: MatmulSchedule) {
     self.program = program
     self.target = target
+    self.schedule = schedule
     panels = Dictionary(program.panels.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     totals = Dictionary(program.totals.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     storages = Dictionary(
@@ -61,9 +63,10 @@ struct RowSumFunctions {
   private var xTileElements: Int { tile.rows * RowSumOrder.block }
   private var panelElements: Int { columns * RowSumOrder.block }
 
-  /// Tiles whose factors are gathered together: about 256 KiB, so that they stay in a second-level
-  /// cache.
-  private func chunk(_ rows: Int) -> Int { min(max((1 << 16) / xTileElements, 1), tiles(rows)) }
+  /// Tiles whose factors are gathered together.
+  private func chunk(_ rows: Int) -> Int {
+    min(max(schedule.gatheredBytes / 4 / xTileElements, 1), tiles(rows))
+  }
 
   private func tiles(_ rows: Int) -> Int { (rows + tile.rows - 1) / tile.rows }
 

@@ -20,11 +20,10 @@ public struct Materialization: Hashable, Sendable {
   /// The values that a pass writes to scratch rows, by pass.
   public let scratchStores: [[ValueID]]
 
-  /// Scratch rows live on the stack: together at most 128 KiB of Float32.
-  static let mostScratchElements = 32768
-
   /// Decides for every value that more than one pass needs.
-  public init(region: Region) {
+  ///
+  /// - Parameter schedule: What keeping must save.
+  public init(region: Region, schedule: KeepingSchedule) {
     let graph = region.graph
     let passes = region.passes.indices
     var sources = [[ValueID: Source]](repeating: [:], count: passes.count)
@@ -41,22 +40,21 @@ public struct Materialization: Hashable, Sendable {
     }
     let outputs = Materialization.exactOutputs(of: region)
     let coversRow = passes.map { Materialization.coversRow(pass: $0, in: region) }
+    let mostCost = max(schedule.leastScratchCost, schedule.leastOutputCost)
+    let room = min(schedule.scratchElements, KeepingSchedule.mostScratchElements)
     var scratchElements = 0
     for id in graph.values.reversed() where region.roles[id.index] == .row {
       let needing = needing[id.index].sorted()
       guard let first = needing.first else { continue }
-      let cost = needing.count > 1 ? Materialization.cost(of: id, in: region) : 0
-      let hasRoom =
-        scratchElements + region.rowExtent <= Materialization.mostScratchElements
+      let cost = needing.count > 1 ? Materialization.cost(of: id, in: region, upTo: mostCost) : 0
+      let hasRoom = scratchElements + region.rowExtent <= room
       var isKept = false
       for pass in needing {
         var source = Source.computed
         if pass > first {
-          // Two loads and a sum from the nearest cache cost no more than the way of an output
-          // that could otherwise bypass the caches.
-          if let output = outputs[id], output.pass < pass, cost > 2.5 {
+          if let output = outputs[id], output.pass < pass, cost > schedule.leastOutputCost {
             source = .output(output.index)
-          } else if coversRow[first], hasRoom, cost >= Materialization.leastScratchCost {
+          } else if coversRow[first], hasRoom, cost >= schedule.leastScratchCost {
             source = .scratch
           }
         }
@@ -77,9 +75,6 @@ public struct Materialization: Hashable, Sendable {
     self.scratchStores = scratchStores.map { $0.sorted() }
   }
 
-  /// What a value must cost at least to be kept in a scratch row.
-  private static let leastScratchCost = 6.0
-
   private static func roots(of pass: Int, in region: Region) -> [ValueID] {
     let plan = region.passes[pass]
     let terms = plan.statistics.flatMap { region.graph[$0].operands }
@@ -88,11 +83,11 @@ public struct Materialization: Hashable, Sendable {
   }
 
   /// The cost of computing a value from memory, in vector loads; no more of it than decides.
-  private static func cost(of root: ValueID, in region: Region) -> Double {
+  private static func cost(of root: ValueID, in region: Region, upTo most: Double) -> Double {
     var seen: Set<ValueID> = []
     var stack = [root]
     var cost = 0.0
-    while cost < leastScratchCost, let id = stack.popLast() {
+    while cost <= most, let id = stack.popLast() {
       guard region.roles[id.index] == .row, seen.insert(id).inserted else { continue }
       let node = region.graph[id]
       switch node.op {

@@ -66,7 +66,7 @@ public struct ProgramBuilder {
     return LoopProgram(
       name: graph.name, buffers: buffers, lanes: target.lanes,
       blockRows: plan.totals.isEmpty
-        ? blockRows(schedule.blockRows, panels) : RowSumOrder.block,
+        ? blockRows(schedule, panels) : RowSumOrder.block,
       panels: panels,
       views: plan.views.map { LoopProgram.View(name: $0.name, base: $0.base, offset: $0.offset) },
       steps: steps,
@@ -165,18 +165,17 @@ public struct ProgramBuilder {
   }
 
   /// As many rows as keep the weights' way from memory short, as long as the panels stay near.
-  private func blockRows(_ forced: Int?, _ panels: [Panel]) -> Int {
+  private func blockRows(_ schedule: MatmulSchedule, _ panels: [Panel]) -> Int {
     let tile = target.matmulTile.rows
     // A block that were no whole tiles would grow beyond its panels.
-    if let forced { return (min(max(forced, 1), Self.mostForcedRows) + tile - 1) / tile * tile }
+    if let forced = schedule.blockRows {
+      return (min(max(forced, 1), Self.mostForcedRows) + tile - 1) / tile * tile
+    }
     let bytes = panels.map(\.bytesPerRow).reduce(0, +)
-    let most = min(Self.mostBlockRows, Self.mostPanelBytes / max(bytes, 1))
+    let most = min(
+      schedule.mostBlockRows, Self.mostForcedRows, schedule.mostPanelBytes / max(bytes, 1))
     return max(most / tile, 1) * tile
   }
 
-  /// Measured: with more rows the weights' way from memory costs next to nothing.
-  public static let mostBlockRows = 112
-  /// The bytes of panels that a block's rows may take, unless one tile takes more.
-  public static let mostPanelBytes = 8 << 20
   private static let mostForcedRows = 1 << 16
 }

@@ -45,7 +45,7 @@ struct RowLowering {
     self.region = region
     self.names = NameAllocator(of: region.graph)
     self.target = target
-    let materialization = Materialization(region: region)
+    let materialization = Materialization(region: region, schedule: schedule.keeping)
     self.materialization = materialization
     let graph = region.graph
     self.useCounts = graph.useCounts
