@@ -76,6 +76,42 @@ package enum CText {
     return names
   }
 
+  /// The text with other names; comments and strings stay as they are.
+  package static func renaming(_ names: [String: String], in text: String) -> String {
+    let bytes = Array(text.utf8)
+    func ends(_ end: [UInt8], from start: Int) -> Int {
+      var position = start
+      while position < bytes.count, !bytes[position...].starts(with: end) {
+        // A quote behind a backslash ends nothing.
+        position += end == [UInt8(ascii: "\"")] && bytes[position] == UInt8(ascii: "\\") ? 2 : 1
+      }
+      return min(position + end.count, bytes.count)
+    }
+    var result: [UInt8] = []
+    result.reserveCapacity(bytes.count)
+    var position = 0
+    while position < bytes.count {
+      let start = position
+      if isWord(bytes[position]) {
+        while position < bytes.count, isWord(bytes[position]) { position += 1 }
+        let word = String(decoding: bytes[start..<position], as: UTF8.self)
+        result += names[word].map { Array($0.utf8) } ?? Array(bytes[start..<position])
+        continue
+      }
+      if bytes[position...].starts(with: "//".utf8) {
+        position = ends([UInt8(ascii: "\n")], from: position + 2)
+      } else if bytes[position...].starts(with: "/*".utf8) {
+        position = ends(Array("*/".utf8), from: position + 2)
+      } else if bytes[position] == UInt8(ascii: "\"") {
+        position = ends([UInt8(ascii: "\"")], from: position + 1)
+      } else {
+        position += 1
+      }
+      result += bytes[start..<position]
+    }
+    return String(decoding: result, as: UTF8.self)
+  }
+
   /// The name before the parameters; attributes have parentheses, too.
   private static func functionName(_ tokens: [String]) -> String? {
     var depth = 0

@@ -36,6 +36,12 @@ struct EmitCommand: ParsableCommand {
       "The directory to write to, by default the current one.", valueName: "dir"))
   var output: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "What the file's own types, macros and static functions begin with, so that files with other prefixes fit in one translation unit.",
+      valueName: "name"))
+  var prefix: String?
+
   @Flag(help: "Print the header and the source instead of writing files.")
   var stdout = false
 
@@ -44,6 +50,10 @@ struct EmitCommand: ParsableCommand {
       if kernel == nil { throw ValidationError("expected KERNEL, FILE.ng or --catalog") }
       if module != nil { throw ValidationError("--module names the module of --catalog") }
       if stdout, output != nil { throw ValidationError("expected -o or --stdout, found both") }
+      if let prefix, !Identifier.isValid(prefix) || prefix.hasPrefix("_") {
+        throw ValidationError(
+          "--prefix: expected a C identifier that begins with a letter, found '\(prefix)'")
+      }
       return
     }
     if let kernel {
@@ -51,11 +61,11 @@ struct EmitCommand: ParsableCommand {
     }
     if stdout { throw ValidationError("--catalog writes files; it can't go with --stdout") }
     if target.target != nil || target.strategy.isGiven || choice.kernelName != nil
-      || gradient.isGiven
+      || gradient.isGiven || prefix != nil
     {
       throw ValidationError(
-        "--catalog can't go with --kernel, --gradient, --target, --schedule, --plain-weights or "
-          + "--block-rows")
+        "--catalog can't go with --kernel, --gradient, --target, --schedule, --plain-weights, "
+          + "--block-rows or --prefix")
     }
     try ModuleName.validate(module)
   }
@@ -74,9 +84,12 @@ struct EmitCommand: ParsableCommand {
     for named in kernels {
       let source = try refusals.result(of: named.graph.name, isOnly: kernels.count == 1) {
         let selected = try gradient.applied(to: named)
-        return try compiler.emitting(selected).lower(selected.graph).source
+        var emitting = compiler.emitting(selected)
+        if let prefix { emitting.command = emitting.command.map { "\($0) --prefix \(prefix)" } }
+        return try emitting.lower(selected.graph).source
       }
-      guard let source else { continue }
+      guard var source else { continue }
+      if let prefix { source = source.prefixingOwnNames(with: prefix) }
       files.append(EmittedFile(path: "\(source.name).h", text: source.header))
       files.append(EmittedFile(path: "\(source.name).c", text: source.source))
     }

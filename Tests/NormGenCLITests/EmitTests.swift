@@ -22,6 +22,21 @@ import Testing
     #expect(try directory.text(of: names[1]) == lowering.source.header)
   }
 
+  @Test func ownNamesTakeAPrefix() throws {
+    let directory = try TestDirectory()
+    let result = try CommandLineFixture.normgen(
+      ["emit", "layer_norm_768_f32", "--target", "avx2", "--prefix", "ln_"], in: directory)
+    #expect(result.status == 0, "\(result.errors)")
+    let text = try directory.text(of: "layer_norm_768_f32_avx2.c")
+    #expect(text.contains("static inline ln_vec ln_load_f32("))
+    #expect(text.contains("\nvoid layer_norm_768_f32_avx2("), "the kernel keeps its name")
+    #expect(text.contains("--target avx2 --prefix ln_\n"), "the command emits the file again")
+    let wrong = try CommandLineFixture.normgen(
+      ["emit", "rms_norm_128_f32", "--prefix", "2x"], in: directory)
+    #expect(wrong.status != 0)
+    #expect(wrong.errors.contains("expected a C identifier that begins with a letter, found '2x'"))
+  }
+
   @Test func forcedSchedulesOfMatmulsStandInTheCommandThatEmitsAgain() throws {
     let directory = try TestDirectory()
     let options = ["--plain-weights", "--block-rows", "28"]

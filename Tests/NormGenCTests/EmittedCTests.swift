@@ -1,5 +1,6 @@
 import Foundation
 import NormGen
+import NormGenC
 import NormGenFuzz
 import NormGenTestSupport
 import Testing
@@ -49,6 +50,36 @@ import Testing
       try Compiler(target: .portable).lower($0.kernel).source
     }
     try compile(sources, compiler)
+  }
+
+  /// Files with prefixes of their own fit in one translation unit, behind the C library's headers.
+  @Test(arguments: CCompiler.all, Target.all)
+  func prefixedFilesFitInOneTranslationUnit(compiler: CCompiler, target: Target) throws {
+    guard compiler.compiles(target) else { return }
+    let names = ["layer_norm_768_f32", "linear_gelu_384_1536_f32", "llama_rms_norm_4096_bf16"]
+    let sources = try names.enumerated().map { number, name in
+      let entry = try #require(Catalog.standard[name])
+      return try Compiler(target: target).lower(entry.kernel).source
+        .prefixingOwnNames(with: "k\(number)_")
+    }
+    try compile(sources, compiler)
+    try withTemporaryDirectory { directory in
+      for source in sources {
+        try Data(source.header.utf8).write(
+          to: directory.appendingPathComponent("\(source.name).h"))
+      }
+      let all = "#include <math.h>\n#include <stdlib.h>\n" + sources.map(\.source).joined()
+      try Data(all.utf8).write(to: directory.appendingPathComponent("all.c"))
+      try compiler.run(Self.strict + ["-c", "all.c"], in: directory)
+    }
+  }
+
+  /// Comments and strings keep their words.
+  @Test func renamingLeavesCommentsAndStrings() {
+    let text = "// vec\nvec vec_exp(vec x); /* vec */ \"vec\\\"vec\" vec2 0x1vec"
+    #expect(
+      CText.renaming(["vec": "a_vec"], in: text)
+        == "// vec\na_vec vec_exp(a_vec x); /* vec */ \"vec\\\"vec\" vec2 0x1vec")
   }
 
   @Test func emittingTwiceGivesTheSameText() throws {

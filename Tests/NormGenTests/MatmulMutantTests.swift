@@ -298,7 +298,7 @@ import Testing
       name: "block result overwritten", pattern: "is_first ? chain[r][v] : load_f32(sum) + ",
       replacement: ""),
     Edit(
-      name: "chain not from zero", pattern: "chain[r][v] = broadcast(0)",
+      name: "chain not from zero", pattern: "chain[r][v] = broadcast(0.0f)",
       replacement: "chain[r][v] = broadcast(1e-3f)"),
     Edit(
       name: "last column dropped", pattern: "left > 0", replacement: "left > 1"),

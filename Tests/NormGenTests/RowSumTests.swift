@@ -222,7 +222,7 @@ import Testing
   static let mutants = [
     Mutant(
       name: "sums of the block before kept", subjects: ["rms_gradient", "of_statistics"],
-      from: "block_sums[i] = 0;", to: "if (block == 0) block_sums[i] = 0;"),
+      from: "block_sums[i] = 0.0f;", to: "if (block == 0) block_sums[i] = 0.0f;"),
     Mutant(
       name: "block left out", subjects: ["rms_gradient", "sum", "of_statistics"],
       from: "block < blocks; ++block", to: "block < blocks - (blocks > 1); ++block"),
@@ -234,7 +234,7 @@ import Testing
       from: "row == 0,", to: "0,"),
     Mutant(
       name: "later blocks replace earlier ones", subjects: ["outer", "linear_gradient"],
-      from: "*sum = is_first ?", to: "*sum = 1 ?"),
+      from: "sum[0] = is_first ?", to: "sum[0] = 1 ?"),
     Mutant(
       name: "last row of a block left out", subjects: ["outer", "linear_gradient"],
       from: "row < depth; ++row", to: "row < depth - 1; ++row"),
