@@ -164,7 +164,7 @@ static inline __attribute__((always_inline)) void add_rms_norm_unrounded_4096_bf
     int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict residual,
     int64_t residual_stride, const uint16_t *restrict gain, uint16_t *restrict hidden,
     int64_t hidden_stride, uint16_t *restrict normed, int64_t normed_stride, int64_t first,
-    const int tile) {
+    const int64_t tile) {
   float inv_rms[4];
   for (int64_t row = first; row < first + tile; ++row) {
     const uint16_t *x_row = x + row * x_stride;

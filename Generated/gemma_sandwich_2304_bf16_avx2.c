@@ -226,7 +226,7 @@ static inline __attribute__((always_inline)) void gemma_sandwich_2304_bf16_avx2_
     const uint16_t *restrict o, int64_t o_stride, const uint16_t *restrict residual,
     int64_t residual_stride, const uint16_t *restrict post_gain, const uint16_t *restrict pre_gain,
     uint16_t *restrict hidden, int64_t hidden_stride, uint16_t *restrict normed,
-    int64_t normed_stride, int64_t first, int stream, const int tile) {
+    int64_t normed_stride, int64_t first, int stream, const int64_t tile) {
   float inv_rms_2[4];
   for (int64_t row = first; row < first + tile; ++row) {
     const uint16_t *o_row = o + row * o_stride;

@@ -252,7 +252,7 @@ static inline void prefetch_u16_group(const uint16_t *p) {
 static inline __attribute__((always_inline)) void layer_norm_4096_bf16_avx512_tile(int64_t rows,
     const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
     const uint16_t *restrict shift, uint16_t *restrict y, int64_t y_stride, int64_t first,
-    int stream, const int tile) {
+    int stream, const int64_t tile) {
   float mean_x[4];
   float mean_shifted[4];
   float inv_deviation[4];

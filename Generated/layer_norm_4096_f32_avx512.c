@@ -156,7 +156,7 @@ static inline void prefetch_f32_group(const float *p) {
 static inline __attribute__((always_inline)) void layer_norm_4096_f32_avx512_tile(int64_t rows,
     const float *restrict x, int64_t x_stride, const float *restrict gain,
     const float *restrict shift, float *restrict y, int64_t y_stride, int64_t first, int stream,
-    const int tile) {
+    const int64_t tile) {
   float mean_x[2];
   float mean_shifted[2];
   float inv_deviation[2];

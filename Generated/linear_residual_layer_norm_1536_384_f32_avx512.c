@@ -161,6 +161,11 @@ static inline void prefetch_f32_group(const float *p) {
   }
 }
 
+// Asks for the cache line `byte` bytes behind p to come closer; it need not be readable.
+static inline void prefetch_line(const void *p, int64_t byte) {
+  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)byte));
+}
+
 // Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
 // product itself may overflow.
 static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
@@ -227,7 +232,7 @@ static inline __attribute__((always_inline)) void tile_1536x384(int64_t depth, c
     const float *step = panel + 32 * k;
     vec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_f32(step + 16 * v);
-    for (int64_t v = 0; v < 2; ++v) __builtin_prefetch(step + 2048 + 16 * v);
+    for (int64_t v = 0; v < 2; ++v) prefetch_line(step, 8192 + 64 * v);
     for (int64_t r = 0; r < height; ++r) {
       const vec element = broadcast(x[1552 * r + k]);
       for (int64_t v = 0; v < 2; ++v) chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
@@ -276,7 +281,7 @@ static inline __attribute__((always_inline)) void step3_tile(int64_t rows,
     const float *restrict residual, int64_t residual_stride, const float *restrict b_down,
     const float *restrict gain, const float *restrict shift, const float *restrict w_down_sums,
     int64_t w_down_sums_stride, float *restrict y, int64_t y_stride, int64_t first,
-    const int tile) {
+    const int64_t tile) {
   float mean_x[2];
   float mean_shifted[2];
   float inv_deviation[2];

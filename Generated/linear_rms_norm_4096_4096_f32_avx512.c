@@ -136,6 +136,11 @@ static inline void prefetch_f32_group(const float *p) {
   }
 }
 
+// Asks for the cache line `byte` bytes behind p to come closer; it need not be readable.
+static inline void prefetch_line(const void *p, int64_t byte) {
+  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)byte));
+}
+
 // Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
 // product itself may overflow.
 static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
@@ -200,7 +205,7 @@ static inline __attribute__((always_inline)) void tile_4096x4096(int64_t depth, 
     const float *step = panel + 32 * k;
     vec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_f32(step + 16 * v);
-    for (int64_t v = 0; v < 2; ++v) __builtin_prefetch(step + 2048 + 16 * v);
+    for (int64_t v = 0; v < 2; ++v) prefetch_line(step, 8192 + 64 * v);
     for (int64_t r = 0; r < height; ++r) {
       const vec element = broadcast(x[4112 * r + k]);
       for (int64_t v = 0; v < 2; ++v) chain[r][v] = multiply_add(element, weights[v], chain[r][v]);

@@ -129,20 +129,20 @@ static inline void prefetch_f32_group(const float *p) {
 /*
  * ngpt_update_1024_f32_neon of `rows` rows; with none, nothing is read or written.
  *
- *   h       f32 [rows, 1024]; h_stride elements from row to row
- *   block_  f32 [rows, 1024]; block__stride elements from row to row
- *   alpha   f32 [1024]
- *   y       f32 [rows, 1024], written; y_stride elements from row to row
+ *   h      f32 [rows, 1024]; h_stride elements from row to row
+ *   block  f32 [rows, 1024]; block_stride elements from row to row
+ *   alpha  f32 [1024]
+ *   y      f32 [rows, 1024], written; y_stride elements from row to row
  *
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
 void ngpt_update_1024_f32_neon(int64_t rows, const float *restrict h, int64_t h_stride,
-    const float *restrict block_, int64_t block__stride, const float *restrict alpha,
+    const float *restrict block, int64_t block_stride, const float *restrict alpha,
     float *restrict y, int64_t y_stride) {
   for (int64_t row = 0; row < rows; ++row) {
     const float *h_row = h + row * h_stride;
-    const float *block_row = block_ + row * block__stride;
+    const float *block_row = block + row * block_stride;
     float *y_row = y + row * y_stride;
     const int64_t next = row + 1 < rows ? row + 1 : row;
     // Pass 1: sum_square = sum(block * block), over all 1024.
@@ -170,7 +170,7 @@ void ngpt_update_1024_f32_neon(int64_t rows, const float *restrict h, int64_t h_
     // Pass 3: output y.
     for (int64_t i = 0; i < 1024; i += 64) {
       prefetch_f32_group(h + next * h_stride + i);
-      prefetch_f32_group(block_ + next * block__stride + i);
+      prefetch_f32_group(block + next * block_stride + i);
       for (int64_t p = 0; p < 16; ++p) {
         const vec h_i = load_f32(h_row + i + p * 4);
         store_f32(y_row + i + p * 4, (h_i + load_f32(alpha + i + p * 4)

@@ -223,7 +223,7 @@ static inline void prefetch_u16_group(const uint16_t *p) {
 // The rows from `first` on, as many as a tile has.
 static inline __attribute__((always_inline)) void refact_layer_norm_2048_bf16_avx2_tile(
     int64_t rows, const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
-    uint16_t *restrict y, int64_t y_stride, int64_t first, int stream, const int tile) {
+    uint16_t *restrict y, int64_t y_stride, int64_t first, int stream, const int64_t tile) {
   float mean_x[4];
   float mean_shifted[4];
   float inv_deviation[4];

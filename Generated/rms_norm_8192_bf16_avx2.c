@@ -207,7 +207,7 @@ static inline void prefetch_u16_group(const uint16_t *p) {
 // The rows from `first` on, as many as a tile has.
 static inline __attribute__((always_inline)) void rms_norm_8192_bf16_avx2_tile(int64_t rows,
     const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
-    uint16_t *restrict y, int64_t y_stride, int64_t first, int stream, const int tile) {
+    uint16_t *restrict y, int64_t y_stride, int64_t first, int stream, const int64_t tile) {
   float inv_rms[4];
   for (int64_t row = first; row < first + tile; ++row) {
     const uint16_t *x_row = x + row * x_stride;

@@ -317,6 +317,11 @@ static inline void prefetch_u16_group(const uint16_t *p) {
   __builtin_prefetch((const void *)((uintptr_t)p + 64), 0, 2);
 }
 
+// Asks for the cache line `byte` bytes behind p to come closer; it need not be readable.
+static inline void prefetch_line(const void *p, int64_t byte) {
+  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)byte));
+}
+
 // Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
 // product itself may overflow.
 static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
@@ -326,7 +331,8 @@ static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) 
 // The rows from `first` on, as many as a tile has.
 static inline __attribute__((always_inline)) void step1_tile(int64_t rows,
     const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
-    uint16_t *restrict rms_norm_rows, int64_t rms_norm_rows_stride, int64_t first, const int tile) {
+    uint16_t *restrict rms_norm_rows, int64_t rms_norm_rows_stride, int64_t first,
+    const int64_t tile) {
   float inv_rms[4];
   for (int64_t row = first; row < first + tile; ++row) {
     const uint16_t *x_row = x + row * x_stride;
@@ -411,7 +417,7 @@ static inline __attribute__((always_inline)) void tile_4096x14336(int64_t depth,
     const uint16_t *step = panel + 16 * k;
     uvec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_u16_pairs(step + 16 * v);
-    __builtin_prefetch(step + 1024);
+    prefetch_line(step, 2048);
     for (int64_t r = 0; r < height; ++r) {
       const uvec pair = broadcast_u16_pair(x + 4128 * r + k);
       for (int64_t v = 0; v < 2; ++v) chain[r][v] = bf16_dot(chain[r][v], pair, weights[v]);

@@ -276,7 +276,7 @@ static inline void prefetch_u16_group(const uint16_t *p) {
 static inline __attribute__((always_inline)) void rms_norm_i8_4096_bf16_avx512_tile(int64_t rows,
     const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
     int8_t *restrict q, int64_t q_stride, float *restrict scale, int64_t scale_stride,
-    int64_t first, int stream, const int tile) {
+    int64_t first, int stream, const int64_t tile) {
   float inv_rms[4];
   float scale2[4];
   for (int64_t row = first; row < first + tile; ++row) {

@@ -230,6 +230,11 @@ static inline void prefetch_u16_group(const uint16_t *p) {
   __builtin_prefetch((const void *)((uintptr_t)p + 64), 0, 2);
 }
 
+// Asks for the cache line `byte` bytes behind p to come closer; it need not be readable.
+static inline void prefetch_line(const void *p, int64_t byte) {
+  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)byte));
+}
+
 // Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
 // product itself may overflow.
 static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
@@ -239,7 +244,8 @@ static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) 
 // The rows from `first` on, as many as a tile has.
 static inline __attribute__((always_inline)) void step1_tile(int64_t rows,
     const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
-    float *restrict rms_norm_rows, int64_t rms_norm_rows_stride, int64_t first, const int tile) {
+    float *restrict rms_norm_rows, int64_t rms_norm_rows_stride, int64_t first,
+    const int64_t tile) {
   float inv_rms[4];
   for (int64_t row = first; row < first + tile; ++row) {
     const uint16_t *x_row = x + row * x_stride;
@@ -321,7 +327,7 @@ static inline __attribute__((always_inline)) void tile_4096x6144(int64_t depth, 
     const uvec pairs = load_u16_pairs(step);
     weights[0] = widen_bf16_first(pairs);
     weights[1] = widen_bf16_second(pairs);
-    __builtin_prefetch(step + 1024);
+    prefetch_line(step, 2048);
     for (int64_t r = 0; r < height; ++r) {
       const vec element = broadcast(x[4112 * r + k]);
       for (int64_t v = 0; v < 2; ++v) chain[r][v] = multiply_add(element, weights[v], chain[r][v]);

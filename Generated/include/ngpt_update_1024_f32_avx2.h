@@ -16,16 +16,16 @@ extern "C" {
 /*
  * ngpt_update_1024_f32_avx2 of `rows` rows; with none, nothing is read or written.
  *
- *   h       f32 [rows, 1024]; h_stride elements from row to row
- *   block_  f32 [rows, 1024]; block__stride elements from row to row
- *   alpha   f32 [1024]
- *   y       f32 [rows, 1024], written; y_stride elements from row to row
+ *   h      f32 [rows, 1024]; h_stride elements from row to row
+ *   block  f32 [rows, 1024]; block_stride elements from row to row
+ *   alpha  f32 [1024]
+ *   y      f32 [rows, 1024], written; y_stride elements from row to row
  *
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-void ngpt_update_1024_f32_avx2(int64_t rows, const float *h, int64_t h_stride, const float *block_,
-    int64_t block__stride, const float *alpha, float *y, int64_t y_stride);
+void ngpt_update_1024_f32_avx2(int64_t rows, const float *h, int64_t h_stride, const float *block,
+    int64_t block_stride, const float *alpha, float *y, int64_t y_stride);
 
 /*
  * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
