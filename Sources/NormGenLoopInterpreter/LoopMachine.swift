@@ -21,14 +21,14 @@ struct LoopMachine {
   }
 
   /// A part of the scratch memory that a function has given a type.
-  private struct Carved {
+  struct Carved {
     let bytes: Range<Int>
     let storage: DType
     let memory: Int
   }
 
   /// What a function's names stand for.
-  private struct Frame {
+  struct Frame {
     var scope: IndexScope
     var pointers: [String: Place] = [:]
     var bytes: [String: Int] = [:]
@@ -39,13 +39,13 @@ struct LoopMachine {
     var scratch: [String: Int] = [:]
   }
 
-  private let lanes: Int
-  private let functions: [String: LoopFunction]
-  private let scratchBytes: Int
+  let lanes: Int
+  let functions: [String: LoopFunction]
+  let scratchBytes: Int
   /// Parameters, then what functions have of their own.
   private(set) var memories: [LoopMemory]
-  private var carved: [Carved] = []
-  private var frame: Frame
+  var carved: [Carved] = []
+  var frame: Frame
 
   init(_ module: LoopModule, memories: [LoopMemory], scratchBytes: Int) {
     self.lanes = module.lanes
@@ -76,7 +76,7 @@ struct LoopMachine {
     frame = caller
   }
 
-  private mutating func bind(
+  mutating func bind(
     _ parameter: LoopFunction.Parameter, _ argument: Value
   ) throws(MemoryError) {
     switch (parameter.kind, argument) {
@@ -109,14 +109,14 @@ struct LoopMachine {
   /// Runs statements.
   ///
   /// - Returns: Whether one of them has ended the function.
-  private mutating func run(_ statements: [Stmt]) throws(MemoryError) -> Bool {
+  mutating func run(_ statements: [Stmt]) throws(MemoryError) -> Bool {
     for statement in statements {
       if try run(statement) { return true }
     }
     return false
   }
 
-  private mutating func run(_ statement: Stmt) throws(MemoryError) -> Bool {
+  mutating func run(_ statement: Stmt) throws(MemoryError) -> Bool {
     switch statement {
     case .comment: break
     case .pointer(let pointer, let buffer, let offset):
@@ -226,13 +226,13 @@ struct LoopMachine {
     return false
   }
 
-  private mutating func add(_ memory: LoopMemory) -> Place {
+  mutating func add(_ memory: LoopMemory) -> Place {
     memories.append(memory)
     return Place(memory: memories.count - 1, offset: 0, columns: 0..<memory.stride)
   }
 
   /// Gives bytes of the scratch memory a type. What lay there under another is lost.
-  private mutating func carve(
+  mutating func carve(
     _ pointer: Pointer, from byte: Int, count: Int, _ columns: Int, _ stride: Int
   ) throws(MemoryError) -> Place {
     let bytes = byte..<byte + count * pointer.storage.byteCount
@@ -255,7 +255,7 @@ struct LoopMachine {
     return place
   }
 
-  private mutating func accumulate(
+  mutating func accumulate(
     _ name: String, _ slot: Int, _ reduction: Reduction, _ terms: [LoopExpr], _ lanes: Lanes
   ) throws(MemoryError) {
     var factors: [[Float]] = []
@@ -274,7 +274,7 @@ struct LoopMachine {
     frame.partials[name] = sums
   }
 
-  private mutating func store(
+  mutating func store(
     _ pointer: Pointer, _ index: Int, _ values: [Float]
   ) throws(MemoryError) {
     let place = try place(pointer.name)
@@ -282,155 +282,5 @@ struct LoopMachine {
     try memories[place.memory].write(
       values.map { ExactArithmetic.rounded($0, to: storage) }, at: place.offset + index,
       place.columns)
-  }
-
-  // MARK: Names
-
-  private func place(_ name: String) throws(MemoryError) -> Place {
-    guard let place = frame.pointers[name] else {
-      throw MemoryError(message: "uses '\(name)', which points nowhere")
-    }
-    return place
-  }
-
-  private func byteOf(_ memory: String) throws(MemoryError) -> Int {
-    guard let byte = frame.bytes[memory] else {
-      throw MemoryError(message: "uses '\(memory)', which is no memory")
-    }
-    return byte
-  }
-
-  /// The position of an entry of an array.
-  private func entry(_ name: String, _ indices: [Index]) throws(MemoryError) -> Int {
-    guard let extents = frame.arrays[name]?.extents, extents.count == indices.count else {
-      throw MemoryError(message: "uses '\(name)', which is no array of that kind")
-    }
-    var position = 0
-    for (extent, index) in zip(extents, indices) {
-      let index = try value(index)
-      guard (0..<extent).contains(index) else {
-        throw MemoryError(message: "uses entry \(index) of '\(name)', which has \(extent)")
-      }
-      position = position * extent + index
-    }
-    return position
-  }
-
-  // MARK: Values
-
-  private func value(_ index: Index) throws(MemoryError) -> Int {
-    do { return try frame.scope.value(index) } catch { throw MemoryError(message: "\(error)") }
-  }
-
-  private func holds(_ condition: LoopCondition) throws(MemoryError) -> Bool {
-    do { return try frame.scope.holds(condition) } catch {
-      throw MemoryError(message: "\(error)")
-    }
-  }
-
-  private func value(_ argument: CallArgument) throws(MemoryError) -> Value {
-    switch argument {
-    case .index(let index): return .index(try value(index))
-    case .flag(let condition): return .index(try holds(condition) ? 1 : 0)
-    case .place(let name, let index):
-      if let byte = frame.bytes[name] { return .byte(byte + (try value(index))) }
-      let place = try place(name)
-      return .place(
-        Place(
-          memory: place.memory, offset: place.offset + (try value(index)), columns: place.columns))
-    }
-  }
-
-  private func count(_ lanes: Lanes) throws(MemoryError) -> Int {
-    switch lanes {
-    case .all: return self.lanes
-    case .first(let count): return count
-    case .leading(let index):
-      let count = try value(index)
-      guard (1..<self.lanes).contains(count) else {
-        throw MemoryError(message: "uses \(count) of \(self.lanes) lanes")
-      }
-      return count
-    }
-  }
-
-  private func read(
-    _ pointer: Pointer, _ index: Index, _ count: Int
-  ) throws(MemoryError) -> [Float] {
-    let place = try place(pointer.name)
-    return try memories[place.memory].read(
-      place.offset + (try value(index)), count, place.columns)
-  }
-
-  /// The lanes of an expression; a scalar's value in all of them.
-  private func vector(_ expression: LoopExpr) throws(MemoryError) -> [Float] {
-    let values = try value(expression)
-    return values.count == 1 && !expression.isVector
-      ? [Float](repeating: values[0], count: lanes) : values
-  }
-
-  /// One element for a scalar, one for each lane of a vector, two for each of a vector of pairs.
-  private func value(_ expression: LoopExpr) throws(MemoryError) -> [Float] {
-    switch expression {
-    case .vector(let name), .scalar(let name):
-      guard let value = frame.values[name] else {
-        throw MemoryError(message: "uses '\(name)' before it has a value")
-      }
-      return value
-    case .constant(let value): return [value]
-    case .load(let pointer, let index, let lanes), .storedVector(let pointer, let index, let lanes):
-      let count = try count(lanes)
-      let loaded = try read(pointer, index, count)
-      return loaded + [Float](repeating: 0, count: self.lanes - count)
-    case .loadScalar(let pointer, let index), .stored(let pointer, let index):
-      return try read(pointer, index, 1)
-    case .storedZero: return [0]
-    case .storedZeros: return [Float](repeating: 0, count: lanes)
-    case .apply(let op, let operands):
-      var all: [[Float]] = []
-      for operand in operands {
-        all.append(expression.isVector ? try vector(operand) : try value(operand))
-      }
-      return all[0].indices.map { lane in ExactArithmetic.value(of: op, all.map { $0[lane] }) }
-    case .rounded(let type, let operand):
-      return try value(operand).map { ExactArithmetic.rounded($0, to: type) }
-    case .leading(let operand, let count):
-      return try vector(operand).enumerated().map { $0.offset < count ? $0.element : 0 }
-    case .combined(let reduction, let name):
-      guard var tree = frame.partials[name] else {
-        throw MemoryError(message: "combines '\(name)', which is not there")
-      }
-      while tree.count > 1 {
-        let half = tree.count / 2
-        tree = (0..<half).map {
-          ExactArithmetic.combined(tree[$0], tree[$0 + half], by: reduction)
-        }
-      }
-      return tree
-    case .broadcast(let operand): return try vector(operand)
-    case .entry(let name, let indices), .scalarEntry(let name, let indices):
-      let position = try entry(name, indices)
-      guard let entry = frame.arrays[name]?.entries[position] else {
-        throw MemoryError(message: "uses an entry of '\(name)' before it has a value")
-      }
-      return entry
-    case .choose(let condition, let yes, let no):
-      let chosen = try holds(condition) ? yes : no
-      return expression.isVector ? try vector(chosen) : try value(chosen)
-    case .number(let index): return [Float(try value(index))]
-    case .pairs(let pointer, let index): return try read(pointer, index, 2 * lanes)
-    case .pair(let pointer, let index, let isHalf):
-      let pair = try read(pointer, index, isHalf ? 1 : 2) + (isHalf ? [0] : [])
-      return (0..<2 * lanes).map { pair[$0 % 2] }
-    case .widened(let isSecond, let operand):
-      let pairs = try value(operand)
-      return (0..<lanes).map { pairs[2 * $0 + (isSecond ? 1 : 0)] }
-    case .dot(let sums, let x, let w):
-      let (sums, x, w) = (try vector(sums), try value(x), try value(w))
-      return sums.indices.map { lane in
-        ExactSums.dot(
-          sums[lane], (x[2 * lane], x[2 * lane + 1]), (w[2 * lane], w[2 * lane + 1]))
-      }
-    }
   }
 }

@@ -1,0 +1,86 @@
+/// A whole number: a loop index, an offset in elements.
+public indirect enum Index: Hashable, Sendable {
+  /// A known number.
+  case constant(Int)
+  /// A loop index, or `row`.
+  case variable(String)
+  /// The row stride of a buffer in elements.
+  case stride(String)
+  /// A sum.
+  case sum(Index, Index)
+  /// A product.
+  case product(Index, Index)
+  /// A difference.
+  case difference(Index, Index)
+  /// A quotient, rounded down; both are positive or zero.
+  case quotient(Index, Index)
+  /// What such a quotient leaves.
+  case remainder(Index, Index)
+  /// One of two numbers.
+  case choose(LoopCondition, Index, Index)
+  /// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down.
+  case share(of: Index, part: Index, parts: Index)
+  /// What a function of the module returns.
+  case result(of: String, [Index])
+
+  /// The sum, with constants folded.
+  public static func + (left: Index, right: Index) -> Index {
+    switch (left, right) {
+    case (.constant(0), _): right
+    case (_, .constant(0)): left
+    case (.constant(let a), .constant(let b)): .constant(a + b)
+    case (_, .sum(let first, let second)): left + first + second
+    default: .sum(left, right)
+    }
+  }
+
+  /// The product, with constants folded.
+  public static func * (left: Index, right: Index) -> Index {
+    switch (left, right) {
+    case (.constant(0), _), (_, .constant(0)): .constant(0)
+    case (.constant(1), _): right
+    case (_, .constant(1)): left
+    case (.constant(let a), .constant(let b)): .constant(a * b)
+    default: .product(left, right)
+    }
+  }
+}
+
+extension Index {
+  /// The difference.
+  public static func - (left: Index, right: Index) -> Index {
+    right == .constant(0) ? left : .difference(left, right)
+  }
+
+  /// The quotient, rounded down.
+  public static func / (left: Index, right: Index) -> Index { .quotient(left, right) }
+
+  /// What the quotient leaves.
+  public static func % (left: Index, right: Index) -> Index { .remainder(left, right) }
+
+  /// The lesser of both.
+  public static func minimum(_ left: Index, _ right: Index) -> Index {
+    .choose(.less(left, right), left, right)
+  }
+
+  /// The quotient, rounded up.
+  public func quotientUp(_ divisor: Int) -> Index {
+    divisor == 1 ? self : (self + .constant(divisor - 1)) / .constant(divisor)
+  }
+}
+
+extension Index {
+  /// Whether the first is less.
+  public static func < (left: Index, right: Index) -> LoopCondition { .less(left, right) }
+
+  /// Whether the first is at most the second.
+  public static func <= (left: Index, right: Index) -> LoopCondition { .atMost(left, right) }
+
+  /// Whether the first is greater.
+  public static func > (left: Index, right: Index) -> LoopCondition { .less(right, left) }
+}
+
+extension Index: ExpressibleByIntegerLiteral, ExpressibleByStringLiteral {
+  public init(integerLiteral value: Int) { self = .constant(value) }
+  public init(stringLiteral name: String) { self = .variable(name) }
+}

@@ -1,0 +1,73 @@
+public import NormGenIR
+
+/// Which lanes of a vector take part.
+public enum Lanes: Hashable, Sendable {
+  /// All of them.
+  case all
+  /// The first `count`, 0 < count < lanes.
+  case first(Int)
+  /// The first so many, a number that is known when it runs.
+  case leading(Index)
+}
+
+/// A Float32 value: a vector of lanes, or a scalar.
+public indirect enum LoopExpr: Hashable, Sendable {
+  /// A defined vector.
+  case vector(String)
+  /// A defined scalar.
+  case scalar(String)
+  /// A constant.
+  case constant(Float)
+  /// Consecutive elements, widened; lanes that take no part are +0.
+  case load(Pointer, at: Index, Lanes)
+  /// One element, widened.
+  case loadScalar(Pointer, at: Index)
+  /// A graph operation; scalars are broadcast where an operand is a vector.
+  case apply(ElementwiseOp, [LoopExpr])
+  /// Rounding to a storage type, kept as Float32.
+  case rounded(DType, LoopExpr)
+  /// The first lanes of a vector or of a repeated scalar, 0 < count < lanes; the others are +0.
+  case leading(LoopExpr, count: Int)
+  /// The tree over the 64 partials of an array.
+  case combined(Reduction, partials: String)
+  /// A value in every lane.
+  case broadcast(LoopExpr)
+  /// An entry of an array.
+  case entry(String, [Index])
+  /// An entry of an array of scalars.
+  case scalarEntry(String, [Index])
+  /// One of two values.
+  case choose(LoopCondition, LoopExpr, LoopExpr)
+  /// A whole number.
+  case number(Index)
+  /// One element as it lies in memory.
+  case stored(Pointer, at: Index)
+  /// Consecutive elements as they lie in memory; lanes that take no part are +0.
+  case storedVector(Pointer, at: Index, Lanes)
+  /// A zero as it lies in memory.
+  case storedZero
+  /// A vector of them.
+  case storedZeros(DType)
+  /// Consecutive pairs of elements, a pair a lane.
+  case pairs(Pointer, at: Index)
+  /// The pair of elements at a place in every lane; `isHalf`: its second is +0.
+  case pair(Pointer, at: Index, isHalf: Bool)
+  /// The first or second elements of pairs, widened.
+  case widened(isSecond: Bool, LoopExpr)
+  /// Sums and the dot products of pairs, as `bf16_dot` adds them.
+  case dot(LoopExpr, LoopExpr, LoopExpr)
+
+  /// Whether the value is a vector.
+  public var isVector: Bool {
+    switch self {
+    case .vector, .load, .leading, .broadcast, .entry, .storedVector, .storedZeros, .pairs, .pair,
+      .widened, .dot:
+      true
+    case .scalar, .constant, .loadScalar, .combined, .scalarEntry, .number, .stored, .storedZero:
+      false
+    case .choose(_, let yes, _): yes.isVector
+    case .apply(_, let operands): operands.contains { $0.isVector }
+    case .rounded(_, let operand): operand.isVector
+    }
+  }
+}

@@ -1,0 +1,206 @@
+import NormGenIR
+import NormGenLoops
+import NormGenSchedule
+
+/// What a part does in a phase, and the kernel that is all of them.
+extension DriverFunctions {
+  func part() -> LoopFunction {
+    let body = !hasTotals ? rowParts() : program.sharesBlocks ? sharedParts() : blockParts()
+    return LoopFunction(
+      self.parts.part,
+      comment: "What part `part` of `parts` does in a phase. All parts of a phase may run at once; "
+        + "the next phase begins when they have ended.",
+      linkage: .exported,
+      parameters: [.init("rows", .index)] + parameters()
+        + [
+          .init("scratch", .scratch), .init("phase", .index), .init("part", .index),
+          .init("parts", .index),
+        ], body: body)
+  }
+
+  /// A call of `run_steps` for `count` rows.
+  func runSteps(
+    _ count: Index, at row: Index?, panels: String, isFirst: LoopCondition, steps: (Index, Index),
+    of part: (Index, Index)
+  ) -> Stmt {
+    var arguments: [CallArgument] = []
+    for parameter in runSteps().parameters {
+      switch parameter.name {
+      case "rows": arguments.append(.index(count))
+      case "panels": arguments.append(.place(panels, at: 0))
+      case "is_first": arguments.append(.flag(isFirst))
+      case "first_step": arguments.append(.index(steps.0))
+      case "end_step": arguments.append(.index(steps.1))
+      case "part": arguments.append(.index(part.0))
+      case "parts": arguments.append(.index(part.1))
+      default:
+        switch parameter.kind {
+        case .stride(let name): arguments.append(.index(.stride(name)))
+        case .elements, .memory, .scratch, .index, .constant, .flag:
+          let hasRows = program.buffers.contains {
+            name($0.name) == parameter.name && $0.shape.hasRows
+          }
+          let place = hasRows ? row.map { $0 * .stride(parameter.name) } : nil
+          arguments.append(.place(parameter.name, at: place ?? 0))
+        }
+      }
+    }
+    return .call(DriverFunctions.runSteps, arguments)
+  }
+
+  /// Without totals: with few rows parts share every step, with many each takes rows of its own.
+  func rowParts() -> [Stmt] {
+    let tile = target.matmulTile.rows
+    var body: [Stmt] = [.when("rows" < 1, [.leave(nil)], otherwise: [])]
+    if gathers {
+      body += [
+        .memory("memory", from: "scratch", byte: 0, isAligned: true),
+        .memory(
+          "gathered", from: "memory", byte: "part" * .constant(gatheredBytes), isAligned: false),
+        .memory(
+          "panels", from: "memory", byte: "parts" * .constant(gatheredBytes), isAligned: false),
+      ]
+    } else {
+      body.append(.memory("panels", from: "scratch", byte: 0, isAligned: true))
+    }
+    let shared = runSteps(
+      "rows", at: nil, panels: "panels", isFirst: .always, steps: ("phase", "phase" + 1),
+      of: ("part", "parts"))
+    let own = runSteps(
+      "count", at: "row", panels: "own_panels", isFirst: .always, steps: (0, .constant(steps)),
+      of: (0, 1))
+    return body + [
+      .when(phases("rows", "parts") > 1, [shared, .leave(nil)], otherwise: []),
+      .comment(
+        "As many rows for each part, in blocks of about the same size, whole tiles of \(tile)."),
+      .index("first", share("rows")), .index("end", shareEnd("rows")),
+      .when("end" <= "first", [.leave(nil)], otherwise: []),
+      .memory(
+        "own_panels", from: "panels", byte: "part" * largestBlock * .constant(bytesPerRow),
+        isAligned: false),
+      .index("blocks", ("end" - "first").quotientUp(program.blockRows)),
+      .index(
+        "size",
+        ((("end" - "first") + "blocks" - 1) / "blocks").quotientUp(tile) * .constant(tile)),
+      .loop(
+        index: "row", from: "first", to: "end", step: "size",
+        body: [.index("count", .minimum("end" - "row", "size")), own]),
+    ]
+  }
+
+  /// With totals of one region: every block of rows is one part's, with totals of its own; the last
+  /// phase stores them.
+  func blockParts() -> [Stmt] {
+    let stride = Index.constant(program.totalStride)
+    let sums = Pointer(name: "sums", storage: .f32)
+    let blockSums = Pointer(name: "block_sums", storage: .f32)
+    let row = blockRows * "block"
+    return [
+      .memory("memory", from: "scratch", byte: 0, isAligned: true),
+      .index("blocks", allBlocks),
+      .carve(
+        sums, from: "memory", byte: 0, count: stride * "blocks", columns: program.totalStride,
+        stride: program.totalStride),
+      .when(
+        .equal("phase", 0),
+        [
+          .loop(
+            index: "block", from: share("blocks"), to: shareEnd("blocks"), step: 1,
+            body: [
+              .index("row", row), .index("count", .minimum("rows" - "row", blockRows)),
+              .pointer(blockSums, buffer: "sums", offset: stride * "block"),
+              .loop(
+                index: "i", from: 0, to: stride, step: 1,
+                body: [.storeScalar(blockSums, at: "i", .constant(0))]),
+            ] + program.kernels.map { call($0, at: "row", sums: "block_sums") }),
+          .leave(nil),
+        ], otherwise: []),
+    ] + storeTotals(blocks: "blocks")
+  }
+
+  /// With totals beside products: parts share the steps of a block, and the blocks follow each other;
+  /// the last phase stores the totals.
+  func sharedParts() -> [Stmt] {
+    var body: [Stmt] = [.memory("memory", from: "scratch", byte: 0, isAligned: true)]
+    if program.totalStride > 0 {
+      body.append(
+        .carve(
+          Pointer(name: "sums", storage: .f32), from: "memory", byte: 0,
+          count: .constant(program.totalStride), columns: program.totalStride,
+          stride: program.totalStride))
+    }
+    if gathers {
+      body.append(
+        .memory(
+          "gathered", from: "memory",
+          byte: .constant(totalBytes) + "part" * .constant(gatheredBytes), isAligned: false))
+    }
+    let gathered: Index = gathers ? "parts" * .constant(gatheredBytes) : 0
+    body.append(
+      .memory("panels", from: "memory", byte: .constant(totalBytes) + gathered, isAligned: false))
+    let isLast: LoopCondition = .equal("phase", phases("rows", "parts") - 1)
+    let step: Index = .choose("parts" > 1, "phase" % .constant(steps), 0)
+    return body + [
+      .when(
+        isLast, storeTotals(blocks: .minimum("rows", 1)) + [.leave(nil)], otherwise: []),
+      .comment("One part does all steps of all blocks in one phase."),
+      .index(
+        "first", .choose("parts" > 1, "phase" / .constant(steps) * blockRows, 0)),
+      .index(
+        "end",
+        .choose(.both("parts" > 1, blockRows < "rows" - "first"), "first" + blockRows, "rows")),
+      .loop(
+        index: "row", from: "first", to: "end", step: blockRows,
+        body: [
+          .index("count", .minimum("end" - "row", blockRows)),
+          .index("first_step", step),
+          .index("end_step", .choose("parts" > 1, "first_step" + 1, .constant(steps))),
+          runSteps(
+            "count", at: "row", panels: "panels", isFirst: .equal("row", 0),
+            steps: ("first_step", "end_step"), of: ("part", "parts")),
+        ]),
+    ]
+  }
+
+  func storeTotals(blocks: Index) -> [Stmt] {
+    program.totals.map { total in
+      let name = sums.name(of: total)
+      if total.isDirect {
+        let call: Stmt = .call(name, [.index("rows"), place(ofTotal: total.name)])
+        return .when(.equal("part", 0), [call], otherwise: [])
+      }
+      let count = Index.constant(total.count)
+      return .call(
+        name,
+        (total.reduction == .mean ? [.index("rows")] : [])
+          + [.index(blocks), place(ofTotal: total.name)]
+          + total.outputs.map { .place(self.name($0), at: 0) }
+          + [.index(share(count)), .index(shareEnd(count))])
+    }
+  }
+
+  // MARK: The kernel
+
+  func kernel() -> LoopFunction {
+    func part(_ phase: Index) -> Stmt {
+      .call(
+        self.parts.part,
+        [.index("rows")]
+          + parameters().map { parameter -> CallArgument in
+            switch parameter.kind {
+            case .stride(let name): .index(.stride(name))
+            case .elements, .memory, .scratch, .index, .constant, .flag:
+              .place(parameter.name, at: 0)
+            }
+          } + [.place("scratch", at: 0), .index(phase), .index(0), .index(1)])
+    }
+    let body: Stmt =
+      hasTotals
+      ? .loop(index: "phase", from: 0, to: phases("rows", 1), step: 1, body: [part("phase")])
+      : part(0)
+    return LoopFunction(
+      interface.symbol, comment: "", linkage: .exported,
+      parameters: [.init("rows", .index)] + parameters() + [.init("scratch", .scratch)],
+      body: [body])
+  }
+}

@@ -1,0 +1,165 @@
+import NormGenIR
+import NormGenLoops
+import NormGenSchedule
+
+/// Outer sums over rows: products with the rows of a block as their depth, cut into tiles.
+extension RowSumFunctions {
+  func overVectors(_ body: Stmt...) -> Stmt {
+    .loop(index: "v", from: 0, to: .constant(tile.vectors), step: 1, body: body)
+  }
+
+  func outerTile() -> LoopFunction {
+    let height = Index.constant(tile.rows)
+    return LoopFunction(
+      RowSumFunctions.tileName,
+      comment:
+        "The products of \(tile.rows) elements of x and \(columns) of y, summed over `depth` "
+        + "rows by one chain each from +0, and added to what earlier blocks have summed.",
+      parameters: [
+        .init("depth", .index), RowSumFunctions.read("x"), RowSumFunctions.read("y"),
+        RowSumFunctions.written("sums"), .init("stride", .index), .init("is_first", .flag),
+      ],
+      body: Tile.zeros(rows: tile.rows, vectors: tile.vectors, height: height) + [
+        .loop(
+          index: "row", from: 0, to: "depth", step: 1,
+          body: [
+            .array("factors", extents: [tile.vectors], .vector),
+            overVectors(
+              .setEntry(
+                "factors", ["v"],
+                .load(y, at: .constant(columns) * "row" + .constant(lanes) * "v", .all))),
+            .loop(
+              index: "r", from: 0, to: height, step: 1,
+              body: [
+                .define(
+                  "element", .broadcast(.loadScalar(x, at: .constant(tile.rows) * "row" + "r"))),
+                overVectors(Tile.add(.vector("element"), .entry("factors", ["v"]))),
+              ]),
+          ]),
+        Tile.store(vectors: tile.vectors, lanes: lanes, height: height, stride: "stride"),
+      ])
+  }
+
+  func outerSum(
+    _ accumulation: Accumulation, x xName: String, y yName: String, rows: Int, count: Int
+  ) -> LoopFunction {
+    let yPanel = Pointer(name: "y_panel", storage: .f32)
+    let xTiles = Pointer(name: "x_tiles", storage: .f32)
+    let xElements = chunk(rows) * xTileElements
+    return LoopFunction(
+      name(of: accumulation),
+      comment: "Adds the products of the rows' \(rows) elements of x with the \(count) of y to "
+        + "\(accumulation.total): the panels of \(columns) columns from `first` up to `end`.",
+      parameters: [
+        .init("rows", .index), RowSumFunctions.read("x"), RowSumFunctions.read("y"),
+        RowSumFunctions.written("total"), .init("is_first", .flag), .init("gathered", .memory),
+        .init("first", .index), .init("end", .index),
+      ],
+      body: [
+        .carve(
+          yPanel, from: "gathered", byte: 0, count: .constant(panelElements),
+          columns: panelElements, stride: panelElements),
+        .carve(
+          xTiles, from: "gathered", byte: .constant(panelElements * 4),
+          count: .constant(xElements), columns: xElements, stride: xElements),
+        .scratch(Pointer(name: "edge", storage: .f32), count: tile.rows * columns),
+        .loop(
+          index: "chunk", from: 0, to: .constant(tiles(rows)), step: .constant(chunk(rows)),
+          body: [
+            .index(
+              "chunk_end",
+              .minimum("chunk" + .constant(chunk(rows)), .constant(tiles(rows)))),
+            gatherTiles(stride: panels[xName]?.stride ?? 0, rows: rows),
+            .loop(
+              index: "panel", from: "first", to: "end", step: 1,
+              body: [
+                gatherPanel(stride: panels[yName]?.stride ?? 0), addTiles(rows: rows, count: count),
+              ]),
+          ]),
+      ])
+  }
+
+  /// The factors of the tiles of a chunk, row by row; zeros beyond the last element.
+  func gatherTiles(stride: Int, rows: Int) -> Stmt {
+    let xTile = Pointer(name: "x_tile", storage: .f32)
+    let element: Index = .constant(tile.rows) * "tile" + "r"
+    return .loop(
+      index: "tile", from: "chunk", to: "chunk_end", step: 1,
+      body: [
+        .pointer(
+          xTile, buffer: "x_tiles", offset: .constant(xTileElements) * ("tile" - "chunk")),
+        .loop(
+          index: "row", from: 0, to: "rows", step: 1,
+          body: [
+            .loop(
+              index: "r", from: 0, to: .constant(tile.rows), step: 1,
+              body: [
+                .storeScalar(
+                  xTile, at: .constant(tile.rows) * "row" + "r",
+                  .loadScalar(x, at: .constant(stride) * "row" + element))
+              ])
+          ]),
+      ])
+  }
+
+  func gatherPanel(stride: Int) -> Stmt {
+    let yRow = Pointer(name: "y_row", storage: .f32)
+    let yPanel = Pointer(name: "y_panel", storage: .f32)
+    let vector = Index.constant(lanes) * "v"
+    return .loop(
+      index: "row", from: 0, to: "rows", step: 1,
+      body: [
+        .pointer(
+          yRow, buffer: "y", offset: .constant(stride) * "row" + .constant(columns) * "panel"),
+        overVectors(
+          .store(
+            yPanel, at: .constant(columns) * "row" + vector, .load(yRow, at: vector, .all), .all)),
+      ])
+  }
+
+  func addTiles(rows: Int, count: Int) -> Stmt {
+    let xTile = Pointer(name: "x_tile", storage: .f32)
+    let sums = Pointer(name: "sums", storage: .f32)
+    func call(_ sums: String, stride: Int, isFirst: LoopCondition) -> Stmt {
+      .call(
+        RowSumFunctions.tileName,
+        [
+          .index("rows"), .place("x_tile", at: 0), .place("y_panel", at: 0), .place(sums, at: 0),
+          .index(.constant(stride)), .flag(isFirst),
+        ])
+    }
+    let edge = LoopExpr.loadScalar(
+      Pointer(name: "edge", storage: .f32), at: .constant(columns) * "r" + "c")
+    let addEdge: Stmt = .loop(
+      index: "r", from: 0, to: .minimum("height", .constant(tile.rows)), step: 1,
+      body: [
+        .loop(
+          index: "c", from: 0, to: .minimum("width", .constant(columns)), step: 1,
+          body: [
+            .pointer(sum, buffer: "sums", offset: .constant(count) * "r" + "c"),
+            .storeScalar(
+              sum, at: 0,
+              .choose(
+                .flag("is_first"), edge, .apply(.add, [.loadScalar(sum, at: 0), edge]))),
+          ])
+      ])
+    return .loop(
+      index: "tile", from: "chunk", to: "chunk_end", step: 1,
+      body: [
+        .pointer(
+          xTile, buffer: "x_tiles", offset: .constant(xTileElements) * ("tile" - "chunk")),
+        .pointer(
+          sums, buffer: "total",
+          offset: .constant(count * tile.rows) * "tile" + .constant(columns) * "panel"),
+        .index("height", .constant(rows) - .constant(tile.rows) * "tile"),
+        .index("width", .constant(count) - .constant(columns) * "panel"),
+        .when(
+          .both(.constant(tile.rows) <= "height", .constant(columns) <= "width"),
+          [call("sums", stride: count, isFirst: .flag("is_first"))],
+          otherwise: [
+            .comment("A tile at the edge has sums that nobody asked for."),
+            call("edge", stride: columns, isFirst: .always), addEdge,
+          ]),
+      ])
+  }
+}
