@@ -11,24 +11,16 @@ struct ColumnSimplifier {
   static let mostParts = 8192
 
   private let graph: Graph
-  private var nodes: [Node] = []
-  private var new: [ValueID: ValueID] = [:]
-  private var interned: [Key: ValueID] = [:]
+  private var builder: GraphBuilder
   /// The first column of each part, and the column behind the last, of concatenations.
   private var starts: [ValueID: [Int]] = [:]
-
-  private struct Key: Hashable {
-    let op: Op
-    let operands: [ValueID]
-    let shape: Shape
-  }
 
   /// The graph without such copies, and without what only they used.
   static func simplified(_ graph: Graph) throws(GraphError) -> Graph {
     guard graph.values.contains(where: { copiesAgain($0, in: graph) }) else { return graph }
     var simplifier = ColumnSimplifier(graph: graph)
     for id in graph.values { try simplifier.add(id) }
-    return simplifier.result()
+    return simplifier.builder.graph().withoutUnused()
   }
 
   /// Whether a value can be simpler: all rules begin with one of these.
@@ -44,19 +36,22 @@ struct ColumnSimplifier {
     }
   }
 
-  private init(graph: Graph) { self.graph = graph }
+  private init(graph: Graph) {
+    self.graph = graph
+    builder = GraphBuilder(rewriting: graph, interning: true)
+  }
 
   private mutating func add(_ id: ValueID) throws(GraphError) {
     let node = graph[id]
-    let operands = node.operands.compactMap { new[$0] }
+    let operands = builder.operands(of: id)
     switch node.op {
     case .columns(let start, let count):
-      new[id] = columns(start, count, of: operands[0], node)
+      builder[id] = columns(start, count, of: operands[0], node)
     case .concatenate:
-      new[id] = try concatenation(operands, node)
+      builder[id] = try concatenation(operands, node)
     case .input, .constant, .elementwise, .statistic, .convert, .reshape, .leadingPart, .matmul,
       .rowSum, .outerSum:
-      new[id] = insert(node.op, operands, node.shape, node)
+      builder[id] = insert(node.op, operands, node.shape, node)
     }
   }
 
@@ -64,22 +59,15 @@ struct ColumnSimplifier {
   private mutating func insert(
     _ op: Op, _ operands: [ValueID], _ shape: Shape, _ origin: Node
   ) -> ValueID {
-    let key = Key(op: op, operands: operands, shape: shape)
-    if let known = interned[key] { return known }
-    let id = ValueID(nodes.count)
-    let isItself = shape == origin.shape
-    nodes.append(
-      Node(
-        op: op, operands: operands, shape: shape, name: isItself ? origin.name : nil,
-        scope: origin.scope, location: origin.location))
-    interned[key] = id
-    return id
+    builder.add(
+      op, operands, shape: shape, name: shape == origin.shape ? origin.name : nil,
+      scope: origin.scope, location: origin.location)
   }
 
   private mutating func columns(
     _ start: Int, _ count: Int, of base: ValueID, _ origin: Node
   ) -> ValueID {
-    let node = nodes[base.index]
+    let node = builder.node(base)
     if start == 0, count == node.shape.rowExtent { return base }
     if case .columns(let first, _) = node.op {
       return columns(first + start, count, of: node.operands[0], origin)
@@ -88,7 +76,7 @@ struct ColumnSimplifier {
       let starts = starts(of: base)
       let place = starts.lastPlace(upTo: start)
       let part = node.operands[place]
-      if nodes[part.index].shape.hasRows, start + count <= starts[place + 1] {
+      if builder.node(part).shape.hasRows, start + count <= starts[place + 1] {
         return columns(start - starts[place], count, of: part, origin)
       }
     }
@@ -100,7 +88,7 @@ struct ColumnSimplifier {
     _ operands: [ValueID], _ origin: Node
   ) throws(GraphError) -> ValueID {
     let count = operands.reduce(0) { sum, operand in
-      sum + (isConcatenation(operand) ? nodes[operand.index].operands.count : 1)
+      sum + (isConcatenation(operand) ? builder.node(operand).operands.count : 1)
     }
     guard count <= Self.mostParts else {
       throw GraphError(.tooManyParts(count, limit: Self.mostParts), at: origin.location)
@@ -113,63 +101,36 @@ struct ColumnSimplifier {
         parts.append(operand)
       }
     }
-    if parts.count == 1, nodes[parts[0].index].shape == origin.shape { return parts[0] }
+    if parts.count == 1, builder.node(parts[0]).shape == origin.shape { return parts[0] }
     return insert(.concatenate, parts, origin.shape, origin)
   }
 
   private mutating func starts(of concatenation: ValueID) -> [Int] {
     if let known = starts[concatenation] { return known }
     var ends = [0]
-    for part in nodes[concatenation.index].operands {
-      ends.append(ends[ends.count - 1] + nodes[part.index].shape.rowExtent)
+    for part in builder.node(concatenation).operands {
+      ends.append(ends[ends.count - 1] + builder.node(part).shape.rowExtent)
     }
     starts[concatenation] = ends
     return ends
   }
 
   private func flattened(_ id: ValueID) -> [ValueID] {
-    isConcatenation(id) ? nodes[id.index].operands : [id]
+    isConcatenation(id) ? builder.node(id).operands : [id]
   }
 
-  private func isConcatenation(_ id: ValueID) -> Bool { nodes[id.index].op == .concatenate }
+  private func isConcatenation(_ id: ValueID) -> Bool { builder.node(id).op == .concatenate }
 
   /// Columns of one value that follow each other, as one.
   private mutating func joined(
     _ left: ValueID, _ right: ValueID, _ origin: Node
   ) -> ValueID? {
-    let (first, second) = (nodes[left.index], nodes[right.index])
+    let (first, second) = (builder.node(left), builder.node(right))
     guard case .columns(let start, let count) = first.op,
       case .columns(let next, let more) = second.op, first.operands == second.operands,
       start + count == next
     else { return nil }
     return columns(start, count + more, of: first.operands[0], origin)
-  }
-
-  /// What the outputs need.
-  private func result() -> Graph {
-    let outputs = graph.outputs.compactMap { output in
-      new[output.value].map { Output(name: output.name, value: $0, storage: output.storage) }
-    }
-    var needed: Set<ValueID> = []
-    var stack = outputs.map(\.value)
-    while let id = stack.popLast() {
-      if needed.insert(id).inserted { stack += nodes[id.index].operands }
-    }
-    var kept: [ValueID: ValueID] = [:]
-    var rest: [Node] = []
-    for (index, node) in nodes.enumerated() where needed.contains(ValueID(index)) {
-      kept[ValueID(index)] = ValueID(rest.count)
-      rest.append(
-        Node(
-          op: node.op, operands: node.operands.compactMap { kept[$0] }, shape: node.shape,
-          name: node.name, scope: node.scope, location: node.location))
-    }
-    return Graph(
-      name: graph.name, nodes: rest,
-      inputs: graph.inputs.compactMap { new[$0] }.compactMap { kept[$0] },
-      outputs: outputs.compactMap { output in
-        kept[output.value].map { Output(name: output.name, value: $0, storage: output.storage) }
-      }, scopes: graph.scopes)
   }
 }
 

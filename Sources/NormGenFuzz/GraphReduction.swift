@@ -37,19 +37,12 @@ struct GraphReduction: Sendable {
 private struct Rebuilt {
   let graph: Graph
   let reduction: GraphReduction
-  private var nodes: [Node] = []
-  private var new: [ValueID: ValueID] = [:]
-  private var interned: [Key: ValueID] = [:]
-
-  private struct Key: Hashable {
-    let op: Op
-    let operands: [ValueID]
-    let shape: Shape
-  }
+  private var builder: GraphBuilder
 
   init(graph: Graph, reduction: GraphReduction) {
     self.graph = graph
     self.reduction = reduction
+    builder = GraphBuilder(rewriting: graph, interning: true)
   }
 
   mutating func result() throws -> Graph? {
@@ -57,14 +50,15 @@ private struct Rebuilt {
     let needed = needed(from: kept.map { reduction.target(of: $0.1.value) })
     // Inputs keep the order of parameters.
     for id in graph.inputs where needed.contains(id) { try add(id) }
-    for id in graph.values where needed.contains(id) && new[id] == nil { try add(id) }
+    for id in graph.values where needed.contains(id) && builder[id] == nil { try add(id) }
     let outputs = kept.compactMap { index, output in
-      new[reduction.target(of: output.value)].map {
+      builder[reduction.target(of: output.value)].map {
         Output(
           name: output.name, value: $0,
           storage: reduction.plainOutputs.contains(index) ? .f32 : output.storage)
       }
     }
+    let nodes = builder.nodes
     let inputs = nodes.indices.map { ValueID($0) }.filter { nodes[$0.index].inputName != nil }
     let draft = Graph(
       name: graph.name, nodes: nodes, inputs: inputs, outputs: outputs, scopes: graph.scopes)
@@ -89,31 +83,22 @@ private struct Rebuilt {
       let shape = mapped(node.shape)
       return insert(.input(name: freshName(), storage: .f32), [], shape, node, as: id)
     }
-    let operands = node.operands.compactMap { new[reduction.target(of: $0)] }
+    let operands = node.operands.compactMap { builder[reduction.target(of: $0)] }
     guard operands.count == node.operands.count else { return }
-    let op = op(of: id, operands.map { nodes[$0.index].shape })
+    let op = op(of: id, operands.map { builder.node($0).shape })
     let shape = try op.resultShape(
-      of: operands.map { nodes[$0.index].shape }, requested: mapped(node.shape))
+      of: operands.map { builder.node($0).shape }, requested: mapped(node.shape))
     insert(op, operands, shape, node, as: id)
   }
 
   private mutating func insert(
     _ op: Op, _ operands: [ValueID], _ shape: Shape, _ node: Node, as id: ValueID
   ) {
-    let key = Key(op: op, operands: operands, shape: shape)
-    if let known = interned[key] {
-      new[id] = known
-      return
-    }
-    let position = ValueID(nodes.count)
     // A value that becomes an input has the input's name and no other.
     let isPlain = reduction.dropsNames || id == reduction.cut
-    nodes.append(
-      Node(
-        op: op, operands: operands, shape: shape, name: isPlain ? nil : node.name,
-        scope: isPlain ? nil : node.scope))
-    interned[key] = position
-    new[id] = position
+    builder[id] = builder.add(
+      op, operands, shape: shape, name: isPlain ? nil : node.name, scope: isPlain ? nil : node.scope
+    )
   }
 
   private func freshName() -> String {

@@ -171,30 +171,26 @@ public struct UnfusedKernel: Sendable {
       guard needed.insert(id).inserted, stored[id] == nil else { continue }
       stack += graph[id].operands
     }
-    var nodes: [Node] = []
-    var new: [ValueID: ValueID] = [:]
+    var builder = GraphBuilder(rewriting: graph)
     var inputs: [ValueID] = []
     for id in graph.values where needed.contains(id) {
       let node = graph[id]
-      new[id] = ValueID(nodes.count)
-      if node.inputName != nil || stored[id] != nil { inputs.append(ValueID(nodes.count)) }
       if let value = stored[id] {
-        nodes.append(
-          Node(
-            op: .input(name: value.name, storage: value.storage), operands: [], shape: node.shape))
+        inputs.append(builder.addInput(value.name, value.storage, inPlaceOf: id))
       } else {
         let outputName = outputs.first { $0.value == id }?.output.name
-        nodes.append(
-          Node(
-            op: node.op, operands: node.operands.compactMap { new[$0] }, shape: node.shape,
-            name: outputName ?? node.name, scope: node.scope))
+        let new = builder.add(
+          node.op, builder.operands(of: id), shape: node.shape, name: outputName ?? node.name,
+          scope: node.scope)
+        builder[id] = new
+        if node.inputName != nil { inputs.append(new) }
       }
     }
-    return Graph(
-      name: name, nodes: nodes, inputs: inputs,
-      outputs: outputs.compactMap { value, output in
-        new[value].map { Output(name: output.name, value: $0, storage: output.storage) }
-      }, scopes: graph.scopes)
+    return builder.graph(
+      name: name, inputs: inputs,
+      outputs: outputs.map { value, output in
+        Output(name: output.name, value: value, storage: output.storage)
+      })
   }
 }
 

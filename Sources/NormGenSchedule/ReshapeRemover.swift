@@ -19,29 +19,25 @@ enum ReshapeRemover {
 
     // The shape of the rows that statistics and leading parts run along wins; without these any
     // shape will do.
-    var builder = Builder(graph: graph)
-    let view = try builder.view()
-    for id in graph.values { try builder.add(id, view: view) }
-    let outputs = graph.outputs.map {
-      Output(name: $0.name, value: builder.new[$0.value.index], storage: $0.storage)
-    }
-    let inputs = graph.inputs.map { builder.new[$0.index] }
-    return (
-      Graph(
-        name: graph.name, nodes: builder.nodes, inputs: inputs, outputs: outputs,
-        scopes: graph.scopes), declared
-    )
+    var rewrite = Rewrite(graph)
+    let view = try rewrite.view()
+    for id in graph.values { try rewrite.add(id, view: view) }
+    return (rewrite.builder.graph(), declared)
   }
 
-  private struct Builder {
+  private struct Rewrite {
     let graph: Graph
-    var nodes: [Node] = []
-    var new: [ValueID] = []
+    var builder: GraphBuilder
     /// Values of the graph that are seen under another shape, apart from the view.
     var hasOtherShape: Set<ValueID> = []
 
     /// The value whose rows are seen under the view, if one is.
     private(set) var viewed: ValueID?
+
+    init(_ graph: Graph) {
+      self.graph = graph
+      builder = GraphBuilder(rewriting: graph)
+    }
 
     /// The fixed extents that every full row is seen under.
     mutating func view() throws(PlanError) -> [Int] {
@@ -83,26 +79,23 @@ enum ReshapeRemover {
       let node = graph[id]
       try verifyShapes(of: id, view: view)
       if case .reshape = node.op {
-        new.append(new[node.operands[0].index])
+        builder[id] = builder[node.operands[0]]
         return
       }
-      let operands = node.operands.map { new[$0.index] }
+      let operands = builder.operands(of: id)
       let shape: Shape
       let op: Op
       do {
         let requested = reshaped(node.shape, to: view)
-        let shapes = operands.map { nodes[$0.index].shape }
+        let shapes = operands.map { builder.node($0).shape }
         op = try viewed(node, shapes)
         shape = try op.resultShape(of: shapes, requested: requested)
       } catch {
         throw unfit(id, view)
       }
       guard shape.elementsPerRow == node.shape.elementsPerRow else { throw unfit(id, view) }
-      new.append(ValueID(nodes.count))
-      nodes.append(
-        Node(
-          op: op, operands: operands, shape: shape, name: node.name, scope: node.scope,
-          location: node.location))
+      builder[id] = builder.add(
+        op, operands, shape: shape, name: node.name, scope: node.scope, location: node.location)
     }
 
     /// The error of a value whose operands do not fit each other under the view.
@@ -156,7 +149,7 @@ enum ReshapeRemover {
       let stale = node.operands.first { hasOtherShape.contains($0) }
       switch node.op {
       case .reshape:
-        let seen = nodes[new[node.operands[0].index].index].shape
+        let seen = builder[node.operands[0]].map { builder.node($0).shape } ?? node.shape
         if node.shape.elementsPerRow > 1, seen != reshaped(node.shape, to: view) {
           hasOtherShape.insert(id)
         }

@@ -4,46 +4,36 @@ import NormGenIR
 /// can lie in a panel.
 enum RowSumFactors {
   static func broadcast(in graph: Graph) throws(PlanError) -> Graph {
-    var nodes: [Node] = []
-    var new: [ValueID: ValueID] = [:]
+    var builder = GraphBuilder(rewriting: graph)
     for id in graph.values {
-      let node = graph[id]
-      var operands = node.operands.compactMap { new[$0] }
-      if case .rowSum = node.op { operands = try broadcast(operands, &nodes, id, graph) }
-      new[id] = ValueID(nodes.count)
-      nodes.append(
-        Node(
-          op: node.op, operands: operands, shape: node.shape, name: node.name, scope: node.scope,
-          location: node.location))
+      guard case .rowSum = graph[id].op else {
+        builder.copy(id)
+        continue
+      }
+      builder.copy(id, operands: try broadcast(&builder, id))
     }
-    return Graph(
-      name: graph.name, nodes: nodes, inputs: graph.inputs.compactMap { new[$0] },
-      outputs: graph.outputs.map { output in
-        Output(
-          name: output.name, value: new[output.value] ?? output.value, storage: output.storage)
-      }, scopes: graph.scopes)
+    return builder.graph()
   }
 
   private static func broadcast(
-    _ operands: [ValueID], _ nodes: inout [Node], _ id: ValueID, _ graph: Graph
+    _ builder: inout GraphBuilder, _ id: ValueID
   ) throws(PlanError) -> [ValueID] {
-    let shapes = operands.map { nodes[$0.index].shape }
+    let operands = builder.operands(of: id)
+    let shapes = operands.map { builder.node($0).shape }
     guard let term = try? Op.elementwise(.multiply).resultShape(of: shapes, requested: .scalar),
-      let whole = operands.first(where: { nodes[$0.index].shape == term })
+      let whole = operands.first(where: { builder.node($0).shape == term })
     else {
       let list = shapes.map(\.description).joined(separator: " and ")
       throw PlanError(
-        at: id, in: graph,
+        at: id, in: builder.source,
         "the product of values of shapes \(list) is summed over rows beside products with "
           + "weights; one of them must have the shape of the product")
     }
     return operands.map { operand in
-      guard nodes[operand.index].shape != term else { return operand }
+      guard builder.node(operand).shape != term else { return operand }
       // No number is greater than itself, so that every element is the operand's.
-      nodes.append(
-        Node(
-          op: .elementwise(.selectGreater), operands: [whole, whole, whole, operand], shape: term))
-      return ValueID(nodes.count - 1)
+      return builder.add(
+        .elementwise(.selectGreater), [whole, whole, whole, operand], shape: term)
     }
   }
 }

@@ -136,8 +136,7 @@ extension StagePlanner {
   }
 
   private func subgraph(of roots: [Root], stage: Int, name: String) -> Graph {
-    var nodes: [Node] = []
-    var new: [ValueID: ValueID] = [:]
+    var builder = GraphBuilder(rewriting: graph)
     var panelInputs: [ValueID] = []
     var needed: Set<ValueID> = []
     var stack = roots.map(\.value)
@@ -148,38 +147,24 @@ extension StagePlanner {
       stack += graph[id].operands
     }
     for id in needed.sorted() {
-      let node = graph[id]
-      new[id] = ValueID(nodes.count)
       if let panel = panelToRead(id, stage: stage) {
-        panelInputs.append(ValueID(nodes.count))
-        nodes.append(
-          Node(
-            op: .input(name: panel.name, storage: panel.storage), operands: [], shape: node.shape,
-            name: nil, scope: nil, location: node.location))
+        panelInputs.append(builder.addInput(panel.name, panel.storage, inPlaceOf: id))
       } else if let view = viewsByValue[id] {
-        panelInputs.append(ValueID(nodes.count))
-        nodes.append(
-          Node(
-            op: .input(name: view.name, storage: storages[view.base] ?? .f32), operands: [],
-            shape: node.shape, name: nil, scope: nil, location: node.location))
+        panelInputs.append(
+          builder.addInput(view.name, storages[view.base] ?? .f32, inPlaceOf: id))
       } else {
-        nodes.append(
-          Node(
-            op: node.op, operands: node.operands.map { new[$0] ?? $0 }, shape: node.shape,
-            name: node.name, scope: node.scope, location: node.location))
+        builder.copy(id)
       }
-    }
-    let outputs = roots.map { root in
-      Output(
-        name: root.output.name, value: new[root.value] ?? root.value, storage: root.output.storage)
     }
     let parameters = needed.filter {
       inputPlaces[$0] != nil && panelToRead($0, stage: stage) == nil
     }
     .sorted { inputPlaces[$0] ?? 0 < inputPlaces[$1] ?? 0 }
-    .compactMap { new[$0] }
-    return Graph(
-      name: name, nodes: nodes, inputs: parameters + panelInputs,
-      outputs: outputs, scopes: graph.scopes)
+    .compactMap { builder[$0] }
+    return builder.graph(
+      name: name, inputs: parameters + panelInputs,
+      outputs: roots.map { root in
+        Output(name: root.output.name, value: root.value, storage: root.output.storage)
+      })
   }
 }

@@ -43,26 +43,15 @@ enum TotalsPlanner {
   private static func accumulating(
     _ graph: Graph, _ totals: [KernelPlan.PlannedTotal]
   ) -> Graph {
-    var nodes: [Node] = []
-    var new: [ValueID: ValueID] = [:]
-    for id in graph.values {
-      let node = graph[id]
-      // A total is memory without rows; under which shape, only its outputs say.
-      if node.op == .reshape, graph.isOverRows(graph.beneathReshapes(id)) { continue }
-      new[id] = ValueID(nodes.count)
-      nodes.append(
-        Node(
-          op: node.op, operands: node.operands.compactMap { new[$0] }, shape: node.shape,
-          name: node.name, scope: node.scope, location: node.location))
+    var builder = GraphBuilder(rewriting: graph)
+    // A total is memory without rows; under which shape, only its outputs say.
+    for id in graph.values
+    where graph[id].op != .reshape || !graph.isOverRows(graph.beneathReshapes(id)) {
+      builder.copy(id)
     }
     let stored = Set(totals.flatMap(\.outputs))
     var outputs = graph.outputs.indices.filter { !stored.contains($0) }.map { graph.outputs[$0] }
     outputs += totals.map { Output(name: $0.name, value: $0.value, storage: .f32) }
-    return Graph(
-      name: "\(graph.name)_rows", nodes: nodes, inputs: graph.inputs.compactMap { new[$0] },
-      outputs: outputs.map { output in
-        Output(
-          name: output.name, value: new[output.value] ?? output.value, storage: output.storage)
-      }, scopes: graph.scopes)
+    return builder.graph(name: "\(graph.name)_rows", outputs: outputs)
   }
 }
