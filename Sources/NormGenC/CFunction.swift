@@ -78,8 +78,8 @@ struct CFunction {
       }
       return type + name(of: parameter)
     }
-    return CLayout.wrapped(
-      "\(prefix) \(function.name)(\(parameters.joined(separator: ", ")))\(end)", depth: 0)
+    let list = parameters.isEmpty ? "void" : parameters.joined(separator: ", ")
+    return CLayout.wrapped("\(prefix) \(function.name)(\(list))\(end)", depth: 0)
   }
 
   /// Its arguments in a call by a function whose parameters lie in arrays: `buffers[i]` and

@@ -41,11 +41,9 @@ enum CReserved {
   static func functions(of symbol: String, packing weights: [String]) -> Set<String> {
     Set(
       ["", "_tile", "_entry", "_part", "_phases", "_scratch_bytes"].map { symbol + $0 }
-        + weights.map { packing($0, symbol) } + [headerGuard(of: symbol)])
+        + weights.flatMap { ["\(symbol)_pack_\($0)", "\(symbol)_packed_elements_\($0)"] }
+        + [headerGuard(of: symbol)])
   }
-
-  /// The function that packs a parameter's weights.
-  static func packing(_ weights: String, _ symbol: String) -> String { "\(symbol)_pack_\(weights)" }
 
   /// Whether `<stdint.h>` may define the name as a macro: limits, widths and literals (C11 7.20).
   private static func isHeaderMacro(_ name: String) -> Bool {

@@ -23,11 +23,14 @@ public struct KernelInterface: Hashable, Sendable {
     public let symbol: String
     /// The elements of the packed weights, of the parameter's type.
     public let elements: Int
+    /// `int64_t elementsSymbol(void)`: the same number.
+    public let elementsSymbol: String
 
     /// Creates a layout.
-    public init(symbol: String, elements: Int) {
+    public init(symbol: String, elements: Int, elementsSymbol: String) {
       self.symbol = symbol
       self.elements = elements
+      self.elementsSymbol = elementsSymbol
     }
   }
 

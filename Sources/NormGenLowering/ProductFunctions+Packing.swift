@@ -83,6 +83,14 @@ extension ProductFunctions {
       ])
   }
 
+  func packedElements() -> LoopFunction {
+    LoopFunction(
+      packing.elementsSymbol,
+      comment: "The \(product.storage.rawValue) elements of packed \(product.weights).",
+      linkage: .exported, parameters: [], returnsIndex: true,
+      body: [.leave(.constant(packing.elements))])
+  }
+
   func pack() -> LoopFunction {
     let packed = Pointer(name: "packed", storage: product.storage)
     let call: Stmt = .call(

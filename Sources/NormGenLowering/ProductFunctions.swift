@@ -82,7 +82,9 @@ struct ProductFunctions {
   var packName: String { "\(symbol)_pack_\(product.weights)" }
   /// How packed weights lie.
   var packing: KernelInterface.Packing {
-    KernelInterface.Packing(symbol: packName, elements: panels * columns * steps)
+    KernelInterface.Packing(
+      symbol: packName, elements: panels * columns * steps,
+      elementsSymbol: "\(symbol)_packed_elements_\(product.weights)")
   }
   /// The names of the functions that the kernel alone calls.
   var names: [String] { [name, tileName, gatherName] }
@@ -105,7 +107,9 @@ struct ProductFunctions {
   ///
   /// - Parameter packs: Whether the function that packs is among them.
   func functions(packs: Bool) -> [LoopFunction] {
-    (packs || !product.isPacked ? [gather()] : []) + (packs ? [pack()] : []) + [tile(), multiply()]
+    (packs || !product.isPacked ? [gather()] : []) + (packs ? [packedElements(), pack()] : []) + [
+      tile(), multiply(),
+    ]
   }
 
   /// The statements for the blocks of each panel's steps.

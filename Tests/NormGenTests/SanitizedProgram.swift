@@ -86,6 +86,7 @@ struct SanitizedProgram {
     guard let packing = lowering.module.interface.parameter(buffer.name)?.packing else { return [] }
     return [
       "  void *packed\(index) = malloc(\(packing.elements * buffer.storage.byteCount));",
+      "  if (\(packing.elementsSymbol)() != \(packing.elements)) return 3;",
       "  \(packing.symbol)(buffers[\(index)], packed\(index));",
       "  free(buffers[\(index)]);", "  buffers[\(index)] = packed\(index);",
     ]
