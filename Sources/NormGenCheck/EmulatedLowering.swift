@@ -15,7 +15,7 @@ package struct EmulatedLowering: Sendable {
 
   private struct Weights {
     let parameter: Int
-    let name: String
+    let packSymbol: String
     let bytes: Int
   }
 
@@ -28,16 +28,17 @@ package struct EmulatedLowering: Sendable {
       guard let packing = parameter.packing else { return nil }
       let buffer = parameter.buffer
       return Weights(
-        parameter: index, name: buffer.name, bytes: packing.elements * buffer.storage.byteCount)
+        parameter: index, packSymbol: packing.symbol,
+        bytes: packing.elements * buffer.storage.byteCount)
     }
     let source = try EmulatedLowering.source(lowering, compiler: compiler)
     let name = lowering.source.name
-    if interface.parts == nil {
-      self.kernel = EmulatedKernel(name: name, source: source)
-    } else {
+    if let division = interface.parts {
       self.kernel = EmulatedKernel(
         name: "\(name)_whole", source: source,
-        adapter: EmulatedLowering.adapter(lowering, parts: parts, packed: packed))
+        adapter: EmulatedLowering.adapter(lowering, division, parts: parts, packed: packed))
+    } else {
+      self.kernel = EmulatedKernel(name: name, source: source)
     }
   }
 
@@ -86,14 +87,14 @@ package struct EmulatedLowering: Sendable {
   }
 
   private static func adapter(
-    _ lowering: Lowering, parts: Int, packed: [Weights]
+    _ lowering: Lowering, _ division: KernelInterface.Parts, parts: Int, packed: [Weights]
   ) -> String {
     let name = lowering.source.name
     let count = lowering.program.buffers.count
     let scratch = count + packed.count
     let packs = packed.enumerated().map { index, weights in
       """
-        \(name)_pack_\(weights.name)(buffers[\(weights.parameter)], buffers[\(count + index)]);
+        \(weights.packSymbol)(buffers[\(weights.parameter)], buffers[\(count + index)]);
         all[\(weights.parameter)] = buffers[\(count + index)];
       """
     }
@@ -104,8 +105,8 @@ package struct EmulatedLowering: Sendable {
         for (int i = 0; i < \(count); ++i) all[i] = buffers[i];
       \(packs.joined(separator: "\n"))
         // The stride of the scratch memory is its size.
-        if (\(name)_scratch_bytes(rows, \(parts)) > strides[\(scratch)]) __builtin_trap();
-        const int64_t phases = \(name)_phases(rows, \(parts));
+        if (\(division.scratchBytes)(rows, \(parts)) > strides[\(scratch)]) __builtin_trap();
+        const int64_t phases = \(division.phases)(rows, \(parts));
         for (int64_t phase = 0; phase < phases; ++phase) {
           for (int64_t part = 0; part < \(parts); ++part) {
             \(name)_entry(rows, all, strides, buffers[\(scratch)], phase, part, \(parts));
