@@ -112,7 +112,7 @@ public struct DemoCommand: ParsableCommand {
     let name = lowering.source.name
     let lines = lowering.source.source.split(separator: "\n", omittingEmptySubsequences: false)
     let first = lines.firstIndex { $0.contains("\(name)_") && $0.contains("(int64_t rows") }
-    let end = lines.firstIndex { $0.hasPrefix("void \(lowering.source.entryName)(") }
+    let end = lines.firstIndex { $0.hasPrefix("void \(lowering.module.interface.entry)(") }
     return lines[(first ?? 0)..<(end ?? lines.endIndex)].joined(separator: "\n")
   }
 }

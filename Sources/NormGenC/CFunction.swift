@@ -109,13 +109,7 @@ extension LoopFunction {
       }
     }
     for statement in body {
-      statement.visit { inner in
-        if case .index(let name, _) = inner { names.insert(name) }
-        if case .partials = inner { names.insert(LoopIndex.vector) }
-        if case .flag(let name, _) = inner { names.insert(name) }
-        if case .loop(let name, _, _, _, _) = inner { names.insert(name) }
-        if case .strips(let name, _, _) = inner { names.insert(name) }
-      }
+      statement.visit { inner in if let name = inner.declaredIndex { names.insert(name) } }
     }
     return names
   }

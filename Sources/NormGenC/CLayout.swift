@@ -24,11 +24,6 @@ enum CLayout {
     wrapped(text, depth: depth).joined(separator: "\n")
   }
 
-  /// A `//` comment outside functions as one text.
-  static func commentText(_ text: String) -> String {
-    comment(text, depth: 0).joined(separator: "\n")
-  }
-
   /// Where to break a prefix of a line: the last place among those inside the fewest parentheses;
   /// behind a comma, a conjunction or an assignment, before an operator; without any, behind the last
   /// opening parenthesis.

@@ -1,7 +1,7 @@
 import NormGenLoops
 
-/// The one table of names that a kernel's own must differ from: what emitted functions call their
-/// parameters and locals, and what C, its headers and its compilers define.
+/// The names that a kernel's own must differ from beside those of its file: what emitted functions call
+/// their parameters and locals wherever they have them, and what C, its headers and its compilers define.
 ///
 /// Keywords are refused in kernels; see `Identifier`. The definitions of the templates, the functions of
 /// a program and the indices of a kernel's loops are read from them.

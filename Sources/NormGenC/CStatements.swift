@@ -113,12 +113,7 @@ struct CStatements {
       lines.append("#error \"a statement of row programs in a function\"")
     case .prefetch(let pointer, let index):
       let place = expressions.address(pointer, index)
-      let kind: String
-      switch pointer.storage {
-      case .f32: kind = "f32"
-      case .bf16, .f16: kind = "u16"
-      case .i8: kind = "i8"
-      }
+      let kind = CExpression.storedKind(pointer.storage)
       add("prefetch_\(kind)_group(\(place.text));", depth)
     case .storeScalar(let pointer, let index, let expression):
       let place = CTerm.name(expressions.names(pointer.name))[expressions.term(index)]

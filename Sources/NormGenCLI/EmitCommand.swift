@@ -89,7 +89,7 @@ struct EmitCommand: ParsableCommand {
         return try emitting.lower(selected.graph).source
       }
       guard var source else { continue }
-      if let prefix { source = source.prefixingOwnNames(with: prefix) }
+      if let prefix { source = try source.prefixingOwnNames(with: prefix) }
       files.append(EmittedFile(path: "\(source.name).h", text: source.header))
       files.append(EmittedFile(path: "\(source.name).c", text: source.source))
     }

@@ -32,14 +32,15 @@ struct MatmulSummary {
 
   private var blocks: String {
     if forced?.blockRows != nil { return "blocks of \(program.blockRows) rows, as asked for" }
-    let most = MatmulSchedule().mostBlockRows
+    let schedule = forced ?? MatmulSchedule()
+    let most = schedule.mostBlockRows
     guard
       program.blockRows < most / lowering.target.matmulTile.rows * lowering.target.matmulTile.rows
     else {
       return "blocks of \(program.blockRows) rows: with so many, weights come from memory seldom"
     }
     return "blocks of \(program.blockRows) rows: their panels fit "
-      + "\(MatmulSchedule().mostPanelBytes >> 20) MiB, or are one tile"
+      + "\(schedule.mostPanelBytes >> 20) MiB, or are one tile"
   }
 
   private func packing(of product: Multiplication) -> String {

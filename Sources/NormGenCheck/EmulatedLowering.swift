@@ -109,7 +109,7 @@ package struct EmulatedLowering: Sendable {
         const int64_t phases = \(division.phases)(rows, \(parts));
         for (int64_t phase = 0; phase < phases; ++phase) {
           for (int64_t part = 0; part < \(parts); ++part) {
-            \(name)_entry(rows, all, strides, buffers[\(scratch)], phase, part, \(parts));
+            \(lowering.module.interface.entry)(rows, all, strides, buffers[\(scratch)], phase, part, \(parts));
           }
         }
       }

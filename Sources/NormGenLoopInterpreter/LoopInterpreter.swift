@@ -79,6 +79,7 @@ public struct LoopInterpreter {
     _ module: LoopModule, rows: Int, inputs: [String: HostTensor], parts: Int
   ) throws(MemoryError) -> [LoopMemory] {
     let interface = module.interface
+    guard rows >= 0 else { throw MemoryError(message: "has \(rows) rows") }
     var memories: [LoopMemory] = []
     for parameter in interface.parameters {
       let buffer = parameter.buffer
@@ -88,6 +89,10 @@ public struct LoopInterpreter {
         columns: columns, stride: columns + (buffer.shape.hasRows ? Self.gap : 0),
         isWritable: buffer.isOutput)
       if !buffer.isOutput, let tensor = inputs[buffer.name] {
+        guard tensor.count == columns * (buffer.shape.hasRows ? rows : 1) else {
+          throw MemoryError(
+            message: "takes \(tensor.count) elements for '\(buffer.name)' of \(buffer.shape)")
+        }
         memory.fill((0..<tensor.count).map { Float(tensor[$0]) })
       }
       if let packing = parameter.packing {
@@ -120,8 +125,13 @@ public struct LoopInterpreter {
     }
     let tensors = arguments(from: 0)
     var machine = LoopMachine(module, memories: memories, scratchBytes: bytes)
+    if parts == 1 {
+      try machine.call(interface.symbol, [.index(rows)] + tensors + [.byte(0)])
+      return machine.memories
+    }
     for phase in 0..<phases {
-      for part in 0..<parts {
+      // No part may read what another writes in the same phase: neither order may matter.
+      for part in phase % 2 == 0 ? Array(0..<parts) : (0..<parts).reversed() {
         try machine.call(
           division.part,
           [.index(rows)] + tensors + [.byte(0), .index(phase), .index(part), .index(parts)])

@@ -13,6 +13,14 @@ extension LoopMachine {
     return place
   }
 
+  func writablePlace(_ name: String) throws(MemoryError) -> Place {
+    let place = try place(name)
+    guard place.isWritable else {
+      throw MemoryError(message: "writes through '\(name)', which may only be read")
+    }
+    return place
+  }
+
   func byteOf(_ memory: String) throws(MemoryError) -> Int {
     guard let byte = frame.bytes[memory] else {
       throw MemoryError(message: "uses '\(memory)', which is no memory")
@@ -57,7 +65,8 @@ extension LoopMachine {
       let place = try place(name)
       return .place(
         Place(
-          memory: place.memory, offset: place.offset + (try value(index)), columns: place.columns))
+          memory: place.memory, offset: place.offset + (try value(index)), columns: place.columns,
+          isWritable: place.isWritable))
     }
   }
 

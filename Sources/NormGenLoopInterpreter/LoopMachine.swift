@@ -10,6 +10,7 @@ struct LoopMachine {
     let memory: Int
     let offset: Int
     let columns: Range<Int>
+    var isWritable = true
   }
 
   /// What a call gives for a parameter.
@@ -87,7 +88,7 @@ struct LoopMachine {
         throw MemoryError(message: "hands '\(tensor)' another stride than its own")
       }
       frame.scope.strides[tensor] = value
-    case (.elements(let storage, _), .place(let place)):
+    case (.elements(let storage, let isWritable), .place(let place)):
       let memory = memories[place.memory]
       guard memory.storage == storage else {
         throw MemoryError(message: "hands '\(parameter.name)' elements of another type")
@@ -95,7 +96,8 @@ struct LoopMachine {
       let first = memory.stride > 0 ? place.offset % memory.stride : 0
       frame.pointers[parameter.name] = Place(
         memory: place.memory, offset: place.offset,
-        columns: parameter.columns.map { first..<first + $0 } ?? place.columns)
+        columns: parameter.columns.map { first..<first + $0 } ?? place.columns,
+        isWritable: place.isWritable && isWritable)
     case (.memory, .byte(let byte)), (.scratch, .byte(let byte)):
       frame.bytes[parameter.name] = byte
     case (.index, _), (.constant, _), (.flag, _), (.stride, _), (.elements, _), (.memory, _),
@@ -122,7 +124,8 @@ struct LoopMachine {
     case .pointer(let pointer, let buffer, let offset):
       let base = try place(buffer)
       frame.pointers[pointer.name] = Place(
-        memory: base.memory, offset: base.offset + (try value(offset)), columns: base.columns)
+        memory: base.memory, offset: base.offset + (try value(offset)), columns: base.columns,
+        isWritable: base.isWritable)
     case .scratch(let pointer, let count):
       let memory = LoopMemory(
         name: pointer.name, storage: .f32, rows: 1, columns: count, stride: count)
@@ -181,7 +184,7 @@ struct LoopMachine {
       try store(pointer, try value(index), try value(expression))
     case .storeStored(let pointer, let index, let expression):
       let stored = try value(expression)
-      let place = try place(pointer.name)
+      let place = try writablePlace(pointer.name)
       try memories[place.memory].write(
         stored, at: place.offset + (try value(index)), place.columns)
     case .index(let name, let index): frame.scope.indices[name] = try value(index)
@@ -214,7 +217,11 @@ struct LoopMachine {
       frame.pointers[pointer.name] = try carve(
         pointer, from: try byteOf(memory) + value(byte), count: try value(count), columns, stride)
     case .memory(let name, let memory, let byte, _):
-      frame.bytes[name] = try byteOf(memory) + value(byte)
+      let byte = try byteOf(memory) + value(byte)
+      guard byte % 64 == 0 else {
+        throw MemoryError(message: "has '\(name)' at byte \(byte), which begins no cache line")
+      }
+      frame.bytes[name] = byte
     case .step(let index, let steps):
       let number = try value(index)
       guard steps.indices.contains(number) else {
@@ -277,7 +284,7 @@ struct LoopMachine {
   mutating func store(
     _ pointer: Pointer, _ index: Int, _ values: [Float]
   ) throws(MemoryError) {
-    let place = try place(pointer.name)
+    let place = try writablePlace(pointer.name)
     let storage = memories[place.memory].storage
     try memories[place.memory].write(
       values.map { ExactArithmetic.rounded($0, to: storage) }, at: place.offset + index,

@@ -2,7 +2,7 @@
 public indirect enum Index: Hashable, Sendable {
   /// A known number.
   case constant(Int)
-  /// A loop index, or `row`.
+  /// A loop index, a parameter or a named number.
   case variable(String)
   /// The row stride of a buffer in elements.
   case stride(String)

@@ -10,7 +10,7 @@ public enum Lanes: Hashable, Sendable {
   case leading(Index)
 }
 
-/// A Float32 value: a vector of lanes, or a scalar.
+/// A value: Float32 as a vector of lanes or a scalar; elements as they lie in memory; pairs of them.
 public indirect enum LoopExpr: Hashable, Sendable {
   /// A defined vector.
   case vector(String)

@@ -96,7 +96,7 @@ public enum CallArgument: Hashable, Sendable {
 public indirect enum LoopCondition: Hashable, Sendable {
   /// What always holds.
   case always
-  /// A parameter.
+  /// A parameter or named choice.
   case flag(String)
   /// Whether the first is less.
   case less(Index, Index)

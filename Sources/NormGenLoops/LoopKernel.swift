@@ -68,7 +68,7 @@ public struct Buffer: Hashable, Sendable {
 
 /// A place in a buffer or scratch row that elements are counted from.
 public struct Pointer: Hashable, Sendable {
-  /// The name, unique in the kernel.
+  /// The name, unique among those that are seen together.
   public let name: String
   /// The type of the elements.
   public let storage: DType

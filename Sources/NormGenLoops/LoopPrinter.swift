@@ -22,7 +22,10 @@ public enum LoopPrinter {
   public static func text(of module: LoopModule) -> String {
     module.functions.map { function in
       let parameters = function.parameters.map(\.name).joined(separator: ", ")
-      var lines = ["# \(function.comment)", "function \(function.name)(\(parameters))"]
+      var lines =
+        (function.comment.isEmpty ? [] : ["# \(function.comment)"]) + [
+          "function \(function.name)(\(parameters))"
+        ]
       append(function.body, depth: 1, to: &lines)
       return lines.joined(separator: "\n") + "\n"
     }.joined(separator: "\n")

@@ -149,11 +149,6 @@ public struct LoopProgram: Hashable, Sendable {
   /// The most statements of a program, far above any model's: C compilers take more than
   /// proportionally longer for more of them, and half a minute for so many.
   public static let mostStatements = 8192
-
-  /// Bytes of panels for a block of `rows` rows; see ``Panel/bytesPerRow``.
-  public func panelBytes(rows: Int) -> Int {
-    panels.map { $0.bytesPerRow * min(rows, blockRows) }.reduce(0, +)
-  }
 }
 
 /// Rows that one step of a kernel leaves for another, in memory that the caller lends.

@@ -29,6 +29,23 @@ extension Stmt {
     }
   }
 
+  /// The whole number or choice that it names: a loop's is its index.
+  public var declaredIndex: String? {
+    switch self {
+    case .index(let name, _), .flag(let name, _), .loop(let name, _, _, _, _),
+      .strips(let name, _, _):
+      name
+    case .nextRow: LoopIndex.next
+    case .rows: LoopIndex.row
+    // Partials that do not begin at zero are filled by a loop.
+    case .partials: LoopIndex.vector
+    case .comment, .pointer, .scratch, .define, .variable, .assign, .accumulate, .store, .group,
+      .setGroup, .storeGroup, .storeEntries, .prefetch, .prefetchLine, .storeScalar, .storeStored,
+      .array, .setEntry, .call, .carve, .memory, .leave, .finishStreams, .block, .when, .step:
+      nil
+    }
+  }
+
   /// The pointer that it stores to itself.
   private var target: Pointer? {
     switch self {

@@ -17,8 +17,8 @@ extension ProductFunctions {
         .init("depth", .index), read(x), read(panel), written(sums), .init("is_first", .flag),
         .init("height", .constant),
       ],
-      body: [Tile.zeros(rows: target.matmulTile.rows, vectors: vectors, height: "height")]
-        .flatMap { $0 } + (isDot ? dotSteps(panel) : fusedSteps(panel))
+      body: Tile.zeros(rows: target.matmulTile.rows, vectors: vectors, height: "height")
+        + (isDot ? dotSteps(panel) : fusedSteps(panel))
         + [
           Tile.store(
             vectors: vectors, lanes: lanes, height: "height", stride: .constant(sumsStride))

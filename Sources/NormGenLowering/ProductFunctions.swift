@@ -86,8 +86,6 @@ struct ProductFunctions {
       symbol: packName, elements: panels * columns * steps,
       elementsSymbol: "\(symbol)_packed_elements_\(product.weights)")
   }
-  /// The names of the functions that the kernel alone calls.
-  var names: [String] { [name, tileName, gatherName] }
 
   var weights: Pointer { Pointer(name: "weights", storage: product.storage) }
   var x: Pointer { Pointer(name: "x", storage: isDot ? .bf16 : .f32) }

@@ -94,8 +94,8 @@ struct RowFunctions {
   /// Whether this call's stores bypass the caches.
   private var streamDefinition: [Stmt] {
     let bytes = streamed.map(\.bytesPerRow).reduce(0, +)
-    let threshold = schedule.streamingBytes ?? 0
-    let least = (threshold + bytes - 1) / bytes
+    let threshold = max(schedule.streamingBytes ?? 0, 0)
+    let least = threshold / bytes + (threshold % bytes == 0 ? 0 : 1)
     var test: LoopCondition = .atMost(.constant(least), takesAllRows ? "all_rows" : "rows")
     for output in streamed {
       test = .both(

@@ -39,13 +39,6 @@ struct RowSumFunctions {
   /// The function that multiplies one tile, the same for all outer sums.
   static let tileName = "outer_tile"
 
-  /// All names that the functions take in the emitted file.
-  var names: Set<String> {
-    Set(
-      program.accumulations.map { name(of: $0) } + [RowSumFunctions.tileName]
-        + program.totals.map { name(of: $0) })
-  }
-
   /// Elements before each total in the memory of one block's totals.
   func offset(of name: String) -> Int { offsets[name] ?? program.totalStride }
 

@@ -68,7 +68,7 @@ struct RowLowering {
     }
     self.scalarsByLevel = scalarsByLevel
     let isTileable = RowLowering.isTileable(region, materialization)
-    self.tile = isTileable ? max(schedule.rowTile, 1) : 1
+    self.tile = isTileable ? min(max(schedule.rowTile, 1), Schedule.mostTileRows) : 1
   }
 
   var graph: Graph { region.graph }

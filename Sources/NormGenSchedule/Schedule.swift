@@ -7,7 +7,7 @@ public struct Schedule: Hashable, Sendable, Codable {
   public var strategy: String
   /// Outputs of at least this many bytes a call bypass the caches; nil never.
   public var streamingBytes: Int?
-  /// Rows that the last pass handles together where it can; 1 for none.
+  /// Rows that the last pass handles together where it can, at most ``mostTileRows``; 1 for none.
   public var rowTile: Int
   /// Whether the last pass over a row asks for the next row.
   public var prefetchesNextRow: Bool
@@ -29,6 +29,9 @@ public struct Schedule: Hashable, Sendable, Codable {
     self.keeping = keeping
     self.matmul = matmul
   }
+
+  /// What a tile's rows keep lies on the stack.
+  public static let mostTileRows = 64
 
   /// Measured: below it a reader may still find the output in a cache.
   public static let defaultStreamingBytes = 4 << 20

@@ -20,6 +20,19 @@ import Testing
     self.dependencies = dependencies
   }
 
+  /// A template that nobody embeds is one that no kernel can use.
+  @Test(arguments: ["simd", "math", "files", "measure", "emulation"])
+  func everyTemplateIsEmbedded(folder: String) throws {
+    let text = try Repository.text("Sources/CNormGenTemplates/templates.c")
+    let directory = Repository.root.appendingPathComponent("Templates/\(folder)")
+    let names = try FileManager.default.contentsOfDirectory(atPath: directory.path)
+    #expect(!names.isEmpty)
+    for name in names {
+      #expect(text.contains("#embed \"../../Templates/\(folder)/\(name)\"\n"), "\(name)")
+      #expect(text.contains("/\(name)\", "), "\(name)")
+    }
+  }
+
   /// Everything that a package builds which uses some targets.
   private func built(for targets: Set<String>) -> Set<String> {
     var found = targets

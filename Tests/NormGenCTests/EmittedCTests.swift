@@ -62,6 +62,10 @@ import Testing
       return try Compiler(target: target).lower(entry.kernel).source
         .prefixingOwnNames(with: "k\(number)_")
     }
+    // `uvec` is there already.
+    let norm = try #require(Catalog.standard["layer_norm_768_f32"])
+    let source = try Compiler(target: target).lower(norm.kernel).source
+    #expect(throws: PrefixError.self) { try source.prefixingOwnNames(with: "u") }
     try compile(sources, compiler)
     try withTemporaryDirectory { directory in
       for source in sources {

@@ -30,7 +30,8 @@ import Testing
       "kernel k(x: f32[rows, 640], y: f32[rows, 64]) {\nz = outer_sum(x, y)\n} -> z\n"
     let changes: [(String, (inout Schedule) -> Void)] = [
       (norm, { $0.keeping.leastScratchCost = 1e9 }), (norm, { $0.keeping.scratchElements = 0 }),
-      (norm, { $0.rowTile = 2 }), (norm, { $0.streamingBytes = nil }),
+      (norm, { $0.rowTile = .max }), (norm, { $0.streamingBytes = .max }),
+      (norm, { $0.streamingBytes = .min }), (norm, { $0.streamingBytes = nil }),
       (product, { $0.matmul.packsWeights = false }), (product, { $0.matmul.mostBlockRows = -1 }),
       (product, { $0.matmul.mostPanelBytes = .min }), (product, { $0.matmul.blockRows = 6 }),
       (product, { $0.matmul.weightStepsAhead = .max }), (outer, { $0.matmul.gatheredBytes = 1 }),

@@ -66,6 +66,29 @@ import Testing
     }
   }
 
+  /// Several blocks of rows for each part, and rows beside whole tiles.
+  @Test(arguments: [true, false])
+  func loopsOfSeveralBlocksHaveTheExactBits(packsWeights: Bool) throws {
+    let specimen = try #require(MatmulSpecimen.named("gelu_rms"))
+    let graph = try specimen.graph(MatmulSpecimen.Shape(terms: 20, columns: 33))
+    let rows = 31
+    let inputs = try RandomInputs.tensors(for: graph, rows: rows, seed: 8)
+    let reference = try ReferenceOutputs(
+      of: graph, rows: rows, inputs: inputs, columns: .all(of: graph))
+    for target in [Target.portable, .avx2] {
+      var compiler = Compiler(target: target)
+      compiler.matmulSchedule = MatmulSchedule(blockRows: 6, packsWeights: packsWeights)
+      let module = try compiler.lower(graph).module
+      for parts in [1, 2, 3] {
+        let outputs = try LoopInterpreter.outputs(
+          of: module, rows: rows, inputs: inputs, parts: parts)
+        let y = try #require(outputs[graph.outputs[0].name])
+        let agreement = reference.judgement(of: y, output: 0).exact
+        #expect(agreement.passes, "\(target), \(parts) parts: \(agreement)")
+      }
+    }
+  }
+
   @Test(arguments: RowSumTests.subjects)
   func loopsOfSumsOverRowsHaveTheExactBits(subject: RowSumTests.Subject) throws {
     for types in Specimen.Types.all.prefix(2) {
