@@ -198,5 +198,8 @@ void add_rms_norm_4096_f32_avx512_entry(int64_t rows, void *const *buffers,
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

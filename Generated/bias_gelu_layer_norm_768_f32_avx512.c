@@ -320,5 +320,8 @@ void bias_gelu_layer_norm_768_f32_avx512_entry(int64_t rows, void *const *buffer
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

@@ -282,5 +282,8 @@ void gemma_scope_norm_2304_bf16_avx512_entry(int64_t rows, void *const *buffers,
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

@@ -248,5 +248,8 @@ void layer_norm_1280_f16_neon_entry(int64_t rows, void *const *buffers, const in
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

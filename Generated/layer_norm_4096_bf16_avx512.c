@@ -345,5 +345,8 @@ void layer_norm_4096_bf16_avx512_entry(int64_t rows, void *const *buffers, const
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

@@ -216,5 +216,8 @@ void layer_norm_4096_f32_neon_entry(int64_t rows, void *const *buffers, const in
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

@@ -223,6 +223,11 @@ static void gather_384x1536(const float *weights, int64_t panel, int64_t k, int6
   }
 }
 
+// The f32 elements of packed w_up.
+int64_t linear_gelu_384_1536_f32_avx512_packed_elements_w_up(void) {
+  return 589824;
+}
+
 // Packs w_up: reads f32 [384, 1536] and writes 589824 elements.
 void linear_gelu_384_1536_f32_avx512_pack_w_up(const float *weights, float *packed) {
   for (int64_t panel = 0; panel < 48; ++panel) {
@@ -405,5 +410,8 @@ void linear_gelu_384_1536_f32_avx512_entry(int64_t rows, void *const *buffers,
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

@@ -410,6 +410,11 @@ static void gather_768x3072(const uint16_t *weights, int64_t panel, int64_t k, i
   }
 }
 
+// The bf16 elements of packed w.
+int64_t linear_gelu_rms_norm_768_3072_bf16_avx512_packed_elements_w(void) {
+  return 2359296;
+}
+
 // Packs w: reads bf16 [768, 3072] and writes 2359296 elements.
 void linear_gelu_rms_norm_768_3072_bf16_avx512_pack_w(const uint16_t *weights, uint16_t *packed) {
   for (int64_t panel = 0; panel < 96; ++panel) {
@@ -612,5 +617,8 @@ void linear_gelu_rms_norm_768_3072_bf16_avx512_entry(int64_t rows, void *const *
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

@@ -272,6 +272,11 @@ static void gather_768x3072(const float *weights, int64_t panel, int64_t k, int6
   }
 }
 
+// The f32 elements of packed w.
+int64_t linear_gelu_rms_norm_768_3072_f32_avx2_packed_elements_w(void) {
+  return 2359296;
+}
+
 // Packs w: reads f32 [768, 3072] and writes 2359296 elements.
 void linear_gelu_rms_norm_768_3072_f32_avx2_pack_w(const float *weights, float *packed) {
   for (int64_t panel = 0; panel < 192; ++panel) {
@@ -469,5 +474,8 @@ void linear_gelu_rms_norm_768_3072_f32_avx2_entry(int64_t rows, void *const *buf
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

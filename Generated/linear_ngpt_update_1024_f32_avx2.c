@@ -210,6 +210,11 @@ static void gather_1024x1024(const float *weights, int64_t panel, int64_t k, int
   }
 }
 
+// The f32 elements of packed w.
+int64_t linear_ngpt_update_1024_f32_avx2_packed_elements_w(void) {
+  return 1048576;
+}
+
 // Packs w: reads f32 [1024, 1024] and writes 1048576 elements.
 void linear_ngpt_update_1024_f32_avx2_pack_w(const float *weights, float *packed) {
   for (int64_t panel = 0; panel < 64; ++panel) {
@@ -422,5 +427,8 @@ void linear_ngpt_update_1024_f32_avx2_entry(int64_t rows, void *const *buffers,
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

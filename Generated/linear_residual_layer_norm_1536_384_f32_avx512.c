@@ -209,6 +209,11 @@ static void gather_1536x384(const float *weights, int64_t panel, int64_t k, int6
   }
 }
 
+// The f32 elements of packed w_down.
+int64_t linear_residual_layer_norm_1536_384_f32_avx512_packed_elements_w_down(void) {
+  return 589824;
+}
+
 // Packs w_down: reads f32 [1536, 384] and writes 589824 elements.
 void linear_residual_layer_norm_1536_384_f32_avx512_pack_w_down(const float *weights,
     float *packed) {
@@ -472,5 +477,8 @@ void linear_residual_layer_norm_1536_384_f32_avx512_entry(int64_t rows, void *co
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

@@ -182,6 +182,11 @@ static void gather_4096x4096(const float *weights, int64_t panel, int64_t k, int
   }
 }
 
+// The f32 elements of packed w.
+int64_t linear_rms_norm_4096_4096_f32_neon_packed_elements_w(void) {
+  return 16777216;
+}
+
 // Packs w: reads f32 [4096, 4096] and writes 16777216 elements.
 void linear_rms_norm_4096_4096_f32_neon_pack_w(const float *weights, float *packed) {
   for (int64_t panel = 0; panel < 512; ++panel) {
@@ -373,5 +378,8 @@ void linear_rms_norm_4096_4096_f32_neon_entry(int64_t rows, void *const *buffers
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

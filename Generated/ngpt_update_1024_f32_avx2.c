@@ -220,5 +220,8 @@ void ngpt_update_1024_f32_avx2_entry(int64_t rows, void *const *buffers, const i
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

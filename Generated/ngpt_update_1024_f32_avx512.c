@@ -217,5 +217,8 @@ void ngpt_update_1024_f32_avx512_entry(int64_t rows, void *const *buffers, const
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

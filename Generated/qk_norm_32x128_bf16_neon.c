@@ -197,5 +197,8 @@ void qk_norm_32x128_bf16_neon_entry(int64_t rows, void *const *buffers, const in
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

@@ -252,5 +252,8 @@ void refact_layer_norm_2048_bf16_neon_entry(int64_t rows, void *const *buffers,
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

@@ -306,5 +306,8 @@ void rms_norm_1024_bf16_avx512_entry(int64_t rows, void *const *buffers, const i
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

@@ -180,5 +180,8 @@ void rms_norm_128_f32_avx2_entry(int64_t rows, void *const *buffers, const int64
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

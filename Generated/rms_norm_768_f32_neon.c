@@ -159,5 +159,8 @@ void rms_norm_768_f32_neon_entry(int64_t rows, void *const *buffers, const int64
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

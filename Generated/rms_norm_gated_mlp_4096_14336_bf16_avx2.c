@@ -394,6 +394,11 @@ static void gather_4096x14336(const uint16_t *weights, int64_t panel, int64_t k,
   }
 }
 
+// The bf16 elements of packed w_gate.
+int64_t rms_norm_gated_mlp_4096_14336_bf16_avx2_packed_elements_w_gate(void) {
+  return 58720256;
+}
+
 // Packs w_gate: reads bf16 [14336, 4096] and writes 58720256 elements.
 void rms_norm_gated_mlp_4096_14336_bf16_avx2_pack_w_gate(const uint16_t *weights,
     uint16_t *packed) {
@@ -456,6 +461,11 @@ static void multiply_4096x14336(int64_t rows, const uint16_t *x, const uint16_t 
       }
     }
   }
+}
+
+// The bf16 elements of packed w_up.
+int64_t rms_norm_gated_mlp_4096_14336_bf16_avx2_packed_elements_w_up(void) {
+  return 58720256;
 }
 
 // Packs w_up: reads bf16 [14336, 4096] and writes 58720256 elements.
@@ -597,5 +607,8 @@ void rms_norm_gated_mlp_4096_14336_bf16_avx2_entry(int64_t rows, void *const *bu
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

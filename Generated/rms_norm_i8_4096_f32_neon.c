@@ -257,5 +257,8 @@ void rms_norm_i8_4096_f32_neon_entry(int64_t rows, void *const *buffers, const i
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

@@ -197,6 +197,11 @@ static void gather_4096x4096(const float *weights, int64_t panel, int64_t k, int
   }
 }
 
+// The f32 elements of packed w.
+int64_t rms_norm_linear_4096_4096_f32_avx512_packed_elements_w(void) {
+  return 16777216;
+}
+
 // Packs w: reads f32 [4096, 4096] and writes 16777216 elements.
 void rms_norm_linear_4096_4096_f32_avx512_pack_w(const float *weights, float *packed) {
   for (int64_t panel = 0; panel < 128; ++panel) {
@@ -378,5 +383,8 @@ void rms_norm_linear_4096_4096_f32_avx512_entry(int64_t rows, void *const *buffe
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

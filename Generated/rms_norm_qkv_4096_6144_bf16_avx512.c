@@ -331,6 +331,11 @@ static void gather_4096x6144(const uint16_t *weights, int64_t panel, int64_t k, 
   }
 }
 
+// The bf16 elements of packed w_qkv.
+int64_t rms_norm_qkv_4096_6144_bf16_avx512_packed_elements_w_qkv(void) {
+  return 25165824;
+}
+
 // Packs w_qkv: reads bf16 [6144, 4096] and writes 25165824 elements.
 void rms_norm_qkv_4096_6144_bf16_avx512_pack_w_qkv(const uint16_t *weights, uint16_t *packed) {
   for (int64_t panel = 0; panel < 192; ++panel) {
@@ -515,5 +520,8 @@ void rms_norm_qkv_4096_6144_bf16_avx512_entry(int64_t rows, void *const *buffers
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

@@ -413,6 +413,11 @@ static void gather_4096x4096(const uint16_t *weights, int64_t panel, int64_t k, 
   }
 }
 
+// The bf16 elements of packed w_q.
+int64_t rms_norm_qkv_qk_norm_32x128_bf16_avx512_packed_elements_w_q(void) {
+  return 16777216;
+}
+
 // Packs w_q: reads bf16 [4096, 4096] and writes 16777216 elements.
 void rms_norm_qkv_qk_norm_32x128_bf16_avx512_pack_w_q(const uint16_t *weights, uint16_t *packed) {
   for (int64_t panel = 0; panel < 128; ++panel) {
@@ -492,6 +497,11 @@ static void gather_4096x1024(const uint16_t *weights, int64_t panel, int64_t k, 
   }
 }
 
+// The bf16 elements of packed w_k.
+int64_t rms_norm_qkv_qk_norm_32x128_bf16_avx512_packed_elements_w_k(void) {
+  return 4194304;
+}
+
 // Packs w_k: reads bf16 [1024, 4096] and writes 4194304 elements.
 void rms_norm_qkv_qk_norm_32x128_bf16_avx512_pack_w_k(const uint16_t *weights, uint16_t *packed) {
   for (int64_t panel = 0; panel < 32; ++panel) {
@@ -556,6 +566,11 @@ static void multiply_4096x1024(int64_t rows, const uint16_t *x, const uint16_t *
       }
     }
   }
+}
+
+// The bf16 elements of packed w_v.
+int64_t rms_norm_qkv_qk_norm_32x128_bf16_avx512_packed_elements_w_v(void) {
+  return 4194304;
 }
 
 // Packs w_v: reads bf16 [1024, 4096] and writes 4194304 elements.
@@ -771,5 +786,8 @@ void rms_norm_qkv_qk_norm_32x128_bf16_avx512_entry(int64_t rows, void *const *bu
 #pragma float_control(pop)
 #elif defined(__GNUC__)
 #pragma GCC pop_options
+#if __GNUC__ < 12
+#undef __builtin_shufflevector
+#endif
 #endif
 #endif

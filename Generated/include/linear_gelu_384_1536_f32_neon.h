@@ -41,6 +41,9 @@ void linear_gelu_384_1536_f32_neon_part(int64_t rows, const float *x, int64_t x_
 int64_t linear_gelu_384_1536_f32_neon_phases(int64_t rows, int64_t parts);
 int64_t linear_gelu_384_1536_f32_neon_scratch_bytes(int64_t rows, int64_t parts);
 
+// The f32 elements of packed w_up.
+int64_t linear_gelu_384_1536_f32_neon_packed_elements_w_up(void);
+
 // Packs w_up: reads f32 [384, 1536] and writes 589824 elements.
 void linear_gelu_384_1536_f32_neon_pack_w_up(const float *weights, float *packed);
 

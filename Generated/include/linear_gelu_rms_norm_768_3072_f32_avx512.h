@@ -44,6 +44,9 @@ void linear_gelu_rms_norm_768_3072_f32_avx512_part(int64_t rows, const float *x,
 int64_t linear_gelu_rms_norm_768_3072_f32_avx512_phases(int64_t rows, int64_t parts);
 int64_t linear_gelu_rms_norm_768_3072_f32_avx512_scratch_bytes(int64_t rows, int64_t parts);
 
+// The f32 elements of packed w.
+int64_t linear_gelu_rms_norm_768_3072_f32_avx512_packed_elements_w(void);
+
 // Packs w: reads f32 [768, 3072] and writes 2359296 elements.
 void linear_gelu_rms_norm_768_3072_f32_avx512_pack_w(const float *weights, float *packed);
 

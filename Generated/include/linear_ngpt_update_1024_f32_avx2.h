@@ -43,6 +43,9 @@ void linear_ngpt_update_1024_f32_avx2_part(int64_t rows, const float *h, int64_t
 int64_t linear_ngpt_update_1024_f32_avx2_phases(int64_t rows, int64_t parts);
 int64_t linear_ngpt_update_1024_f32_avx2_scratch_bytes(int64_t rows, int64_t parts);
 
+// The f32 elements of packed w.
+int64_t linear_ngpt_update_1024_f32_avx2_packed_elements_w(void);
+
 // Packs w: reads f32 [1024, 1024] and writes 1048576 elements.
 void linear_ngpt_update_1024_f32_avx2_pack_w(const float *weights, float *packed);
 

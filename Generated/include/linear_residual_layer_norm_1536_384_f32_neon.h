@@ -50,6 +50,9 @@ void linear_residual_layer_norm_1536_384_f32_neon_part(int64_t rows, const float
 int64_t linear_residual_layer_norm_1536_384_f32_neon_phases(int64_t rows, int64_t parts);
 int64_t linear_residual_layer_norm_1536_384_f32_neon_scratch_bytes(int64_t rows, int64_t parts);
 
+// The f32 elements of packed w_down.
+int64_t linear_residual_layer_norm_1536_384_f32_neon_packed_elements_w_down(void);
+
 // Packs w_down: reads f32 [1536, 384] and writes 589824 elements.
 void linear_residual_layer_norm_1536_384_f32_neon_pack_w_down(const float *weights, float *packed);
 

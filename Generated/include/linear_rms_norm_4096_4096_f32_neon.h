@@ -42,6 +42,9 @@ void linear_rms_norm_4096_4096_f32_neon_part(int64_t rows, const float *x, int64
 int64_t linear_rms_norm_4096_4096_f32_neon_phases(int64_t rows, int64_t parts);
 int64_t linear_rms_norm_4096_4096_f32_neon_scratch_bytes(int64_t rows, int64_t parts);
 
+// The f32 elements of packed w.
+int64_t linear_rms_norm_4096_4096_f32_neon_packed_elements_w(void);
+
 // Packs w: reads f32 [4096, 4096] and writes 16777216 elements.
 void linear_rms_norm_4096_4096_f32_neon_pack_w(const float *weights, float *packed);
 

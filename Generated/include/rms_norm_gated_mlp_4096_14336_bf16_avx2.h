@@ -44,8 +44,14 @@ void rms_norm_gated_mlp_4096_14336_bf16_avx2_part(int64_t rows, const uint16_t *
 int64_t rms_norm_gated_mlp_4096_14336_bf16_avx2_phases(int64_t rows, int64_t parts);
 int64_t rms_norm_gated_mlp_4096_14336_bf16_avx2_scratch_bytes(int64_t rows, int64_t parts);
 
+// The bf16 elements of packed w_gate.
+int64_t rms_norm_gated_mlp_4096_14336_bf16_avx2_packed_elements_w_gate(void);
+
 // Packs w_gate: reads bf16 [14336, 4096] and writes 58720256 elements.
 void rms_norm_gated_mlp_4096_14336_bf16_avx2_pack_w_gate(const uint16_t *weights, uint16_t *packed);
+
+// The bf16 elements of packed w_up.
+int64_t rms_norm_gated_mlp_4096_14336_bf16_avx2_packed_elements_w_up(void);
 
 // Packs w_up: reads bf16 [14336, 4096] and writes 58720256 elements.
 void rms_norm_gated_mlp_4096_14336_bf16_avx2_pack_w_up(const uint16_t *weights, uint16_t *packed);

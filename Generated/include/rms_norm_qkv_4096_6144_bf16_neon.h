@@ -41,6 +41,9 @@ void rms_norm_qkv_4096_6144_bf16_neon_part(int64_t rows, const uint16_t *x, int6
 int64_t rms_norm_qkv_4096_6144_bf16_neon_phases(int64_t rows, int64_t parts);
 int64_t rms_norm_qkv_4096_6144_bf16_neon_scratch_bytes(int64_t rows, int64_t parts);
 
+// The bf16 elements of packed w_qkv.
+int64_t rms_norm_qkv_4096_6144_bf16_neon_packed_elements_w_qkv(void);
+
 // Packs w_qkv: reads bf16 [6144, 4096] and writes 25165824 elements.
 void rms_norm_qkv_4096_6144_bf16_neon_pack_w_qkv(const uint16_t *weights, uint16_t *packed);
 

@@ -52,11 +52,20 @@ void rms_norm_qkv_qk_norm_32x128_bf16_avx512_part(int64_t rows, const uint16_t *
 int64_t rms_norm_qkv_qk_norm_32x128_bf16_avx512_phases(int64_t rows, int64_t parts);
 int64_t rms_norm_qkv_qk_norm_32x128_bf16_avx512_scratch_bytes(int64_t rows, int64_t parts);
 
+// The bf16 elements of packed w_q.
+int64_t rms_norm_qkv_qk_norm_32x128_bf16_avx512_packed_elements_w_q(void);
+
 // Packs w_q: reads bf16 [4096, 4096] and writes 16777216 elements.
 void rms_norm_qkv_qk_norm_32x128_bf16_avx512_pack_w_q(const uint16_t *weights, uint16_t *packed);
 
+// The bf16 elements of packed w_k.
+int64_t rms_norm_qkv_qk_norm_32x128_bf16_avx512_packed_elements_w_k(void);
+
 // Packs w_k: reads bf16 [1024, 4096] and writes 4194304 elements.
 void rms_norm_qkv_qk_norm_32x128_bf16_avx512_pack_w_k(const uint16_t *weights, uint16_t *packed);
+
+// The bf16 elements of packed w_v.
+int64_t rms_norm_qkv_qk_norm_32x128_bf16_avx512_packed_elements_w_v(void);
 
 // Packs w_v: reads bf16 [1024, 4096] and writes 4194304 elements.
 void rms_norm_qkv_qk_norm_32x128_bf16_avx512_pack_w_v(const uint16_t *weights, uint16_t *packed);
