@@ -46,12 +46,14 @@ struct ProgramResult {
 
 /// Programs run by tests: the built tool, and compilers.
 enum CommandLineFixture {
-  /// The tool that was built together with these tests.
+  /// The tool that was built together with these tests. With an empty cache and other tests beside it a
+  /// command may compile for minutes.
   static func normgen(
     _ arguments: [String], in directory: TestDirectory? = nil,
     environment: [String: String] = [:]
   ) throws -> ProgramResult {
-    try run(try toolPath(), arguments, in: directory, environment: environment)
+    try run(
+      try toolPath(), arguments, in: directory, environment: environment, timeLimit: 900)
   }
 
   /// Where the tool lies: beside the tests.
