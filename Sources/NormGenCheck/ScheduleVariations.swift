@@ -47,9 +47,7 @@ public enum ScheduleVariations {
     Schedule(streamingBytes: 0, rowTile: 1, prefetchesNextRow: true),
     Schedule(streamingBytes: nil, rowTile: 2, prefetchesNextRow: true),
     Schedule(streamingBytes: 0, rowTile: 3, prefetchesNextRow: false),
-    Schedule(
-      streamingBytes: 0, rowTile: 4, prefetchesNextRow: true,
-      keeping: KeepingSchedule(leastOutputCost: 1e9, leastScratchCost: 1e9)),
+    Schedule(streamingBytes: 0, rowTile: 4, prefetchesNextRow: true),
     Schedule(streamingBytes: nil, rowTile: 8, prefetchesNextRow: true),
   ]
 

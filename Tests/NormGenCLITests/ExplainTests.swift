@@ -22,7 +22,7 @@ import Testing
   @Test func stagesComeInTheOrderOfThePipelineUnderHeadings() throws {
     let result = try CommandLineFixture.normgen([
       "explain", "rms_norm_128_f32", "--target", "avx2", "--stage",
-      "asm,llvm,c,loops,schedule,regions,graph",
+      "asm,llvm,c,functions,loops,schedule,regions,graph",
     ])
     #expect(result.status == 0, "\(result.errors)")
     let headings = result.output.split(separator: "\n").filter { $0.hasPrefix("== ") }
