@@ -25,7 +25,7 @@ struct CFunction {
     }
     names = CNames(
       parameters: places, withStrides: strided, library: library,
-      reserved: reserved.union(function.indexNames))
+      reserved: reserved, own: function.indexNames)
   }
 
   /// The definition, after what stands over it.

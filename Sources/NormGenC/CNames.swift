@@ -8,17 +8,21 @@ struct CNames {
   private var names: [String: String] = [:]
   private var strides: [String: String] = [:]
   private var taken: Set<String>
+  /// The names of the file, which all its functions share: united, they would be copied for each.
+  private let ofFile: [Set<String>]
 
   /// - Parameters:
   ///   - parameters: The places among a function's parameters, which are named first.
   ///   - strided: Those that have a row stride, named next.
   ///   - library: The templates' definitions.
-  ///   - reserved: Functions, indices and locals that the file has besides those.
+  ///   - reserved: Functions that the file has besides those.
+  ///   - own: Indices and locals of the function.
   init(
     parameters: [String], withStrides strided: [String], library: SupportLibrary,
-    reserved: Set<String>
+    reserved: Set<String>, own: Set<String>
   ) {
-    self.taken = library.names.union(reserved)
+    self.taken = own
+    self.ofFile = [library.names, reserved]
     for name in parameters { names[name] = free(name) }
     for name in strided { strides[name] = free("\(names[name] ?? name)_stride") }
   }
@@ -48,7 +52,8 @@ struct CNames {
   }
 
   private func isTaken(_ name: String) -> Bool {
-    taken.contains(name) || CReserved.contains(name) || Identifier.keywords.contains(name)
+    taken.contains(name) || ofFile.contains { $0.contains(name) } || CReserved.contains(name)
+      || Identifier.keywords.contains(name)
   }
 
   /// Names with two leading underscores belong to the compiler; `_` with something behind it is one.
