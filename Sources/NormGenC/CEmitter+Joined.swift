@@ -28,10 +28,10 @@ extension CEmitter {
 
   /// A kernel's functions, those that only it calls under other names.
   private static func renamed(_ source: CSource) -> String {
-    let own = Set(CText.definedNames(in: source.definitions)).sorted()
+    let own = CText.definedNames(in: source.definitions)
+    let names = Dictionary(
+      own.map { ($0, "\($0)_of_\(source.name)") }, uniquingKeysWith: { first, _ in first })
     let region = source.keepsLoops ? CRegion.keepLoops : CRegion(begin: "", end: "")
-    let renaming = own.map { "#define \($0) \($0)_of_\(source.name)\n" }.joined()
-    let end = own.map { "#undef \($0)\n" }.joined()
-    return renaming + region.begin + source.definitions + "\n" + region.end + end
+    return region.begin + CText.renaming(names, in: source.definitions) + "\n" + region.end
   }
 }

@@ -14,7 +14,7 @@ package struct SupportLibrary: Sendable {
   private let positions: [String: Int]
 
   /// Every name that a template defines; a kernel's own names must differ from them.
-  package var names: Set<String> { Set(positions.keys) }
+  package let names: Set<String>
 
   /// Reads the definitions of template files, in order.
   package init(_ files: [TemplateFile]) {
@@ -32,6 +32,7 @@ package struct SupportLibrary: Sendable {
     }
     self.definitions = definitions
     self.positions = positions
+    self.names = Set(positions.keys)
   }
 
   /// The definitions that `code` reaches, in the order of the templates.
@@ -92,20 +93,21 @@ package enum CText {
     var position = 0
     while position < bytes.count {
       let start = position
-      if isWord(bytes[position]) {
+      switch bytes[position] {
+      case UInt8(ascii: "/") where bytes[position...].starts(with: "//".utf8):
+        position = ends([UInt8(ascii: "\n")], from: position + 2)
+      case UInt8(ascii: "/") where bytes[position...].starts(with: "/*".utf8):
+        position = ends(Array("*/".utf8), from: position + 2)
+      case UInt8(ascii: "\""):
+        position = ends([UInt8(ascii: "\"")], from: position + 1)
+      case let byte where isWord(byte):
         while position < bytes.count, isWord(bytes[position]) { position += 1 }
         let word = String(decoding: bytes[start..<position], as: UTF8.self)
-        result += names[word].map { Array($0.utf8) } ?? Array(bytes[start..<position])
-        continue
-      }
-      if bytes[position...].starts(with: "//".utf8) {
-        position = ends([UInt8(ascii: "\n")], from: position + 2)
-      } else if bytes[position...].starts(with: "/*".utf8) {
-        position = ends(Array("*/".utf8), from: position + 2)
-      } else if bytes[position] == UInt8(ascii: "\"") {
-        position = ends([UInt8(ascii: "\"")], from: position + 1)
-      } else {
-        position += 1
+        if let name = names[word] {
+          result += name.utf8
+          continue
+        }
+      default: position += 1
       }
       result += bytes[start..<position]
     }

@@ -62,11 +62,7 @@ extension LoopMachine {
     case .flag(let condition): return .index(try holds(condition) ? 1 : 0)
     case .place(let name, let index):
       if let byte = frame.bytes[name] { return .byte(byte + (try value(index))) }
-      let place = try place(name)
-      return .place(
-        Place(
-          memory: place.memory, offset: place.offset + (try value(index)), columns: place.columns,
-          isWritable: place.isWritable))
+      return .place(try place(name).moved(by: try value(index)))
     }
   }
 

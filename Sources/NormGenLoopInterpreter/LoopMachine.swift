@@ -11,6 +11,12 @@ struct LoopMachine {
     let offset: Int
     let columns: Range<Int>
     var isWritable = true
+
+    /// A place some elements further on.
+    func moved(by elements: Int) -> Place {
+      Place(
+        memory: memory, offset: offset + elements, columns: columns, isWritable: isWritable)
+    }
   }
 
   /// What a call gives for a parameter.
@@ -122,10 +128,7 @@ struct LoopMachine {
     switch statement {
     case .comment: break
     case .pointer(let pointer, let buffer, let offset):
-      let base = try place(buffer)
-      frame.pointers[pointer.name] = Place(
-        memory: base.memory, offset: base.offset + (try value(offset)), columns: base.columns,
-        isWritable: base.isWritable)
+      frame.pointers[pointer.name] = try place(buffer).moved(by: try value(offset))
     case .scratch(let pointer, let count):
       let memory = LoopMemory(
         name: pointer.name, storage: .f32, rows: 1, columns: count, stride: count)

@@ -4,8 +4,10 @@ import NormGenSchedule
 
 /// What a part does in a phase, and the kernel that is all of them.
 extension DriverFunctions {
-  func part() -> LoopFunction {
-    let body = !hasTotals ? rowParts() : program.sharesBlocks ? sharedParts() : blockParts()
+  /// - Parameter steps: The function for the steps of a block, if there is one.
+  func part(_ steps: LoopFunction?) -> LoopFunction {
+    let body =
+      steps.map { hasTotals ? sharedParts($0) : rowParts($0) } ?? blockParts()
     return LoopFunction(
       self.parts.part,
       comment: "What part `part` of `parts` does in a phase. All parts of a phase may run at once; "
@@ -18,38 +20,30 @@ extension DriverFunctions {
         ], body: body)
   }
 
-  /// A call of `run_steps` for `count` rows.
-  func runSteps(
-    _ count: Index, at row: Index?, panels: String, isFirst: LoopCondition, steps: (Index, Index),
-    of part: (Index, Index)
+  /// A call of the function for steps, for `count` rows.
+  func call(
+    _ function: LoopFunction, _ count: Index, at row: Index?, panels: String,
+    isFirst: LoopCondition, steps: (Index, Index), of part: (Index, Index)
   ) -> Stmt {
-    var arguments: [CallArgument] = []
-    for parameter in runSteps().parameters {
-      switch parameter.name {
-      case "rows": arguments.append(.index(count))
-      case "panels": arguments.append(.place(panels, at: 0))
-      case "is_first": arguments.append(.flag(isFirst))
-      case "first_step": arguments.append(.index(steps.0))
-      case "end_step": arguments.append(.index(steps.1))
-      case "part": arguments.append(.index(part.0))
-      case "parts": arguments.append(.index(part.1))
-      default:
-        switch parameter.kind {
-        case .stride(let name): arguments.append(.index(.stride(name)))
-        case .elements, .memory, .scratch, .index, .constant, .flag:
-          let hasRows = program.buffers.contains {
-            name($0.name) == parameter.name && $0.shape.hasRows
-          }
-          let place = hasRows ? row.map { $0 * .stride(parameter.name) } : nil
-          arguments.append(.place(parameter.name, at: place ?? 0))
-        }
-      }
-    }
-    return .call(DriverFunctions.runSteps, arguments)
+    let own: [String: CallArgument] = [
+      "rows": .index(count), "panels": .place(panels, at: 0), "is_first": .flag(isFirst),
+      "first_step": .index(steps.0), "end_step": .index(steps.1), "part": .index(part.0),
+      "parts": .index(part.1),
+    ]
+    let strided = Set(
+      program.buffers.filter(\.shape.hasRows).map { name($0.name) })
+    return .call(
+      function.name,
+      function.parameters.map { parameter in
+        if let argument = own[parameter.name] { return argument }
+        let place =
+          strided.contains(parameter.name) ? row.map { $0 * .stride(parameter.name) } : nil
+        return parameter.handedOn(at: place ?? 0)
+      })
   }
 
   /// Without totals: with few rows parts share every step, with many each takes rows of its own.
-  func rowParts() -> [Stmt] {
+  func rowParts(_ function: LoopFunction) -> [Stmt] {
     let tile = target.matmulTile.rows
     var body: [Stmt] = [.when("rows" < 1, [.leave(nil)], otherwise: [])]
     if gathers {
@@ -63,11 +57,12 @@ extension DriverFunctions {
     } else {
       body.append(.memory("panels", from: "scratch", byte: 0, isAligned: true))
     }
-    let shared = runSteps(
-      "rows", at: nil, panels: "panels", isFirst: .always, steps: ("phase", "phase" + 1),
+    let shared = call(
+      function, "rows", at: nil, panels: "panels", isFirst: .always, steps: ("phase", "phase" + 1),
       of: ("part", "parts"))
-    let own = runSteps(
-      "count", at: "row", panels: "own_panels", isFirst: .always, steps: (0, .constant(steps)),
+    let own = call(
+      function, "count", at: "row", panels: "own_panels", isFirst: .always,
+      steps: (0, .constant(steps)),
       of: (0, 1))
     return body + [
       .when(phases("rows", "parts") > 1, [shared, .leave(nil)], otherwise: []),
@@ -120,7 +115,7 @@ extension DriverFunctions {
 
   /// With totals beside products: parts share the steps of a block, and the blocks follow each other;
   /// the last phase stores the totals.
-  func sharedParts() -> [Stmt] {
+  func sharedParts(_ function: LoopFunction) -> [Stmt] {
     var body: [Stmt] = [.memory("memory", from: "scratch", byte: 0, isAligned: true)]
     if program.totalStride > 0 {
       body.append(
@@ -155,8 +150,8 @@ extension DriverFunctions {
           .index("count", .minimum("end" - "row", blockRows)),
           .index("first_step", step),
           .index("end_step", .choose("parts" > 1, "first_step" + 1, .constant(steps))),
-          runSteps(
-            "count", at: "row", panels: "panels", isFirst: .equal("row", 0),
+          call(
+            function, "count", at: "row", panels: "panels", isFirst: .equal("row", 0),
             steps: ("first_step", "end_step"), of: ("part", "parts")),
         ]),
     ]
@@ -182,17 +177,11 @@ extension DriverFunctions {
   // MARK: The kernel
 
   func kernel() -> LoopFunction {
+    let taken = [.init("rows", .index)] + parameters() + [.init("scratch", .scratch)]
     func part(_ phase: Index) -> Stmt {
       .call(
         self.parts.part,
-        [.index("rows")]
-          + parameters().map { parameter -> CallArgument in
-            switch parameter.kind {
-            case .stride(let name): .index(.stride(name))
-            case .elements, .memory, .scratch, .index, .constant, .flag:
-              .place(parameter.name, at: 0)
-            }
-          } + [.place("scratch", at: 0), .index(phase), .index(0), .index(1)])
+        taken.map { $0.handedOn() } + [.index(phase), .index(0), .index(1)])
     }
     let body: Stmt =
       hasTotals
@@ -200,7 +189,6 @@ extension DriverFunctions {
       : part(0)
     return LoopFunction(
       interface.symbol, comment: "", linkage: .exported,
-      parameters: [.init("rows", .index)] + parameters() + [.init("scratch", .scratch)],
-      body: [body])
+      parameters: taken, body: [body])
   }
 }

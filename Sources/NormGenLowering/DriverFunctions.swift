@@ -70,9 +70,9 @@ struct DriverFunctions {
   /// The function that does some of a program's steps.
   static let runSteps = "run_steps"
 
-  /// The products of a step and of those behind it.
+  /// The products of a step.
   func products(ofStep number: Int) -> ArraySlice<ProductFunctions> {
-    products[firstProducts[number]...]
+    products[firstProducts[number]..<firstProducts[number + 1]]
   }
 
   func name(_ parameter: String) -> String { names[parameter] ?? parameter }
@@ -105,8 +105,9 @@ struct DriverFunctions {
 
   /// All of them, each before its callers.
   func functions() -> [LoopFunction] {
-    [phases(), scratchBytes()] + (hasSteps ? [runSteps()] : [])
-      + program.totals.map { sums.store($0) } + [part(), kernel()]
+    let steps = hasSteps ? runSteps() : nil
+    return [phases(), scratchBytes()] + (steps.map { [$0] } ?? [])
+      + program.totals.map { sums.store($0) } + [part(steps), kernel()]
   }
 
   let extentParameters: [LoopFunction.Parameter] = [
@@ -191,15 +192,14 @@ struct DriverFunctions {
       switch step {
       case .rows(let kernels): kernels.map { call($0, at: "row", sums: "sums") }
       case .accumulate(let accumulations): accumulations.map { call($0) }
-      case .multiply(let multiplications):
-        products(ofStep: number).prefix(multiplications.count).map { call($0) }
+      case .multiply: products(ofStep: number).map { call($0) }
       }
     }
     body.append(
       .loop(
         index: "step", from: "first_step", to: "end_step", step: 1,
         body: [.step("step", calls)]))
-    let used = UsedNames(of: calls.flatMap { $0 })
+    let used = calls.flatMap { $0 }.namesInCalls
     return LoopFunction(
       DriverFunctions.runSteps,
       comment: "The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; "
@@ -209,21 +209,21 @@ struct DriverFunctions {
   }
 
   /// What `run_steps` takes behind the kernel's own parameters.
-  func stepsParameters(_ used: UsedNames) -> [LoopFunction.Parameter] {
+  func stepsParameters(_ used: Set<String>) -> [LoopFunction.Parameter] {
     [.init("panels", .memory)]
-      + (used.names.contains("gathered") ? [.init("gathered", .memory)] : [])
-      + (used.names.contains("sums") ? [.init("sums", .elements(.f32, isWritable: true))] : [])
-      + (used.names.contains("is_first") ? [.init("is_first", .flag)] : []) + [
+      + (used.contains("gathered") ? [.init("gathered", .memory)] : [])
+      + (used.contains("sums") ? [.init("sums", .elements(.f32, isWritable: true))] : [])
+      + (used.contains("is_first") ? [.init("is_first", .flag)] : []) + [
         .init("first_step", .index), .init("end_step", .index), .init("part", .index),
         .init("parts", .index),
       ]
   }
 
   /// The kernel's parameters, all or those that are used.
-  func parameters(_ used: UsedNames? = nil) -> [LoopFunction.Parameter] {
+  func parameters(_ used: Set<String>? = nil) -> [LoopFunction.Parameter] {
     program.buffers.flatMap { buffer -> [LoopFunction.Parameter] in
       let name = name(buffer.name)
-      guard used?.names.contains(name) != false else { return [] }
+      guard used?.contains(name) != false else { return [] }
       let elements = LoopFunction.Parameter(
         name, .elements(buffer.storage, isWritable: buffer.isOutput))
       guard buffer.shape.hasRows else { return [elements] }

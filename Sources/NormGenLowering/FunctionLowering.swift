@@ -43,8 +43,8 @@ public enum FunctionLowering {
               comment: "Step \(number + 1): \(kernel.summary.joined(separator: "; ")).",
               linkage: .local))
         }
-      case .multiply(let products):
-        for product in driver.products(ofStep: number).prefix(products.count) {
+      case .multiply:
+        for product in driver.products(ofStep: number) {
           // Weights of several products are packed once.
           let packs =
             product.product.isPacked && packed.insert(product.packName).inserted

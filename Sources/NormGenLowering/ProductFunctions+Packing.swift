@@ -17,8 +17,8 @@ extension ProductFunctions {
       comment: "The weights of a panel of \(columns) columns, `depth` steps from step k on, as the "
         + "product reads them: \(order); zeros beyond the last column.",
       parameters: [
-        read(weights), .init("panel", .index), .init("k", .index), .init("depth", .index),
-        written(block),
+        .read(weights), .init("panel", .index), .init("k", .index), .init("depth", .index),
+        .written(block),
       ],
       body: [.index("first", .constant(columns) * "panel")]
         + [isPlain ? gatherRows() : gatherElements()])
@@ -45,15 +45,12 @@ extension ProductFunctions {
     let isColumn: LoopCondition = "first" + "c" < .constant(count)
     let isInside = isOdd ? .both(isColumn, "k" + "i" < .constant(depth)) : isColumn
     let end: Index = isOdd ? "depth" + "depth" % 2 : "depth"
-    func overSteps(_ body: Stmt) -> Stmt {
-      .loop(index: "i", from: 0, to: end, step: 1, body: [body])
-    }
-    func overColumns(_ body: Stmt) -> Stmt {
-      .loop(index: "c", from: 0, to: .constant(columns), step: 1, body: [body])
-    }
     let copy: Stmt = .storeStored(
       block, at: place, .choose(isInside, .stored(weights, at: source), .storedZero))
-    return isInOut ? overSteps(overColumns(copy)) : overColumns(overSteps(copy))
+    let last = Index.constant(columns)
+    return isInOut
+      ? .each("i", upTo: end, .each("c", upTo: last, copy))
+      : .each("c", upTo: last, .each("i", upTo: end, copy))
   }
 
   /// Whole vectors of a weight row, which are also those of the block.
@@ -70,7 +67,8 @@ extension ProductFunctions {
         .pointer(
           row, buffer: weights.name,
           offset: .constant(product.columns) * ("k" + "i") + "first"),
-        overVectors(
+        .each(
+          "v", upTo: .constant(vectors),
           .index("left", .constant(product.columns) - "first" - vector),
           .pointer(place, buffer: block.name, offset: .constant(columns) * "i" + vector),
           .when(
@@ -101,7 +99,7 @@ extension ProductFunctions {
       ])
     return LoopFunction(
       packName, comment: packContract, linkage: .exported,
-      parameters: [read(weights), written(packed)],
+      parameters: [.read(weights), .written(packed)],
       body: [
         .loop(index: "panel", from: 0, to: .constant(panels), step: 1, body: [blocks([call])])
       ])

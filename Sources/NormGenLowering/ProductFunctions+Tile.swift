@@ -14,7 +14,7 @@ extension ProductFunctions {
         + "for each one chain of \(chains) from +0. What an earlier block has summed is added to.",
       linkage: .inlined,
       parameters: [
-        .init("depth", .index), read(x), read(panel), written(sums), .init("is_first", .flag),
+        .init("depth", .index), .read(x), .read(panel), .written(sums), .init("is_first", .flag),
         .init("height", .constant),
       ],
       body: Tile.zeros(rows: target.matmulTile.rows, vectors: vectors, height: "height")
@@ -23,10 +23,6 @@ extension ProductFunctions {
           Tile.store(
             vectors: vectors, lanes: lanes, height: "height", stride: .constant(sumsStride))
         ])
-  }
-
-  func overVectors(_ body: Stmt...) -> Stmt {
-    .loop(index: "v", from: 0, to: .constant(vectors), step: 1, body: body)
   }
 
   func fusedSteps(_ panel: Pointer) -> [Stmt] {
@@ -43,7 +39,8 @@ extension ProductFunctions {
       ]
     } else {
       body.append(
-        overVectors(
+        .each(
+          "v", upTo: .constant(vectors),
           .setEntry("weights", ["v"], .load(step, at: .constant(lanes) * "v", .all))))
     }
     body += prefetch(step)
@@ -52,7 +49,8 @@ extension ProductFunctions {
         index: "r", from: 0, to: "height", step: 1,
         body: [
           .define("element", .broadcast(.loadScalar(x, at: .constant(xStride) * "r" + "k"))),
-          overVectors(Tile.add(.vector("element"), .entry("weights", ["v"]))),
+          .each(
+            "v", upTo: .constant(vectors), Tile.add(.vector("element"), .entry("weights", ["v"]))),
         ]))
     return [.loop(index: "k", from: 0, to: "depth", step: 1, body: body)]
   }
@@ -67,14 +65,15 @@ extension ProductFunctions {
       [
         .pointer(step, buffer: panel.name, offset: .constant(columns) * "k"),
         .array("weights", extents: [vectors], .pairs),
-        overVectors(
+        .each(
+          "v", upTo: .constant(vectors),
           .setEntry("weights", ["v"], .pairs(step, at: .constant(2 * lanes) * "v"))),
       ] + prefetch(step) + [
         .loop(
           index: "r", from: 0, to: "height", step: 1,
           body: [
             .define("pair", .pair(x, at: place + "k", isHalf: false)),
-            overVectors(added(.vector("pair"), .entry("weights", ["v"]))),
+            .each("v", upTo: .constant(vectors), added(.vector("pair"), .entry("weights", ["v"]))),
           ])
       ]
     let steps: Stmt = .loop(index: "k", from: 0, to: "depth" - 1, step: 2, body: body)
@@ -88,7 +87,7 @@ extension ProductFunctions {
           index: "r", from: 0, to: "height", step: 1,
           body: [
             .define("pair", .pair(x, at: place + ("depth" - 1), isHalf: true)),
-            overVectors(added(.vector("pair"), .pairs(panel, at: last))),
+            .each("v", upTo: .constant(vectors), added(.vector("pair"), .pairs(panel, at: last))),
           ])
       ], otherwise: [])
     return [steps, odd]

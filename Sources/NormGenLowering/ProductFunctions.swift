@@ -91,14 +91,6 @@ struct ProductFunctions {
   var x: Pointer { Pointer(name: "x", storage: isDot ? .bf16 : .f32) }
   let sums = Pointer(name: "sums", storage: .f32)
 
-  func read(_ pointer: Pointer) -> LoopFunction.Parameter {
-    LoopFunction.Parameter(pointer.name, .elements(pointer.storage, isWritable: false))
-  }
-
-  func written(_ pointer: Pointer) -> LoopFunction.Parameter {
-    LoopFunction.Parameter(pointer.name, .elements(pointer.storage, isWritable: true))
-  }
-
   // MARK: Functions
 
   /// All of them, each before its callers.
@@ -170,7 +162,7 @@ struct ProductFunctions {
       comment:
         "Rows of \(product.depth) elements times a matrix of \(product.columns) columns: the "
         + "panels of \(columns) columns from `first` up to `end`.",
-      parameters: [.init("rows", .index), read(x), read(weights), written(sums)]
+      parameters: [.init("rows", .index), .read(x), .read(weights), .written(sums)]
         + (product.isPacked ? [] : [.init("gathered", .memory)])
         + [.init("first", .index), .init("end", .index)],
       body: [.loop(index: "panel", from: "first", to: "end", step: 1, body: [blocks(body)])])

@@ -79,13 +79,10 @@ struct RowFunctions {
   /// Whole tiles, then row by row.
   private var strips: [Stmt] {
     func call(_ count: Int) -> LoopStrip {
-      let tensors = tensors.map { tensor -> CallArgument in
-        if case .stride(let name) = tensor.kind { return .index(.stride(name)) }
-        return .place(tensor.name, at: 0)
-      }
       let arguments: [CallArgument] =
-        (tileNeedsRows ? [.index("rows")] : []) + tensors + [.index(.variable(LoopIndex.row))]
-        + (streamed.isEmpty ? [] : [.flag(.flag("stream"))]) + [.index(.constant(count))]
+        (tileNeedsRows ? [.index("rows")] : []) + tensors.map { $0.handedOn() }
+        + [.index(.variable(LoopIndex.row))] + (streamed.isEmpty ? [] : [.flag(.flag("stream"))])
+        + [.index(.constant(count))]
       return LoopStrip(count: count, body: [.call(tileName, arguments)])
     }
     return [.strips(index: LoopIndex.row, to: "rows", [call(kernel.tile), call(1)])]

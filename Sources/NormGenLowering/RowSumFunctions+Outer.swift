@@ -4,10 +4,6 @@ import NormGenSchedule
 
 /// Outer sums over rows: products with the rows of a block as their depth, cut into tiles.
 extension RowSumFunctions {
-  func overVectors(_ body: Stmt...) -> Stmt {
-    .loop(index: "v", from: 0, to: .constant(tile.vectors), step: 1, body: body)
-  }
-
   func outerTile() -> LoopFunction {
     let height = Index.constant(tile.rows)
     return LoopFunction(
@@ -16,15 +12,16 @@ extension RowSumFunctions {
         "The products of \(tile.rows) elements of x and \(columns) of y, summed over `depth` "
         + "rows by one chain each from +0, and added to what earlier blocks have summed.",
       parameters: [
-        .init("depth", .index), RowSumFunctions.read("x"), RowSumFunctions.read("y"),
-        RowSumFunctions.written("sums"), .init("stride", .index), .init("is_first", .flag),
+        .init("depth", .index), .read(x), .read(y),
+        .written(sums), .init("stride", .index), .init("is_first", .flag),
       ],
       body: Tile.zeros(rows: tile.rows, vectors: tile.vectors, height: height) + [
         .loop(
           index: "row", from: 0, to: "depth", step: 1,
           body: [
             .array("factors", extents: [tile.vectors], .vector),
-            overVectors(
+            .each(
+              "v", upTo: .constant(tile.vectors),
               .setEntry(
                 "factors", ["v"],
                 .load(y, at: .constant(columns) * "row" + .constant(lanes) * "v", .all))),
@@ -33,7 +30,9 @@ extension RowSumFunctions {
               body: [
                 .define(
                   "element", .broadcast(.loadScalar(x, at: .constant(tile.rows) * "row" + "r"))),
-                overVectors(Tile.add(.vector("element"), .entry("factors", ["v"]))),
+                .each(
+                  "v", upTo: .constant(tile.vectors),
+                  Tile.add(.vector("element"), .entry("factors", ["v"]))),
               ]),
           ]),
         Tile.store(vectors: tile.vectors, lanes: lanes, height: height, stride: "stride"),
@@ -51,8 +50,8 @@ extension RowSumFunctions {
       comment: "Adds the products of the rows' \(rows) elements of x with the \(count) of y to "
         + "\(accumulation.total): the panels of \(columns) columns from `first` up to `end`.",
       parameters: [
-        .init("rows", .index), RowSumFunctions.read("x"), RowSumFunctions.read("y"),
-        RowSumFunctions.written("total"), .init("is_first", .flag), .init("gathered", .memory),
+        .init("rows", .index), .read(x), .read(y),
+        .written(total), .init("is_first", .flag), .init("gathered", .memory),
         .init("first", .index), .init("end", .index),
       ],
       body: [
@@ -69,7 +68,7 @@ extension RowSumFunctions {
             .index(
               "chunk_end",
               .minimum("chunk" + .constant(chunk(rows)), .constant(tiles(rows)))),
-            gatherTiles(stride: panels[xName]?.stride ?? 0, rows: rows),
+            gatherTiles(stride: panels[xName]?.stride ?? 0),
             .loop(
               index: "panel", from: "first", to: "end", step: 1,
               body: [
@@ -79,8 +78,9 @@ extension RowSumFunctions {
       ])
   }
 
-  /// The factors of the tiles of a chunk, row by row; zeros beyond the last element.
-  func gatherTiles(stride: Int, rows: Int) -> Stmt {
+  /// The factors of the tiles of a chunk, row by row; behind the last element what the panel's rows are
+  /// padded with.
+  func gatherTiles(stride: Int) -> Stmt {
     let xTile = Pointer(name: "x_tile", storage: .f32)
     let element: Index = .constant(tile.rows) * "tile" + "r"
     return .loop(
@@ -111,7 +111,8 @@ extension RowSumFunctions {
       body: [
         .pointer(
           yRow, buffer: "y", offset: .constant(stride) * "row" + .constant(columns) * "panel"),
-        overVectors(
+        .each(
+          "v", upTo: .constant(tile.vectors),
           .store(
             yPanel, at: .constant(columns) * "row" + vector, .load(yRow, at: vector, .all), .all)),
       ])
@@ -119,7 +120,6 @@ extension RowSumFunctions {
 
   func addTiles(rows: Int, count: Int) -> Stmt {
     let xTile = Pointer(name: "x_tile", storage: .f32)
-    let sums = Pointer(name: "sums", storage: .f32)
     func call(_ sums: String, stride: Int, isFirst: LoopCondition) -> Stmt {
       .call(
         RowSumFunctions.tileName,

@@ -86,14 +86,8 @@ struct RowSumFunctions {
   let x = Pointer(name: "x", storage: .f32)
   let y = Pointer(name: "y", storage: .f32)
   let sum = Pointer(name: "sum", storage: .f32)
-
-  static func read(_ name: String) -> LoopFunction.Parameter {
-    LoopFunction.Parameter(name, .elements(.f32, isWritable: false))
-  }
-
-  static func written(_ name: String) -> LoopFunction.Parameter {
-    LoopFunction.Parameter(name, .elements(.f32, isWritable: true))
-  }
+  let sums = Pointer(name: "sums", storage: .f32)
+  let total = Pointer(name: "total", storage: .f32)
 
   /// The functions of an accumulation, each before its callers.
   func functions(of accumulation: Accumulation) -> [LoopFunction] {
@@ -151,10 +145,10 @@ struct RowSumFunctions {
       name(of: accumulation),
       comment: "Adds the sums over a block's rows to \(accumulation.total): for each element one "
         + "chain from +0. The elements in vectors from `first` up to `end`.",
-      parameters: [.init("rows", .index), RowSumFunctions.read("x")]
-        + (yName == nil ? [] : [RowSumFunctions.read("y")])
+      parameters: [.init("rows", .index), .read(x)]
+        + (yName == nil ? [] : [.read(y)])
         + [
-          RowSumFunctions.written("total"), .init("is_first", .flag), .init("first", .index),
+          .written(total), .init("is_first", .flag), .init("first", .index),
           .init("end", .index),
         ],
       body: statements)
@@ -164,7 +158,6 @@ struct RowSumFunctions {
 
   /// The function that stores a total in its outputs.
   func store(_ total: Total) -> LoopFunction {
-    let sums = Pointer(name: "sums", storage: .f32)
     if total.isDirect {
       // The sums lie in the output already, unless there were no rows to sum.
       let clear: Stmt = .loop(
@@ -172,7 +165,7 @@ struct RowSumFunctions {
         body: [.storeScalar(sums, at: "i", .constant(0))])
       return LoopFunction(
         name(of: total), comment: "Without rows the sums are zero.",
-        parameters: [.init("rows", .index), RowSumFunctions.written("sums")],
+        parameters: [.init("rows", .index), .written(sums)],
         body: [.when("rows" < 1, [clear], otherwise: [])])
     }
     let value = LoopExpr.scalar("total")
@@ -203,8 +196,8 @@ struct RowSumFunctions {
       comment: "Stores \(total.outputs.joined(separator: " and ")): the blocks' sums, added in "
         + "increasing order. The elements from `first` up to `end`.",
       parameters: (total.reduction == .mean ? [.init("rows", .index)] : []) + [
-        .init("blocks", .index), RowSumFunctions.read("sums"),
-      ] + outputs.map { .init($0.name, .elements($0.storage, isWritable: true)) } + [
+        .init("blocks", .index), .read(sums),
+      ] + outputs.map { .written($0) } + [
         .init("first", .index), .init("end", .index),
       ],
       body: [.loop(index: "i", from: "first", to: "end", step: 1, body: body)])

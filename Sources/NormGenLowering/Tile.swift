@@ -35,8 +35,8 @@ enum Tile {
   }
 
   private static func over(_ vectors: Int, _ height: Index, _ body: [Stmt]) -> Stmt {
-    .loop(
-      index: "r", from: 0, to: height, step: 1,
-      body: [.loop(index: "v", from: 0, to: .constant(vectors), step: 1, body: body)])
+    .each(
+      "r", upTo: height,
+      .loop(index: "v", from: 0, to: .constant(vectors), step: 1, body: body))
   }
 }
