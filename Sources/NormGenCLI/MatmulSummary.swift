@@ -63,8 +63,9 @@ struct MatmulSummary {
     ]
   }
 
-  private func scratch(rows: Int, parts: Int) -> Int {
-    // Numbers that fit memory.
-    (try? lowering.module.scratchBytes(rows: rows, parts: parts)) ?? 0
+  private func scratch(rows: Int, parts: Int) -> String {
+    do { return "\(try lowering.module.scratchBytes(rows: rows, parts: parts))" } catch {
+      return "\(error)"
+    }
   }
 }

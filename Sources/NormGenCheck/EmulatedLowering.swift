@@ -81,6 +81,7 @@ package struct EmulatedLowering: Sendable {
         EmulatedBuffer(bytes: [UInt8](repeating: 0xff, count: bytes), rowStride: bytes)
       }
       buffers += packed.map { memory($0.bytes) }
+      // The machine compares the size with what the kernel asks for.
       buffers.append(memory((try? lowering.module.scratchBytes(rows: rows, parts: parts)) ?? 0))
     }
     return EmulatedCall(kernel: kernel, rows: rows, buffers: buffers)
