@@ -182,8 +182,8 @@ static inline __attribute__((always_inline)) void gemma_rms_norm_2304_bf16_neon_
       const vec gain_i = load_bf16(gain + i + p * 4);
       const vec sum_i = gain_i + 1.0f;
       for (int64_t row = first; row < first + tile; ++row) {
-        store_bf16(y + row * y_stride + i + p * 4, load_bf16(x + row * x_stride + i + p * 4)
-            * inv_rms[row - first] * sum_i);
+        store_bf16(y + row * y_stride + i + p * 4,
+            load_bf16(x + row * x_stride + i + p * 4) * inv_rms[row - first] * sum_i);
       }
     }
   }

@@ -207,15 +207,13 @@ static void step1(int64_t rows, const float *restrict x, int64_t x_stride, float
   }
 }
 
-// The weights of a panel of 16 columns, `depth` steps from step k on, as the product reads them:
-// step by step; zeros beyond the last column.
-static void gather_384x1536(const float *weights, int64_t panel, int64_t k, int64_t depth,
-    float *block) {
-  const int64_t first = 16 * panel;
+// `depth` steps of a panel of 16 columns of weights, from its first one on, as the product reads
+// them: step by step; zeros beyond the `count` columns that are left.
+static void gather_384x1536(const float *weights, int64_t count, int64_t depth, float *block) {
   for (int64_t i = 0; i < depth; ++i) {
-    const float *row = weights + 1536 * (k + i) + first;
+    const float *row = weights + 1536 * i;
     for (int64_t v = 0; v < 2; ++v) {
-      const int64_t left = 1536 - first - 8 * v;
+      const int64_t left = count - 8 * v;
       float *place = block + 16 * i + 8 * v;
       if (left >= 8) {
         store_f32(place, load_f32(row + 8 * v));
@@ -238,7 +236,8 @@ void linear_gelu_384_1536_f32_avx2_pack_w_up(const float *weights, float *packed
   for (int64_t panel = 0; panel < 96; ++panel) {
     for (int64_t k = 0; k < 384; k += 512) {
       const int64_t depth = 384 - k < 512 ? 384 - k : 512;
-      gather_384x1536(weights, panel, k, depth, packed + 6144 * panel + 16 * k);
+      gather_384x1536(weights + 1536 * k + 16 * panel, 1536 - 16 * panel, depth,
+          packed + 6144 * panel + 16 * k);
     }
   }
 }

@@ -397,15 +397,13 @@ static void step1(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
   }
 }
 
-// The weights of a panel of 32 columns, `depth` steps from step k on, as the product reads them:
-// pairs of steps, column by column; zeros beyond the last column.
-static void gather_768x3072(const uint16_t *weights, int64_t panel, int64_t k, int64_t depth,
+// `depth` steps of a panel of 32 columns of weights, from its first one on, as the product reads
+// them: pairs of steps, column by column; zeros beyond the `count` columns that are left.
+static void gather_768x3072(const uint16_t *weights, int64_t count, int64_t depth,
     uint16_t *block) {
-  const int64_t first = 32 * panel;
   for (int64_t i = 0; i < depth; ++i) {
     for (int64_t c = 0; c < 32; ++c) {
-      block[32 * (i - i % 2) + 2 * c + i % 2] = first + c < 3072 ? weights[3072 * (k + i) + first
-          + c] : 0;
+      block[32 * (i - i % 2) + 2 * c + i % 2] = c < count ? weights[3072 * i + c] : 0;
     }
   }
 }
@@ -420,7 +418,8 @@ void linear_gelu_rms_norm_768_3072_bf16_avx512_pack_w(const uint16_t *weights, u
   for (int64_t panel = 0; panel < 96; ++panel) {
     for (int64_t k = 0; k < 768; k += 512) {
       const int64_t depth = 768 - k < 512 ? 768 - k : 512;
-      gather_768x3072(weights, panel, k, depth, packed + 24576 * panel + 32 * k);
+      gather_768x3072(weights + 3072 * k + 32 * panel, 3072 - 32 * panel, depth,
+          packed + 24576 * panel + 32 * k);
     }
   }
 }

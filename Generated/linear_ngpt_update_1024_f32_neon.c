@@ -177,15 +177,13 @@ static void step1(int64_t rows, const float *restrict a, int64_t a_stride, float
   }
 }
 
-// The weights of a panel of 8 columns, `depth` steps from step k on, as the product reads them:
-// step by step; zeros beyond the last column.
-static void gather_1024x1024(const float *weights, int64_t panel, int64_t k, int64_t depth,
-    float *block) {
-  const int64_t first = 8 * panel;
+// `depth` steps of a panel of 8 columns of weights, from its first one on, as the product reads
+// them: step by step; zeros beyond the `count` columns that are left.
+static void gather_1024x1024(const float *weights, int64_t count, int64_t depth, float *block) {
   for (int64_t i = 0; i < depth; ++i) {
-    const float *row = weights + 1024 * (k + i) + first;
+    const float *row = weights + 1024 * i;
     for (int64_t v = 0; v < 2; ++v) {
-      const int64_t left = 1024 - first - 4 * v;
+      const int64_t left = count - 4 * v;
       float *place = block + 8 * i + 4 * v;
       if (left >= 4) {
         store_f32(place, load_f32(row + 4 * v));
@@ -208,7 +206,8 @@ void linear_ngpt_update_1024_f32_neon_pack_w(const float *weights, float *packed
   for (int64_t panel = 0; panel < 128; ++panel) {
     for (int64_t k = 0; k < 1024; k += 512) {
       const int64_t depth = 1024 - k < 512 ? 1024 - k : 512;
-      gather_1024x1024(weights, panel, k, depth, packed + 8192 * panel + 8 * k);
+      gather_1024x1024(weights + 1024 * k + 8 * panel, 1024 - 8 * panel, depth,
+          packed + 8192 * panel + 8 * k);
     }
   }
 }
@@ -346,8 +345,8 @@ static void run_steps(int64_t rows, const float *h, int64_t h_stride, const floa
           begin_of_part(128, part + 1, parts));
       break;
     case 2:
-      step3(count, h + row * h_stride, h_stride, alpha, w_sums + row * 1040, 1040, y + row
-          * y_stride, y_stride);
+      step3(count, h + row * h_stride, h_stride, alpha, w_sums + row * 1040, 1040,
+          y + row * y_stride, y_stride);
       break;
     }
   }
@@ -374,8 +373,8 @@ void linear_ngpt_update_1024_f32_neon_part(int64_t rows, const float *h, int64_t
   const int64_t size = ((end - first + blocks - 1) / blocks + 13) / 14 * 14;
   for (int64_t row = first; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
-    run_steps(count, h + row * h_stride, h_stride, a + row * a_stride, a_stride, w, alpha, y
-        + row * y_stride, y_stride, own_panels, 0, 3, 0, 1);
+    run_steps(count, h + row * h_stride, h_stride, a + row * a_stride, a_stride, w, alpha,
+        y + row * y_stride, y_stride, own_panels, 0, 3, 0, 1);
   }
 }
 

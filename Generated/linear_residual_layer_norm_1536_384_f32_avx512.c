@@ -188,15 +188,13 @@ static void step1(int64_t rows, const float *restrict hidden, int64_t hidden_str
   }
 }
 
-// The weights of a panel of 32 columns, `depth` steps from step k on, as the product reads them:
-// step by step; zeros beyond the last column.
-static void gather_1536x384(const float *weights, int64_t panel, int64_t k, int64_t depth,
-    float *block) {
-  const int64_t first = 32 * panel;
+// `depth` steps of a panel of 32 columns of weights, from its first one on, as the product reads
+// them: step by step; zeros beyond the `count` columns that are left.
+static void gather_1536x384(const float *weights, int64_t count, int64_t depth, float *block) {
   for (int64_t i = 0; i < depth; ++i) {
-    const float *row = weights + 384 * (k + i) + first;
+    const float *row = weights + 384 * i;
     for (int64_t v = 0; v < 2; ++v) {
-      const int64_t left = 384 - first - 16 * v;
+      const int64_t left = count - 16 * v;
       float *place = block + 32 * i + 16 * v;
       if (left >= 16) {
         store_f32(place, load_f32(row + 16 * v));
@@ -220,7 +218,8 @@ void linear_residual_layer_norm_1536_384_f32_avx512_pack_w_down(const float *wei
   for (int64_t panel = 0; panel < 12; ++panel) {
     for (int64_t k = 0; k < 1536; k += 512) {
       const int64_t depth = 1536 - k < 512 ? 1536 - k : 512;
-      gather_1536x384(weights, panel, k, depth, packed + 49152 * panel + 32 * k);
+      gather_1536x384(weights + 384 * k + 32 * panel, 384 - 32 * panel, depth,
+          packed + 49152 * panel + 32 * k);
     }
   }
 }

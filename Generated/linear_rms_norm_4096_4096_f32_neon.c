@@ -161,15 +161,13 @@ static void step1(int64_t rows, const float *restrict x, int64_t x_stride, float
   }
 }
 
-// The weights of a panel of 8 columns, `depth` steps from step k on, as the product reads them:
-// step by step; zeros beyond the last column.
-static void gather_4096x4096(const float *weights, int64_t panel, int64_t k, int64_t depth,
-    float *block) {
-  const int64_t first = 8 * panel;
+// `depth` steps of a panel of 8 columns of weights, from its first one on, as the product reads
+// them: step by step; zeros beyond the `count` columns that are left.
+static void gather_4096x4096(const float *weights, int64_t count, int64_t depth, float *block) {
   for (int64_t i = 0; i < depth; ++i) {
-    const float *row = weights + 4096 * (k + i) + first;
+    const float *row = weights + 4096 * i;
     for (int64_t v = 0; v < 2; ++v) {
-      const int64_t left = 4096 - first - 4 * v;
+      const int64_t left = count - 4 * v;
       float *place = block + 8 * i + 4 * v;
       if (left >= 4) {
         store_f32(place, load_f32(row + 4 * v));
@@ -192,7 +190,8 @@ void linear_rms_norm_4096_4096_f32_neon_pack_w(const float *weights, float *pack
   for (int64_t panel = 0; panel < 512; ++panel) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      gather_4096x4096(weights, panel, k, depth, packed + 32768 * panel + 8 * k);
+      gather_4096x4096(weights + 4096 * k + 8 * panel, 4096 - 8 * panel, depth,
+          packed + 32768 * panel + 8 * k);
     }
   }
 }

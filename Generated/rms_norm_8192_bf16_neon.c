@@ -185,8 +185,8 @@ static inline __attribute__((always_inline)) void rms_norm_8192_bf16_neon_tile(i
     for (int64_t p = 0; p < 16; ++p) {
       const vec gain_i = load_bf16(gain + i + p * 4);
       for (int64_t row = first; row < first + tile; ++row) {
-        store_bf16(y + row * y_stride + i + p * 4, load_bf16(x + row * x_stride + i + p * 4)
-            * inv_rms[row - first] * gain_i);
+        store_bf16(y + row * y_stride + i + p * 4,
+            load_bf16(x + row * x_stride + i + p * 4) * inv_rms[row - first] * gain_i);
       }
     }
   }

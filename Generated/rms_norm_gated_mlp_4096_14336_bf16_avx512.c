@@ -410,8 +410,8 @@ static inline __attribute__((always_inline)) void step1_tile(int64_t rows,
       }
     }
     for (int64_t row = first; row < first + tile; ++row) {
-      store_bf16_group(rms_norm_rows + row * rms_norm_rows_stride + i, rms_norm_rows_group[row
-          - first]);
+      store_bf16_group(rms_norm_rows + row * rms_norm_rows_stride + i,
+          rms_norm_rows_group[row - first]);
     }
   }
 }
@@ -429,15 +429,13 @@ static void step1(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
   }
 }
 
-// The weights of a panel of 32 columns, `depth` steps from step k on, as the product reads them:
-// pairs of steps, column by column; zeros beyond the last column.
-static void gather_4096x14336(const uint16_t *weights, int64_t panel, int64_t k, int64_t depth,
+// `depth` steps of a panel of 32 columns of weights, from its first one on, as the product reads
+// them: pairs of steps, column by column; zeros beyond the `count` columns that are left.
+static void gather_4096x14336(const uint16_t *weights, int64_t count, int64_t depth,
     uint16_t *block) {
-  const int64_t first = 32 * panel;
   for (int64_t c = 0; c < 32; ++c) {
     for (int64_t i = 0; i < depth; ++i) {
-      block[32 * (i - i % 2) + 2 * c + i % 2] = first + c < 14336 ? weights[4096 * (first + c)
-          + k + i] : 0;
+      block[32 * (i - i % 2) + 2 * c + i % 2] = c < count ? weights[4096 * c + i] : 0;
     }
   }
 }
@@ -453,7 +451,8 @@ void rms_norm_gated_mlp_4096_14336_bf16_avx512_pack_w_gate(const uint16_t *weigh
   for (int64_t panel = 0; panel < 448; ++panel) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      gather_4096x14336(weights, panel, k, depth, packed + 131072 * panel + 32 * k);
+      gather_4096x14336(weights + 131072 * panel + k, 14336 - 32 * panel, depth,
+          packed + 131072 * panel + 32 * k);
     }
   }
 }
@@ -525,7 +524,8 @@ void rms_norm_gated_mlp_4096_14336_bf16_avx512_pack_w_up(const uint16_t *weights
   for (int64_t panel = 0; panel < 448; ++panel) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      gather_4096x14336(weights, panel, k, depth, packed + 131072 * panel + 32 * k);
+      gather_4096x14336(weights + 131072 * panel + k, 14336 - 32 * panel, depth,
+          packed + 131072 * panel + 32 * k);
     }
   }
 }
@@ -587,8 +587,8 @@ static void run_steps(int64_t rows, const uint16_t *x, int64_t x_stride, const u
           begin_of_part(448, part + 1, parts));
       break;
     case 2:
-      step3(count, w_gate_sums + row * 14352, 14352, w_up_sums + row * 14352, 14352, y + row
-          * y_stride, y_stride);
+      step3(count, w_gate_sums + row * 14352, 14352, w_up_sums + row * 14352, 14352,
+          y + row * y_stride, y_stride);
       break;
     }
   }

@@ -277,8 +277,8 @@ static inline __attribute__((always_inline)) void rms_norm_i8_4096_bf16_avx2_til
     for (int64_t p = 0; p < 8; ++p) abs_max_partials[p] = broadcast(-__builtin_inff());
     for (int64_t i = 0; i < 4096; i += 64) {
       for (int64_t p = 0; p < 8; ++p) {
-        abs_max_partials[p] = maximum_magnitude(abs_max_partials[p], load_bf16(x_row + i + p * 8)
-            * inv_rms[row - first] * load_bf16(gain + i + p * 8));
+        abs_max_partials[p] = maximum_magnitude(abs_max_partials[p],
+            load_bf16(x_row + i + p * 8) * inv_rms[row - first] * load_bf16(gain + i + p * 8));
       }
     }
     const float abs_max = max_partials(abs_max_partials);

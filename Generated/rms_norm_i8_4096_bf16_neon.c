@@ -233,8 +233,8 @@ static inline __attribute__((always_inline)) void rms_norm_i8_4096_bf16_neon_til
     for (int64_t p = 0; p < 16; ++p) abs_max_partials[p] = broadcast(-__builtin_inff());
     for (int64_t i = 0; i < 4096; i += 64) {
       for (int64_t p = 0; p < 16; ++p) {
-        abs_max_partials[p] = maximum_magnitude(abs_max_partials[p], load_bf16(x_row + i + p * 4)
-            * inv_rms[row - first] * load_bf16(gain + i + p * 4));
+        abs_max_partials[p] = maximum_magnitude(abs_max_partials[p],
+            load_bf16(x_row + i + p * 4) * inv_rms[row - first] * load_bf16(gain + i + p * 4));
       }
     }
     const float abs_max = max_partials(abs_max_partials);
@@ -250,8 +250,9 @@ static inline __attribute__((always_inline)) void rms_norm_i8_4096_bf16_neon_til
     for (int64_t p = 0; p < 16; ++p) {
       const vec gain_i = load_bf16(gain + i + p * 4);
       for (int64_t row = first; row < first + tile; ++row) {
-        store_i8(q + row * q_stride + i + p * 4, load_bf16(x + row * x_stride + i + p * 4)
-            * inv_rms[row - first] * gain_i / scale2[row - first]);
+        store_i8(q + row * q_stride + i + p * 4,
+            load_bf16(x + row * x_stride + i + p * 4) * inv_rms[row - first] * gain_i
+            / scale2[row - first]);
       }
     }
   }

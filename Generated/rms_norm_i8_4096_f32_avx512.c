@@ -290,8 +290,8 @@ void rms_norm_i8_4096_f32_avx512(int64_t rows, const float *restrict x, int64_t 
     for (int64_t p = 0; p < 4; ++p) abs_max_partials[p] = broadcast(-__builtin_inff());
     for (int64_t i = 0; i < 4096; i += 64) {
       for (int64_t p = 0; p < 4; ++p) {
-        abs_max_partials[p] = maximum_magnitude(abs_max_partials[p], load_f32(x_row + i + p * 16)
-            * inv_rms * load_f32(gain + i + p * 16));
+        abs_max_partials[p] = maximum_magnitude(abs_max_partials[p],
+            load_f32(x_row + i + p * 16) * inv_rms * load_f32(gain + i + p * 16));
       }
     }
     const float abs_max = max_partials(abs_max_partials);

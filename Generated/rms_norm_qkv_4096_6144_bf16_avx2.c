@@ -290,15 +290,14 @@ static void step1(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
   }
 }
 
-// The weights of a panel of 16 columns, `depth` steps from step k on, as the product reads them:
-// step by step, the columns of both vectors in turns; zeros beyond the last column.
-static void gather_4096x6144(const uint16_t *weights, int64_t panel, int64_t k, int64_t depth,
+// `depth` steps of a panel of 16 columns of weights, from its first one on, as the product reads
+// them: step by step, the columns of both vectors in turns; zeros beyond the `count` columns that
+// are left.
+static void gather_4096x6144(const uint16_t *weights, int64_t count, int64_t depth,
     uint16_t *block) {
-  const int64_t first = 16 * panel;
   for (int64_t c = 0; c < 16; ++c) {
     for (int64_t i = 0; i < depth; ++i) {
-      block[16 * i + 2 * (c % 8) + c / 8] = first + c < 6144 ? weights[4096 * (first + c) + k
-          + i] : 0;
+      block[16 * i + 2 * (c % 8) + c / 8] = c < count ? weights[4096 * c + i] : 0;
     }
   }
 }
@@ -313,7 +312,8 @@ void rms_norm_qkv_4096_6144_bf16_avx2_pack_w_qkv(const uint16_t *weights, uint16
   for (int64_t panel = 0; panel < 384; ++panel) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      gather_4096x6144(weights, panel, k, depth, packed + 65536 * panel + 16 * k);
+      gather_4096x6144(weights + 65536 * panel + k, 6144 - 16 * panel, depth,
+          packed + 65536 * panel + 16 * k);
     }
   }
 }

@@ -269,15 +269,14 @@ static void step1(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
   }
 }
 
-// The weights of a panel of 8 columns, `depth` steps from step k on, as the product reads them:
-// step by step, the columns of both vectors in turns; zeros beyond the last column.
-static void gather_4096x6144(const uint16_t *weights, int64_t panel, int64_t k, int64_t depth,
+// `depth` steps of a panel of 8 columns of weights, from its first one on, as the product reads
+// them: step by step, the columns of both vectors in turns; zeros beyond the `count` columns that
+// are left.
+static void gather_4096x6144(const uint16_t *weights, int64_t count, int64_t depth,
     uint16_t *block) {
-  const int64_t first = 8 * panel;
   for (int64_t c = 0; c < 8; ++c) {
     for (int64_t i = 0; i < depth; ++i) {
-      block[8 * i + 2 * (c % 4) + c / 4] = first + c < 6144 ? weights[4096 * (first + c) + k + i]
-          : 0;
+      block[8 * i + 2 * (c % 4) + c / 4] = c < count ? weights[4096 * c + i] : 0;
     }
   }
 }
@@ -292,7 +291,8 @@ void rms_norm_qkv_4096_6144_bf16_neon_pack_w_qkv(const uint16_t *weights, uint16
   for (int64_t panel = 0; panel < 768; ++panel) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      gather_4096x6144(weights, panel, k, depth, packed + 32768 * panel + 8 * k);
+      gather_4096x6144(weights + 32768 * panel + k, 6144 - 8 * panel, depth,
+          packed + 32768 * panel + 8 * k);
     }
   }
 }

@@ -327,15 +327,13 @@ static void step1(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
   }
 }
 
-// The weights of a panel of 8 columns, `depth` steps from step k on, as the product reads them:
-// pairs of steps, column by column; zeros beyond the last column.
-static void gather_4096x4096(const uint16_t *weights, int64_t panel, int64_t k, int64_t depth,
+// `depth` steps of a panel of 8 columns of weights, from its first one on, as the product reads
+// them: pairs of steps, column by column; zeros beyond the `count` columns that are left.
+static void gather_4096x4096(const uint16_t *weights, int64_t count, int64_t depth,
     uint16_t *block) {
-  const int64_t first = 8 * panel;
   for (int64_t c = 0; c < 8; ++c) {
     for (int64_t i = 0; i < depth; ++i) {
-      block[8 * (i - i % 2) + 2 * c + i % 2] = first + c < 4096 ? weights[4096 * (first + c) + k
-          + i] : 0;
+      block[8 * (i - i % 2) + 2 * c + i % 2] = c < count ? weights[4096 * c + i] : 0;
     }
   }
 }
@@ -350,7 +348,8 @@ void rms_norm_qkv_qk_norm_32x128_bf16_neon_pack_w_q(const uint16_t *weights, uin
   for (int64_t panel = 0; panel < 512; ++panel) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      gather_4096x4096(weights, panel, k, depth, packed + 32768 * panel + 8 * k);
+      gather_4096x4096(weights + 32768 * panel + k, 4096 - 8 * panel, depth,
+          packed + 32768 * panel + 8 * k);
     }
   }
 }
@@ -411,15 +410,13 @@ static void multiply_4096x4096(int64_t rows, const uint16_t *x, const uint16_t *
   }
 }
 
-// The weights of a panel of 8 columns, `depth` steps from step k on, as the product reads them:
-// pairs of steps, column by column; zeros beyond the last column.
-static void gather_4096x1024(const uint16_t *weights, int64_t panel, int64_t k, int64_t depth,
+// `depth` steps of a panel of 8 columns of weights, from its first one on, as the product reads
+// them: pairs of steps, column by column; zeros beyond the `count` columns that are left.
+static void gather_4096x1024(const uint16_t *weights, int64_t count, int64_t depth,
     uint16_t *block) {
-  const int64_t first = 8 * panel;
   for (int64_t c = 0; c < 8; ++c) {
     for (int64_t i = 0; i < depth; ++i) {
-      block[8 * (i - i % 2) + 2 * c + i % 2] = first + c < 1024 ? weights[4096 * (first + c) + k
-          + i] : 0;
+      block[8 * (i - i % 2) + 2 * c + i % 2] = c < count ? weights[4096 * c + i] : 0;
     }
   }
 }
@@ -434,7 +431,8 @@ void rms_norm_qkv_qk_norm_32x128_bf16_neon_pack_w_k(const uint16_t *weights, uin
   for (int64_t panel = 0; panel < 128; ++panel) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      gather_4096x1024(weights, panel, k, depth, packed + 32768 * panel + 8 * k);
+      gather_4096x1024(weights + 32768 * panel + k, 1024 - 8 * panel, depth,
+          packed + 32768 * panel + 8 * k);
     }
   }
 }
@@ -505,7 +503,8 @@ void rms_norm_qkv_qk_norm_32x128_bf16_neon_pack_w_v(const uint16_t *weights, uin
   for (int64_t panel = 0; panel < 128; ++panel) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      gather_4096x1024(weights, panel, k, depth, packed + 32768 * panel + 8 * k);
+      gather_4096x1024(weights + 32768 * panel + k, 1024 - 8 * panel, depth,
+          packed + 32768 * panel + 8 * k);
     }
   }
 }
@@ -656,8 +655,8 @@ void rms_norm_qkv_qk_norm_32x128_bf16_neon_part(int64_t rows, const uint16_t *x,
   const int64_t size = ((end - first + blocks - 1) / blocks + 13) / 14 * 14;
   for (int64_t row = first; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
-    run_steps(count, x + row * x_stride, x_stride, gain, w_q, q_gain, w_k, k_gain, w_v, q + row
-        * q_stride, q_stride, k + row * k_stride, k_stride, v + row * v_stride, v_stride,
+    run_steps(count, x + row * x_stride, x_stride, gain, w_q, q_gain, w_k, k_gain, w_v,
+        q + row * q_stride, q_stride, k + row * k_stride, k_stride, v + row * v_stride, v_stride,
         own_panels, 0, 3, 0, 1);
   }
 }

@@ -196,8 +196,8 @@ static inline __attribute__((always_inline)) void torch_layer_norm_1024_bf16_neo
       const vec shift_i = load_bf16(shift + i + p * 4);
       for (int64_t row = first; row < first + tile; ++row) {
         const vec centred_i = load_bf16(x + row * x_stride + i + p * 4) - mean_x[row - first];
-        store_bf16(y + row * y_stride + i + p * 4, centred_i * inv_deviation[row - first]
-            * gain_i + shift_i);
+        store_bf16(y + row * y_stride + i + p * 4,
+            centred_i * inv_deviation[row - first] * gain_i + shift_i);
       }
     }
   }

@@ -89,7 +89,8 @@ extension CompiledKernel {
   ///
   /// - Parameters:
   ///   - rows: The number of rows; with 0 nothing is read or written.
-  ///   - arguments: One for each of ``parameters``, in order.
+  ///   - arguments: One for each of ``parameters``, in order. Packed weights stand in place of each input
+  ///     that they were computed from.
   ///   - threads: The most threads that share a call, the caller's own among them; see
   ///     ``HostCPU/threads``. The bits do not depend on it.
   /// - Throws: ``CallError`` naming the parameter, what it needs and what was found.
@@ -97,22 +98,34 @@ extension CompiledKernel {
     rows: Int, _ arguments: [KernelArgument], threads: Int = 1
   ) throws(CallError) -> BoundKernel {
     guard threads >= 1 else { throw .threads(threads) }
-    let strides = try CallCheck.strides(of: self, rows: rows, arguments)
+    let ownStrides = try CallCheck.strides(of: self, rows: rows, arguments)
+    let own = Dictionary(
+      uniqueKeysWithValues: zip(parameters.map(\.name), zip(arguments, ownStrides)))
     var ready: [KernelArgument] = []
+    var strides: [Int] = []
     var packed: [PackedWeights] = []
-    for (parameter, argument) in zip(parameters, arguments) {
-      guard code.packs[parameter.name] != nil else {
+    for parameter in lowering.module.interface.parameters {
+      let name = parameter.buffer.name
+      guard let packing = parameter.packing else {
+        guard let (argument, stride) = own[name] else { throw .missing(parameter: name) }
         ready.append(argument)
+        strides.append(stride)
         continue
       }
+      let sources = packing.sources.compactMap { source in
+        own[source.name].map { (source.name, $0.0) }
+      }
+      let given = sources.compactMap { source, argument in argument.packed.map { (source, $0) } }
+        .first { packedParameter(of: $0, taking: $1) == name }?.1
       let weights: PackedWeights
-      if let given = argument.packed {
+      if let given {
         weights = given
       } else {
-        weights = try self.packed(parameter.name, argument)
+        weights = try self.packed(name, Dictionary(uniqueKeysWithValues: sources))
       }
       packed.append(weights)
       ready.append(KernelArgument(weights))
+      strides.append(parameter.buffer.shape.elementsPerRow)
     }
     return try BoundKernel(
       kernel: self, rows: rows, arguments: ready, packed: packed, strides: strides,

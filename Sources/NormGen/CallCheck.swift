@@ -19,10 +19,14 @@ enum CallCheck {
     var strides: [Int] = []
     for (parameter, argument) in zip(parameters, arguments) {
       if let packed = argument.packed {
-        guard let layout = kernel.packedLayout(of: parameter.name) else {
-          throw .notPacked(parameter: parameter.name)
+        // The emitted function reads the elements themselves if it takes them, too.
+        let interface = kernel.lowering.module.interface
+        guard kernel.isPacked(parameter.name),
+          interface.parameter(parameter.name).map({ $0.packing != nil }) ?? true
+        else { throw .notPacked(parameter: parameter.name) }
+        guard kernel.packedParameter(of: parameter.name, taking: packed) != nil else {
+          throw .packedOtherwise(parameter: parameter.name)
         }
-        guard packed.layout == layout else { throw .packedOtherwise(parameter: parameter.name) }
         strides.append(parameter.shape.elementsPerRow)
         continue
       }

@@ -67,6 +67,8 @@ extension Catalog {
     let downBias = Tensor.input("b_down", [384], .f32)
     let gain = Tensor.input("gain", [384], .f32)
     let shift = Tensor.input("shift", [384], .f32)
+    let direction = Tensor.input("v", [1536, 384], .f32)
+    let length = Tensor.input("g", [1536, 1], .f32)
     let sum = (hidden.matmul(down) + downBias) + residual
     return [
       wide(.f32, .fused, "linear, bias, exact gelu and RMSNorm in one kernel"),
@@ -74,6 +76,11 @@ extension Catalog {
       Entry(
         Kernel("linear_gelu_384_1536_f32", (x.matmul(up) + upBias).gelu()),
         "all-MiniLM-L6-v2: the first half of its feed-forward layers"),
+      Entry(
+        Kernel(
+          "weight_norm_linear_gelu_384_1536_f32",
+          (x.matmul(direction.weightNorm(gain: length), layout: .outIn) + upBias).gelu()),
+        "WeightNorm's weights, normalized when they are packed, then bias and exact gelu"),
       Entry(
         Kernel(
           "linear_residual_layer_norm_1536_384_f32",

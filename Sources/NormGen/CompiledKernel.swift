@@ -51,5 +51,5 @@ public final class CompiledKernel: Sendable {
   public var name: String { lowering.graph.name }
 
   /// The parameters: inputs, then outputs.
-  public var parameters: [Buffer] { lowering.program.buffers }
+  public var parameters: [Buffer] { lowering.parameters }
 }

@@ -19,6 +19,9 @@ public struct Lowering: Sendable {
   public let schedules: [Schedule]
   /// The loops.
   public let program: LoopProgram
+  /// The tensors of a call: the graph's inputs, then its outputs. The emitted function takes others where
+  /// weights are computed, see ``NormGenLoops/KernelInterface``.
+  public var parameters: [Buffer] { graph.buffers }
   /// The functions that they become, and how the kernel is called.
   public let module: LoopModule
   /// The C.
@@ -108,26 +111,30 @@ public struct Compiler: Sendable {
           message: "a schedule asks for blocks of \(rows) rows, but sums over rows are taken in "
             + "blocks of \(RowSumOrder.block)"))
     }
+    // Panels and weights are read again soon.
+    let streams = plan.onlyRegion != nil || plan.sumsInRegionsOnly
     var schedules: [Schedule] = []
     var kernels: [[LoopKernel]] = []
+    var weights: [LoopKernel] = []
+    func lowered(_ region: Region) throws(PlanError) -> LoopKernel {
+      let strategy = try chosenStrategy(for: region)
+      var schedule = self.schedule ?? strategy.schedule(for: region, target: target)
+      schedule.strategy = strategy.name
+      if !streams { schedule.streamingBytes = nil }
+      schedules.append(schedule)
+      return try strategy.lowered(region, schedule: schedule, target: target)
+    }
     do throws(PlanError) {
       for stage in plan.stages {
-        var lowered: [LoopKernel] = []
-        for region in stage.regions {
-          let strategy = try chosenStrategy(for: region)
-          var schedule = self.schedule ?? strategy.schedule(for: region, target: target)
-          schedule.strategy = strategy.name
-          // Panels are read again soon.
-          if plan.onlyRegion == nil, !plan.sumsInRegionsOnly { schedule.streamingBytes = nil }
-          schedules.append(schedule)
-          lowered.append(try strategy.lowered(region, schedule: schedule, target: target))
-        }
-        kernels.append(lowered)
+        var rows: [LoopKernel] = []
+        for region in stage.regions { rows.append(try lowered(region)) }
+        kernels.append(rows)
       }
+      for planned in plan.weights { weights.append(try lowered(planned.region)) }
     } catch { throw .plan(error.of(kernel: graph.name)) }
     let products = matmulSchedule ?? schedule?.matmul ?? MatmulSchedule()
     let program = ProgramBuilder.program(
-      of: plan, kernels: kernels, schedule: products, target: target)
+      of: plan, kernels: kernels, weights: weights, schedule: products, target: target)
     guard program.statementCount <= LoopProgram.mostStatements else {
       throw .plan(.tooManyStatements(program.statementCount, kernel: graph.name))
     }

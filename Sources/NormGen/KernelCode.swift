@@ -17,8 +17,39 @@ struct KernelCode: Sendable {
     ) -> Void
   /// `int64_t phases(int64_t rows, int64_t parts)`, and the same for scratch bytes.
   typealias Extent = @convention(c) (Int64, Int64) -> Int64
-  /// `void pack(const T *weights, T *packed)`.
-  typealias Pack = @convention(c) (UnsafeRawPointer?, UnsafeMutableRawPointer?) -> Void
+  /// What packs weights.
+  struct Pack: Sendable {
+    /// `void pack(const T *weights, T *packed)`.
+    typealias One = @convention(c) (UnsafeRawPointer?, UnsafeMutableRawPointer?) -> Void
+    /// `void entry(const void *const *buffers, void *packed)`.
+    typealias Several =
+      @convention(c) (UnsafePointer<UnsafeRawPointer?>?, UnsafeMutableRawPointer?) -> Void
+
+    private enum Function: Sendable {
+      case one(One)
+      case several(Several)
+    }
+
+    private let function: Function
+
+    init(
+      _ packing: KernelInterface.Packing, _ object: any LoadedCode
+    ) throws(JITError) {
+      if let entry = packing.entry {
+        function = .several(unsafeBitCast(try object.address(of: entry), to: Several.self))
+      } else {
+        function = .one(unsafeBitCast(try object.address(of: packing.symbol), to: One.self))
+      }
+    }
+
+    /// Packs what lies at the places of the packing's sources.
+    func callAsFunction(_ sources: [UnsafeRawPointer?], _ packed: UnsafeMutableRawPointer?) {
+      switch function {
+      case .one(let pack): pack(sources[0], packed)
+      case .several(let pack): pack(sources, packed)
+      }
+    }
+  }
 
   /// How the kernel is called.
   enum Entry: Sendable {
@@ -47,8 +78,7 @@ struct KernelCode: Sendable {
     var packs: [String: Pack] = [:]
     for parameter in interface.parameters {
       guard let packing = parameter.packing else { continue }
-      packs[parameter.buffer.name] = unsafeBitCast(
-        try object.address(of: packing.symbol), to: Pack.self)
+      packs[parameter.buffer.name] = try Pack(packing, object)
     }
     self.packs = packs
   }

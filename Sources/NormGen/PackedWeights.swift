@@ -40,21 +40,66 @@ extension CompiledKernel {
   public func packed(
     _ parameter: String, _ weights: KernelArgument
   ) throws(CallError) -> PackedWeights {
-    guard let buffer = parameters.first(where: { $0.name == parameter }) else {
+    guard parameters.contains(where: { $0.name == parameter }) else {
       throw .unknown(name: parameter, parameters: parameters.map(\.name))
     }
-    guard let layout = packedLayout(of: parameter), let pack = code.packs[parameter] else {
-      throw .notPacked(parameter: parameter)
+    return try packed(parameter, [parameter: weights])
+  }
+
+  /// Computes and packs weights, once for many calls.
+  ///
+  /// - Parameters:
+  ///   - weights: The name of the weights, see ``computedWeights``, or of a parameter with weights.
+  ///   - sources: The inputs that they are computed from, by name, each in its shape, without gaps.
+  /// - Throws: ``CallError`` if there are no such weights, an input is missing or does not fit, or there
+  ///   is no memory for the packed weights.
+  public func packed(
+    _ weights: String, _ sources: [String: KernelArgument]
+  ) throws(CallError) -> PackedWeights {
+    guard let parameter = lowering.module.interface.parameter(weights),
+      let packing = parameter.packing, let layout = packedLayout(of: weights),
+      let pack = code.packs[weights]
+    else { throw .notPacked(parameter: weights) }
+    var places: [UnsafeRawPointer?] = []
+    for source in packing.sources {
+      guard let argument = sources[source.name] else { throw .missing(parameter: source.name) }
+      guard argument.packed == nil else { throw .notPacked(parameter: source.name) }
+      // Inputs with rows are no weights' sources.
+      _ = try CallCheck.check(argument, for: source, rows: 1)
+      places.append(UnsafeRawPointer(argument.bytes.baseAddress))
     }
-    _ = try CallCheck.check(weights, for: buffer, rows: 1)
-    let elements = packedElements(of: parameter)
-    let (byteCount, overflows) = elements.multipliedReportingOverflow(by: buffer.storage.byteCount)
+    let (byteCount, overflows) = packing.elements.multipliedReportingOverflow(
+      by: parameter.buffer.storage.byteCount)
     let memory: AlignedMemory
     do {
       memory = try AlignedMemory(byteCount: overflows ? .max : byteCount)
-    } catch { throw .memory(of: "the packed weights of '\(parameter)'", byteCount: byteCount) }
-    pack(weights.bytes.baseAddress, memory.bytes.baseAddress)
+    } catch { throw .memory(of: "the packed weights of '\(weights)'", byteCount: byteCount) }
+    pack(places, memory.bytes.baseAddress)
     return PackedWeights(memory: memory, layout: layout)
+  }
+
+  /// The names of the weights that the kernel computes, once, when they are packed, with the inputs that
+  /// each is computed from.
+  public var computedWeights: [(name: String, inputs: [String])] {
+    lowering.program.weights.map { ($0.name, $0.inputs.map(\.name)) }
+  }
+
+  /// The packed weights that the emitted function takes in place of an input's elements; nil if it takes
+  /// none that fit.
+  func packedParameter(
+    of input: String, taking packed: PackedWeights
+  ) -> String? {
+    lowering.module.interface.parameters.first { parameter in
+      parameter.packing?.sources.contains { $0.name == input } == true
+        && packedLayout(of: parameter.buffer.name) == packed.layout
+    }?.buffer.name
+  }
+
+  /// Whether some packed weights stand in place of an input's elements.
+  func isPacked(_ input: String) -> Bool {
+    lowering.module.interface.parameters.contains { parameter in
+      parameter.packing?.sources.contains { $0.name == input } == true
+    }
   }
 
   /// What packed weights of a parameter must be; nil if it takes none.
@@ -63,10 +108,6 @@ extension CompiledKernel {
     return PackedWeights.Layout(
       panelColumns: lowering.target.panelColumns, depth: product.depth, columns: product.columns,
       storage: product.storage, matmul: product.matmul)
-  }
-
-  private func packedElements(of parameter: String) -> Int {
-    lowering.module.interface.parameter(parameter)?.packing?.elements ?? 0
   }
 
   private func product(of parameter: String) -> Multiplication? {

@@ -90,7 +90,19 @@ public enum RandomInputs {
     var found: [ValueID: Int] = [:]
     for node in graph.nodes {
       guard case .matmul = node.op, node.operands.count == 2 else { continue }
-      found[node.operands[1]] = graph[node.operands[0]].shape.rowExtent
+      let terms = graph[node.operands[0]].shape.rowExtent
+      let count = graph[node.operands[1]].shape.elementsPerRow
+      var pending = [node.operands[1]]
+      var seen: Set<ValueID> = []
+      while let id = pending.popLast() {
+        // Of what weights are computed from, those with an element for each are weights, too.
+        if graph[id].inputName != nil, graph[id].shape.elementsPerRow == count,
+          !graph[id].shape.hasRows
+        {
+          found[id] = terms
+        }
+        pending += graph[id].operands.filter { seen.insert($0).inserted }
+      }
     }
     return found
   }

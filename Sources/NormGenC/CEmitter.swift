@@ -29,8 +29,8 @@ public struct CEmitter {
     let isDivided = module.interface.parts != nil
     let functions = Functions(
       contract: printer.contract(), prototypes: printer.prototypes(),
-      entry: printer.entryPrototype(end: ";"),
-      definitions: (printer.definitions() + [printer.entry()])
+      entry: printer.entryPrototypes(),
+      definitions: (printer.definitions() + printer.entries())
         .joined(separator: "\n\n"),
       keepsLoops: isDivided)
     let strategy = schedules.first?.strategy ?? Schedule().strategy

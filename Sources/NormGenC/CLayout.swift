@@ -24,13 +24,13 @@ enum CLayout {
     wrapped(text, depth: depth).joined(separator: "\n")
   }
 
-  /// Where to break a prefix of a line: the last place among those inside the fewest parentheses;
-  /// behind a comma, a conjunction or an assignment, before an operator; without any, behind the last
-  /// opening parenthesis.
+  /// Where to break a prefix of a line: the last place among those inside the fewest parentheses, and of
+  /// these rather behind a comma than behind a conjunction or an assignment or before an operator; without
+  /// any, behind the last opening parenthesis.
   private static func breakPoint(in text: Substring) -> Substring.Index? {
     let trailing = [", ", " && ", " = "]
     let leading = [" ? ", " : ", " + ", " - ", " * ", " / "]
-    var best: (place: Substring.Index, depth: Int)?
+    var best: (place: Substring.Index, rank: (depth: Int, kind: Int))?
     var depth = 0
     // A break at once would leave next to nothing on the line.
     let least = min(width / 3, text.utf8.count / 2)
@@ -42,13 +42,14 @@ enum CLayout {
       }
       let rest = text[index...]
       var place: Substring.Index?
+      let rank = (depth, rest.hasPrefix(trailing[0]) ? 0 : 1)
       if let separator = trailing.first(where: { rest.hasPrefix($0) }) {
         place = text.index(index, offsetBy: separator.count - 1)
       } else if leading.contains(where: { rest.hasPrefix($0) }) {
         place = index
       }
       guard let place, text[..<place].utf8.count > least else { continue }
-      if best.map({ depth <= $0.depth }) ?? true { best = (place, depth) }
+      if best.map({ rank <= $0.rank }) ?? true { best = (place, rank) }
     }
     return best?.place ?? text.lastIndex(of: "(").map { text.index(after: $0) }
   }

@@ -99,11 +99,34 @@ struct CModule {
         + "\(last))\(end)")
   }
 
-  /// Its definition.
-  func entry() -> String {
+  /// Its definition, and those of functions that pack what several tensors hold.
+  func entries() -> [String] {
     let callee = module.interface.parts?.part ?? module.interface.symbol
-    let arguments = function(callee)?.argumentsOfEntry() ?? []
+    return packings.map { packing in
+      calling(packing.symbol, from: packEntryPrototype(packing, end: " {"), ["packed"])
+    } + [calling(callee, from: entryPrototype(end: " {"), [])]
+  }
+
+  private func calling(_ callee: String, from head: String, _ last: [String]) -> String {
+    let tensors = function(callee)?.argumentsOfEntry() ?? []
+    let arguments = tensors.dropLast(last.count) + last
     let call = CLayout.wrapped("\(callee)(\(arguments.joined(separator: ", ")));", depth: 1)
-    return ([entryPrototype(end: " {")] + call + ["}"]).joined(separator: "\n")
+    return ([head] + call + ["}"]).joined(separator: "\n")
+  }
+
+  /// The functions that pack weights which are computed.
+  private var packings: [KernelInterface.Packing] {
+    module.interface.parameters.compactMap(\.packing).filter { $0.entry != nil }
+  }
+
+  private func packEntryPrototype(_ packing: KernelInterface.Packing, end: String) -> String {
+    CLayout.wrappedText(
+      "void \(packing.entry ?? packing.symbol)(const void *const *buffers, void *packed)\(end)")
+  }
+
+  /// The declarations for callers with arrays of parameters.
+  func entryPrototypes() -> String {
+    (packings.map { packEntryPrototype($0, end: ";") } + [entryPrototype(end: ";")])
+      .joined(separator: "\n")
   }
 }

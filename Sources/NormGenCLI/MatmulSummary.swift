@@ -44,6 +44,10 @@ struct MatmulSummary {
   }
 
   private func packing(of product: Multiplication) -> String {
+    if let weights = program.weights.first(where: { $0.name == product.weights }) {
+      let inputs = weights.inputs.map(\.name).joined(separator: ", ")
+      return "packed: it is computed from \(inputs), once, when it is packed"
+    }
     if product.isPacked { return "packed: packing once saves gathering it in every call" }
     if forced?.packsWeights == false { return "as it is, as asked for" }
     return "as it is: the kernel does more with it than matmuls of one kind"

@@ -14,8 +14,10 @@ package struct EmulatedLowering: Sendable {
   private let packed: [Weights]
 
   private struct Weights {
-    let parameter: Int
-    let packSymbol: String
+    let parameter: String
+    let symbol: String
+    /// The tensors that packing takes, by their places among the kernel's.
+    let sources: [Int]
     let bytes: Int
   }
 
@@ -24,12 +26,15 @@ package struct EmulatedLowering: Sendable {
     self.lowering = lowering
     self.parts = parts
     let interface = lowering.module.interface
-    self.packed = interface.parameters.enumerated().compactMap { index, parameter in
+    let tensors = lowering.parameters
+    self.packed = interface.parameters.compactMap { parameter in
       guard let packing = parameter.packing else { return nil }
       let buffer = parameter.buffer
       return Weights(
-        parameter: index, packSymbol: packing.symbol,
-        bytes: packing.elements * buffer.storage.byteCount)
+        parameter: buffer.name, symbol: packing.symbol,
+        sources: packing.sources.compactMap { source in
+          tensors.firstIndex { $0.name == source.name }
+        }, bytes: packing.elements * buffer.storage.byteCount)
     }
     let source = try EmulatedLowering.source(lowering, compiler: compiler)
     let name = lowering.source.name
@@ -91,26 +96,31 @@ package struct EmulatedLowering: Sendable {
     _ lowering: Lowering, _ division: KernelInterface.Parts, parts: Int, packed: [Weights]
   ) -> String {
     let name = lowering.source.name
-    let count = lowering.program.buffers.count
-    let scratch = count + packed.count
+    let tensors = lowering.parameters
+    let scratch = tensors.count + packed.count
     let packs = packed.enumerated().map { index, weights in
-      """
-        \(weights.packSymbol)(buffers[\(weights.parameter)], buffers[\(count + index)]);
-        all[\(weights.parameter)] = buffers[\(count + index)];
-      """
+      let sources = weights.sources.map { "buffers[\($0)]" }.joined(separator: ", ")
+      return "  \(weights.symbol)(\(sources), buffers[\(tensors.count + index)]);"
+    }
+    // Where each argument of the kernel lies among the buffers.
+    let places = lowering.module.interface.parameters.map { parameter in
+      if let index = packed.firstIndex(where: { $0.parameter == parameter.buffer.name }) {
+        return tensors.count + index
+      }
+      return tensors.firstIndex { $0.name == parameter.buffer.name } ?? 0
     }
     return """
       \(lowering.source.header)
       void \(name)_whole_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
-        void *all[\(count)];
-        for (int i = 0; i < \(count); ++i) all[i] = buffers[i];
+        void *const all[] = {\(places.map { "buffers[\($0)]" }.joined(separator: ", "))};
+        const int64_t all_strides[] = {\(places.map { "strides[\($0)]" }.joined(separator: ", "))};
       \(packs.joined(separator: "\n"))
         // The stride of the scratch memory is its size.
         if (\(division.scratchBytes)(rows, \(parts)) > strides[\(scratch)]) __builtin_trap();
         const int64_t phases = \(division.phases)(rows, \(parts));
         for (int64_t phase = 0; phase < phases; ++phase) {
           for (int64_t part = 0; part < \(parts); ++part) {
-            \(lowering.module.interface.entry)(rows, all, strides, buffers[\(scratch)], phase, part, \(parts));
+            \(lowering.module.interface.entry)(rows, all, all_strides, buffers[\(scratch)], phase, part, \(parts));
           }
         }
       }

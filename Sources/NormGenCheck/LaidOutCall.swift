@@ -33,7 +33,7 @@ package struct LaidOutCall: Sendable {
 
   /// Each parameter's memory before the call: rows with gaps of filler, outputs all filler.
   package func memory() throws(CallError) -> [[UInt8]] {
-    try lowering.program.buffers.map { buffer throws(CallError) in try memory(buffer) }
+    try lowering.parameters.map { buffer throws(CallError) in try memory(buffer) }
   }
 
   private func memory(_ buffer: Buffer) throws(CallError) -> [UInt8] {
@@ -81,7 +81,7 @@ package struct LaidOutCall: Sendable {
     let emulator = try TargetMachine.emulator(of: first.lowering.target)
     let kernel = try EmulatedLowering(first.lowering, parts: first.parts, compiler: compiler)
     let requests = try calls.map { call in
-      let buffers = zip(try call.memory(), call.lowering.program.buffers).map { bytes, buffer in
+      let buffers = zip(try call.memory(), call.lowering.parameters).map { bytes, buffer in
         EmulatedBuffer(
           bytes: bytes, rowStride: call.stride(buffer),
           addressOffset: call.offset * buffer.storage.byteCount)
@@ -102,7 +102,7 @@ package struct LaidOutCall: Sendable {
     from after: [[UInt8]]
   ) throws(LayoutViolation) -> [String: HostTensor] {
     var outputs: [String: HostTensor] = [:]
-    for (buffer, after) in zip(lowering.program.buffers, after) {
+    for (buffer, after) in zip(lowering.parameters, after) {
       guard buffer.isOutput else {
         guard let before = try? memory(buffer), after == before else {
           throw .inputWritten(buffer.name)
@@ -136,7 +136,7 @@ package struct LaidOutCall: Sendable {
   }
 
   private func native(_ kernel: CompiledKernel, _ before: [[UInt8]]) throws -> [[UInt8]] {
-    let blocks = zip(before, lowering.program.buffers).map { bytes, buffer in
+    let blocks = zip(before, lowering.parameters).map { bytes, buffer in
       let start = offset * buffer.storage.byteCount
       let block = UnsafeMutableRawBufferPointer.allocate(
         byteCount: start + bytes.count + Self.margin, alignment: 4096)
@@ -148,10 +148,10 @@ package struct LaidOutCall: Sendable {
     defer { for block in blocks { block.block.deallocate() } }
     try kernel(
       rows: rows,
-      zip(blocks, lowering.program.buffers).map { block, buffer in
+      zip(blocks, lowering.parameters).map { block, buffer in
         KernelArgument(block.place, rowStride: buffer.shape.hasRows ? stride(buffer) : nil)
       })
-    for (block, buffer) in zip(blocks, lowering.program.buffers) {
+    for (block, buffer) in zip(blocks, lowering.parameters) {
       let start = offset * buffer.storage.byteCount
       let isWhole =
         block.block[..<start].allSatisfy { $0 == Self.filler }

@@ -99,7 +99,7 @@ public enum TargetMachine: Hashable, Sendable {
       if position == kernels.count {
         kernels.append(try EmulatedLowering(call.lowering, compiler: compiler))
       }
-      let buffers = try call.lowering.program.buffers.map { buffer in
+      let buffers = try call.lowering.parameters.map { buffer in
         try EmulatedBuffer(buffer, of: call)
       }
       requests.append(kernels[position].call(kernel: position, rows: call.rows, buffers: buffers))
@@ -111,7 +111,7 @@ public enum TargetMachine: Hashable, Sendable {
           kernel: call.lowering.source.name, write.description)
       }
       var outputs: [String: HostTensor] = [:]
-      for (buffer, bytes) in zip(call.lowering.program.buffers, result.buffers)
+      for (buffer, bytes) in zip(call.lowering.parameters, result.buffers)
       where buffer.isOutput {
         outputs[buffer.name] = try bytes.withUnsafeBytes { bytes in
           try HostTensor(

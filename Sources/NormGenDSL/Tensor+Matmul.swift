@@ -4,10 +4,12 @@ extension Tensor {
   /// The product of each row with a weight matrix: the last axis becomes the weights' other axis.
   ///
   /// - Parameters:
-  ///   - weights: An input of two axes without rows.
+  ///   - weights: A value of two axes without rows: an input, or what is computed from inputs, such as
+  ///     integers times their scales, or weight norm. Statistics of it run along its last axis. Computed
+  ///     weights are computed once, when they are packed.
   ///   - layout: Whether the weights are stored [in, out] or [out, in].
   ///   - accumulation: The exact order of `MatmulOrder`, or the licence to use the hardware's bf16
-  ///     dot product. The latter needs bf16 weights and a value that is rounded to bf16.
+  ///     dot product. The latter needs weights and a value that hold bf16 values.
   public func matmul(
     _ weights: Tensor, layout: Matmul.WeightLayout = .inOut,
     accumulate accumulation: Matmul.Accumulation = .fused,
@@ -20,7 +22,8 @@ extension Tensor {
       location: location)
     guard product.node.error == nil else { return product }
     do {
-      try matmul.verifyOperands(value: node.beneathReshapes.op, weights: weights.node.op)
+      try matmul.verifyOperands(
+        value: node.beneathReshapes.op, weights: weights.node.beneathReshapes.op)
       return product
     } catch {
       return Tensor(failed: GraphError(.matmul(error), at: location))

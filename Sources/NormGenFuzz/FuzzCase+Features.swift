@@ -38,6 +38,10 @@ extension FuzzCase {
     if count({ if case .statistic = $0 { true } else { false } }) >= 20 {
       found.insert("many statistics")
     }
+    let computesWeights = graph.nodes.contains { node in
+      if case .matmul = node.op { graph[node.operands[1]].inputName == nil } else { false }
+    }
+    if computesWeights { found.insert("computed weights") }
     if graph.nodes.count >= 100 { found.insert("long chain") }
     if graph.inputs.count >= 10 { found.insert("many inputs") }
     if graph.outputs.count >= 10 { found.insert("many outputs") }

@@ -152,14 +152,49 @@ struct RandomProducts {
     let layout = random.choice(Matmul.WeightLayout.allCases)
     let isDot = random.happens(0.2)
     let type = isDot ? DType.bf16 : random.choice([.f32, .bf16, .f16])
-    let (inputs, outputs) = (Extent.fixed(x.shape.rowExtent), Extent.fixed(extent))
-    let weights = Tensor.input(
-      name("u"), layout == .inOut ? [inputs, outputs] : [outputs, inputs], type)
+    let (inputs, outputs) = (x.shape.rowExtent, extent)
+    let (rows, columns) = layout == .inOut ? (inputs, outputs) : (outputs, inputs)
+    var weights: Tensor
+    if random.happens(0.3) {
+      weights = computedWeights(rows, columns)
+      if isDot { weights = weights.rounded(to: .bf16) }
+    } else {
+      weights = .input(name("u"), [.fixed(rows), .fixed(columns)], type)
+    }
     let product =
       isDot
       ? x.rounded(to: .bf16).matmul(weights, layout: layout, accumulate: .bf16Dot)
       : x.matmul(weights, layout: layout)
     return random.happens(0.4) ? product + parameter(extent) : product
+  }
+
+  /// Weights that are computed when they are packed.
+  private mutating func computedWeights(_ rows: Int, _ columns: Int) -> Tensor {
+    func input(_ extents: [Int]) -> Tensor {
+      .input(name("u"), extents.map { .fixed($0) }, type())
+    }
+    let w = input([rows, columns])
+    let scale = input(random.choice([[columns], [rows, 1], [1, columns], [1]]))
+    switch random.below(9) {
+    case 0: return w * scale
+    case 1:
+      // Of two inputs that are used in several ways.
+      let zero = input([rows, 1])
+      return (w - zero) * scale + zero
+    case 2: return w.weightNorm(gain: input([rows, 1]))
+    case 3: return normalized(w)
+    case 4: return random.unary(of: w).rounded(to: type())
+    case 5: return input([rows * columns]).reshaped([.fixed(rows), .fixed(columns)])
+    case 6:
+      let start = random.below(5)
+      return input([rows, start + columns + random.below(3)]).columns(start..<start + columns)
+    case 7:
+      let groups = [2, 3, 4, 5, 8].filter { columns % $0 == 0 }
+      guard let count = groups.isEmpty ? nil : random.choice(groups) else { return w + scale }
+      let seen = w.reshaped([.fixed(rows), .fixed(count), .fixed(columns / count)])
+      return (seen * input([rows, count, 1])).reshaped([.fixed(rows), .fixed(columns)])
+    default: return random.binary(of: w, input([rows, columns])) * w.absolute().rowMaximum()
+    }
   }
 
   /// Rows, a parameter or zeros beside a row.

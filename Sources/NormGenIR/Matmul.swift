@@ -1,7 +1,8 @@
 /// The product of the rows of a value with a weight matrix.
 ///
-/// Operands are the value x, whose last axis has K elements, and the weights, an input of two axes
-/// without rows. Every row of x becomes a row of N elements; the other axes stay.
+/// Operands are the value x, whose last axis has K elements, and the weights, a value of two axes
+/// without rows: an input, or computed from inputs. Every row of x becomes a row of N elements; the other
+/// axes stay.
 public struct Matmul: Hashable, Sendable {
   /// Which axis of the weights meets the row of the value.
   public enum WeightLayout: String, CaseIterable, Sendable, Hashable {
@@ -87,23 +88,22 @@ public enum MatmulOrder {
 
 /// Operands that a matmul does not admit.
 public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The weights are computed.
-  case weightsNotAnInput(found: Op)
   /// The weights are stored as integers, which only their own scales give a meaning.
   case integerWeights(DType)
-  /// The weights of a bf16 dot product are stored in another type.
-  case weightsNotBF16(DType)
+  /// The weights of a bf16 dot product may lie between bf16 values.
+  case weightsNotBF16(found: Op)
   /// The value of a bf16 dot product may lie between bf16 values.
   case valueNotBF16(found: Op)
 
   public var description: String {
     switch self {
-    case .weightsNotAnInput(let found):
-      "the weights of a matmul must be an input as it is, found \(Self.name(of: found))"
     case .integerWeights(let storage):
-      "the weights of a matmul must be stored as f32, bf16 or f16, found \(storage.rawValue)"
-    case .weightsNotBF16(let storage):
-      "the weights of a bf16 dot product must be stored as bf16, found \(storage.rawValue)"
+      "the weights of a matmul must be stored as f32, bf16 or f16, found \(storage.rawValue); give "
+        + "integers their meaning by multiplying them with their scale"
+    case .weightsNotBF16(let found):
+      "the weights of a bf16 dot product must hold bf16 values, an input stored as bf16 or weights "
+        + "after `.rounded(to: .bf16)`, written bf16(w) in the text form; found "
+        + Self.name(of: found)
     case .valueNotBF16(let found):
       "the value of a bf16 dot product must hold bf16 values, an input stored as bf16 or a value "
         + "after `.rounded(to: .bf16)`, written bf16(x) in the text form; found "
@@ -133,24 +133,32 @@ extension Matmul {
   ///
   /// - Parameters:
   ///   - value: What computes the value, beneath any reshapes.
-  ///   - weights: What computes the weights.
+  ///   - weights: What computes the weights, beneath any reshapes.
   /// - Throws: ``MatmulError``.
   public func verifyOperands(value: Op, weights: Op) throws(MatmulError) {
-    guard case .input(_, let storage) = weights else { throw .weightsNotAnInput(found: weights) }
-    switch storage {
-    case .f32, .bf16, .f16: break
-    case .i8: throw .integerWeights(storage)
-    }
+    if case .input(_, .i8) = weights { throw .integerWeights(.i8) }
     switch accumulation {
     case .fused: return
     case .bf16Dot: break
     }
-    guard storage == .bf16 else { throw .weightsNotBF16(storage) }
-    switch value {
-    case .input(_, .bf16), .convert(.bf16): return
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
-      .leadingPart, .matmul, .rowSum, .outerSum:
-      throw .valueNotBF16(found: value)
+    guard weights.holdsBF16 else { throw .weightsNotBF16(found: weights) }
+    guard value.holdsBF16 else { throw .valueNotBF16(found: value) }
+  }
+}
+
+extension Op {
+  /// Whether the operation says that its values are bf16's.
+  fileprivate var holdsBF16: Bool { storage == .bf16 }
+
+  /// The type that holds the operation's values exactly, if it says one.
+  public var storage: DType? {
+    switch self {
+    case .input(_, let storage): storage
+    case .convert(let type): type
+    case .constant, .elementwise, .statistic, .reshape, .columns, .concatenate, .leadingPart,
+      .matmul,
+      .rowSum, .outerSum:
+      nil
     }
   }
 }

@@ -2,20 +2,24 @@ extension Op {
   /// The shape of the result of applying the operation to operands of the given shapes.
   ///
   /// `requested` is the shape that `input` and `reshape` declare; other operations ignore it.
-  /// Only weights may have more than ``Shape/largestElementCount`` elements.
+  /// Only weights, and what they are computed from, may have more than ``Shape/largestElementCount``
+  /// elements.
   ///
   /// - Throws: ``ShapeError`` when the operands do not fit together.
   public func resultShape(of operands: [Shape], requested: Shape) throws(ShapeError) -> Shape {
-    for (position, shape) in operands.enumerated() where !mayBeWeights(position) {
-      try shape.verifyLimits(count: Shape.largestElementCount)
+    for (position, shape) in operands.enumerated() {
+      try shape.verifyLimits(
+        count: mayBeWeights(position) ? shape.largestCount : Shape.largestElementCount)
+      if case .statistic = self, let extent = shape.extents.last {
+        try Shape(hasRows: false, extents: [extent]).verifyLimits(count: Shape.largestElementCount)
+      }
     }
     let result = try uncheckedResultShape(of: operands, requested: requested)
     switch self {
-    case .input: try result.verifyLimits(count: result.largestCount)
     case .outerSum: try result.verifyLimits(count: Shape.largestWeightCount)
-    case .reshape: try result.verifyLimits(count: result.largestCount)
-    case .constant, .elementwise, .statistic, .convert, .columns, .concatenate, .leadingPart,
-      .matmul, .rowSum:
+    case .input, .reshape, .elementwise, .statistic, .convert, .columns:
+      try result.verifyLimits(count: result.largestCount)
+    case .constant, .concatenate, .leadingPart, .matmul, .rowSum:
       try result.verifyLimits(count: Shape.largestElementCount)
     }
     return result
@@ -25,10 +29,8 @@ extension Op {
   private func mayBeWeights(_ position: Int) -> Bool {
     switch self {
     case .matmul: position == 1
-    case .reshape: true
-    case .input, .constant, .elementwise, .statistic, .convert, .columns, .concatenate,
-      .leadingPart, .rowSum, .outerSum:
-      false
+    case .reshape, .elementwise, .statistic, .convert, .columns: true
+    case .input, .constant, .concatenate, .leadingPart, .rowSum, .outerSum: false
     }
   }
 

@@ -63,13 +63,17 @@ public struct LoopInterpreter {
     // A few operations for each vector of terms, and for each weight that is packed or gathered.
     let terms = program.multiplications.reduce(0) { $0 + $1.depth * ($1.columns / lanes + 1) }
     let weights = program.multiplications.reduce(0) { $0 + $1.depth * $1.columns / 2 }
+    let computed = program.weights.reduce(0) { sum, weights in
+      sum + weights.rows * weights.kernel.statementCount
+        * (weights.columns / weights.kernel.lanes / 8 + 1)
+    }
     let sums = program.accumulations.reduce(0) { sum, accumulation in
       switch accumulation.terms {
       case .columns(_, _, let repeats): sum + repeats
       case .outer(_, _, let rows, let columns): sum + rows * (columns / lanes + 1)
       }
     }
-    return rows * (statements + terms + sums) + weights
+    return rows * (statements + terms + sums) + weights + computed
   }
 
   // MARK: The call
@@ -82,23 +86,15 @@ public struct LoopInterpreter {
     guard rows >= 0 else { throw MemoryError(message: "has \(rows) rows") }
     var memories: [LoopMemory] = []
     for parameter in interface.parameters {
-      let buffer = parameter.buffer
-      let columns = buffer.shape.elementsPerRow
-      var memory = LoopMemory(
-        name: buffer.name, storage: buffer.storage, rows: buffer.shape.hasRows ? rows : 1,
-        columns: columns, stride: columns + (buffer.shape.hasRows ? Self.gap : 0),
-        isWritable: buffer.isOutput)
-      if !buffer.isOutput, let tensor = inputs[buffer.name] {
-        guard tensor.count == columns * (buffer.shape.hasRows ? rows : 1) else {
-          throw MemoryError(
-            message: "takes \(tensor.count) elements for '\(buffer.name)' of \(buffer.shape)")
-        }
-        memory.fill((0..<tensor.count).map { Float(tensor[$0]) })
+      guard let packing = parameter.packing else {
+        memories.append(try memory(of: parameter.buffer, rows: rows, inputs))
+        continue
       }
-      if let packing = parameter.packing {
-        memory = try packed(memory, packing, by: module)
+      var sources: [LoopMemory] = []
+      for source in packing.sources {
+        sources.append(try memory(of: source, rows: rows, inputs))
       }
-      memories.append(memory)
+      memories.append(try packed(parameter.buffer, of: sources, packing, by: module))
     }
     func arguments(from row: Int) -> [LoopMachine.Value] {
       interface.parameters.enumerated().flatMap { index, parameter -> [LoopMachine.Value] in
@@ -148,23 +144,45 @@ public struct LoopInterpreter {
     }
   }
 
+  /// The memory of a tensor before a call.
+  private static func memory(
+    of buffer: Buffer, rows: Int, _ inputs: [String: HostTensor]
+  ) throws(MemoryError) -> LoopMemory {
+    let columns = buffer.shape.elementsPerRow
+    let count = buffer.shape.hasRows ? rows : 1
+    var memory = LoopMemory(
+      name: buffer.name, storage: buffer.storage, rows: count, columns: columns,
+      stride: columns + (buffer.shape.hasRows ? gap : 0), isWritable: buffer.isOutput)
+    if !buffer.isOutput, let tensor = inputs[buffer.name] {
+      guard tensor.count == columns * count else {
+        throw MemoryError(
+          message: "takes \(tensor.count) elements for '\(buffer.name)' of \(buffer.shape)")
+      }
+      memory.fill((0..<tensor.count).map { Float(tensor[$0]) })
+    }
+    return memory
+  }
+
   /// Weights in the order in which the kernel reads them.
   private static func packed(
-    _ weights: LoopMemory, _ packing: KernelInterface.Packing, by module: LoopModule
+    _ weights: Buffer, of sources: [LoopMemory], _ packing: KernelInterface.Packing,
+    by module: LoopModule
   ) throws(MemoryError) -> LoopMemory {
     let packed = LoopMemory(
       name: "packed \(weights.name)", storage: weights.storage, rows: 1, columns: packing.elements,
       stride: packing.elements)
-    var machine = LoopMachine(module, memories: [weights, packed], scratchBytes: 0)
+    let memories = sources + [packed]
+    var machine = LoopMachine(module, memories: memories, scratchBytes: 0)
     try machine.call(
-      packing.symbol, [.place(weights.place(0, from: 0)), .place(packed.place(1, from: 0))])
-    return machine.memories[1]
+      packing.symbol,
+      memories.enumerated().map { .place($1.place($0, from: 0)) })
+    return machine.memories[sources.count]
   }
 }
 
 extension LoopMemory {
   /// The place of a row in the memory at an index.
   fileprivate func place(_ index: Int, from row: Int) -> LoopMachine.Place {
-    LoopMachine.Place(memory: index, offset: row * stride, columns: 0..<columns)
+    LoopMachine.Place(memory: index, offset: row * stride, window: .all(of: self))
   }
 }

@@ -84,7 +84,7 @@ extension LoopMachine {
   ) throws(MemoryError) -> [Float] {
     let place = try place(pointer.name)
     return try memories[place.memory].read(
-      place.offset + (try value(index)), count, place.columns)
+      place.offset + (try value(index)), count, place.window)
   }
 
   /// The lanes of an expression; a scalar's value in all of them.

@@ -4,18 +4,17 @@ import NormGenReference
 
 /// Runs the functions of a module, lane by lane.
 struct LoopMachine {
-  /// A place that elements are counted from, and the columns of its memory's rows that may be touched
-  /// from there.
+  /// A place that elements are counted from, and what of its memory may be touched from there.
   struct Place {
     let memory: Int
     let offset: Int
-    let columns: Range<Int>
+    let window: LoopMemory.Window
     var isWritable = true
 
     /// A place some elements further on.
     func moved(by elements: Int) -> Place {
       Place(
-        memory: memory, offset: offset + elements, columns: columns, isWritable: isWritable)
+        memory: memory, offset: offset + elements, window: window, isWritable: isWritable)
     }
   }
 
@@ -90,8 +89,15 @@ struct LoopMachine {
     case (.index, .index(let value)), (.constant, .index(let value)), (.flag, .index(let value)):
       frame.scope.indices[parameter.name] = value
     case (.stride(let tensor), .index(let value)):
-      if let place = frame.pointers[tensor], memories[place.memory].stride != value {
-        throw MemoryError(message: "hands '\(tensor)' another stride than its own")
+      if let place = frame.pointers[tensor], place.window.stride != value {
+        guard memories[place.memory].isOneRow else {
+          throw MemoryError(message: "hands '\(tensor)' another stride than its own")
+        }
+        frame.pointers[tensor] = Place(
+          memory: place.memory, offset: place.offset,
+          window: LoopMemory.Window(
+            columns: 0..<place.window.columns.count, origin: place.offset, stride: value),
+          isWritable: place.isWritable)
       }
       frame.scope.strides[tensor] = value
     case (.elements(let storage, let isWritable), .place(let place)):
@@ -99,10 +105,11 @@ struct LoopMachine {
       guard memory.storage == storage else {
         throw MemoryError(message: "hands '\(parameter.name)' elements of another type")
       }
-      let first = memory.stride > 0 ? place.offset % memory.stride : 0
+      let first = place.window.column(of: place.offset)
       frame.pointers[parameter.name] = Place(
         memory: place.memory, offset: place.offset,
-        columns: parameter.columns.map { first..<first + $0 } ?? place.columns,
+        window: parameter.columns.map { place.window.columns(first..<first + $0) }
+          ?? place.window,
         isWritable: place.isWritable && isWritable)
     case (.memory, .byte(let byte)), (.scratch, .byte(let byte)):
       frame.bytes[parameter.name] = byte
@@ -189,7 +196,7 @@ struct LoopMachine {
       let stored = try value(expression)
       let place = try writablePlace(pointer.name)
       try memories[place.memory].write(
-        stored, at: place.offset + (try value(index)), place.columns)
+        stored, at: place.offset + (try value(index)), place.window)
     case .index(let name, let index): frame.scope.indices[name] = try value(index)
     case .array(let name, let extents, let element):
       frame.arrays[name] = (
@@ -238,7 +245,9 @@ struct LoopMachine {
 
   mutating func add(_ memory: LoopMemory) -> Place {
     memories.append(memory)
-    return Place(memory: memories.count - 1, offset: 0, columns: 0..<memory.stride)
+    return Place(
+      memory: memories.count - 1, offset: 0,
+      window: .all(of: memory).columns(0..<memory.stride))
   }
 
   /// Gives bytes of the scratch memory a type. What lay there under another is lost.
@@ -253,7 +262,9 @@ struct LoopMachine {
           "has '\(pointer.name)' in bytes \(bytes) of \(scratchBytes) bytes of scratch memory")
     }
     if let known = carved.first(where: { $0.bytes == bytes && $0.storage == pointer.storage }) {
-      return Place(memory: known.memory, offset: 0, columns: 0..<stride)
+      return Place(
+        memory: known.memory, offset: 0,
+        window: .all(of: memories[known.memory]).columns(0..<stride))
     }
     for old in carved where old.bytes.overlaps(bytes) { memories[old.memory].release() }
     carved.removeAll { $0.bytes.overlaps(bytes) }
@@ -291,6 +302,6 @@ struct LoopMachine {
     let storage = memories[place.memory].storage
     try memories[place.memory].write(
       values.map { ExactArithmetic.rounded($0, to: storage) }, at: place.offset + index,
-      place.columns)
+      place.window)
   }
 }

@@ -28,23 +28,49 @@ struct LoopMemory {
     self.elements = [Float?](repeating: nil, count: rows * stride)
   }
 
-  /// The reason why the elements from `first` on may not be touched by who may touch some columns; nil
-  /// if they may.
-  private func refusal(_ first: Int, _ count: Int, _ columns: Range<Int>) -> String? {
+  /// What of the memory somebody may touch: some columns of rows.
+  struct Window {
+    /// The columns, counted from an element on by rows of a stride.
+    let columns: Range<Int>
+    let origin: Int
+    let stride: Int
+
+    /// All of a memory.
+    static func all(of memory: LoopMemory) -> Window {
+      Window(columns: 0..<memory.columns, origin: 0, stride: memory.stride)
+    }
+
+    /// Fewer columns of the same rows.
+    func columns(_ columns: Range<Int>) -> Window {
+      Window(columns: columns, origin: origin, stride: stride)
+    }
+
+    /// The column of an element.
+    func column(of element: Int) -> Int {
+      let distance = (element - origin) % max(stride, 1)
+      return distance < 0 ? distance + stride : distance
+    }
+  }
+
+  /// Whether all of it is one row: who is given it may see rows of any stride there.
+  var isOneRow: Bool { elements.count == stride && columns == stride }
+
+  /// The reason why the elements from `first` on may not be touched through a window; nil if they may.
+  private func refusal(_ first: Int, _ count: Int, _ window: Window) -> String? {
     let place = "elements \(first)..<\(first + count) of '\(name)'"
     guard first >= 0, first + count <= elements.count else {
       return "\(place), which has \(elements.count)"
     }
-    let column = first % stride
-    guard columns.contains(column), column + count <= columns.upperBound else {
-      return "\(place), beyond columns \(columns) of a row of \(stride)"
+    let column = window.column(of: first)
+    guard window.columns.contains(column), column + count <= window.columns.upperBound else {
+      return "\(place), beyond columns \(window.columns) of a row of \(window.stride)"
     }
     return nil
   }
 
-  /// `count` elements from `first` on, within columns of a row.
-  func read(_ first: Int, _ count: Int, _ columns: Range<Int>) throws(MemoryError) -> [Float] {
-    if let refusal = refusal(first, count, columns) {
+  /// `count` elements from `first` on, of one row of a window.
+  func read(_ first: Int, _ count: Int, _ window: Window) throws(MemoryError) -> [Float] {
+    if let refusal = refusal(first, count, window) {
       throw MemoryError(message: "reads \(refusal)")
     }
     var values: [Float] = []
@@ -63,11 +89,11 @@ struct LoopMemory {
     return values
   }
 
-  /// Stores values that the storage type holds, within columns of a row.
+  /// Stores values that the storage type holds, in one row of a window.
   mutating func write(
-    _ values: [Float], at first: Int, _ columns: Range<Int>
+    _ values: [Float], at first: Int, _ window: Window
   ) throws(MemoryError) {
-    if let refusal = refusal(first, values.count, columns) {
+    if let refusal = refusal(first, values.count, window) {
       throw MemoryError(message: "writes \(refusal)")
     }
     guard isWritable else { throw MemoryError(message: "writes the input '\(name)'") }

@@ -41,6 +41,8 @@ public indirect enum Index: Hashable, Sendable {
     case (.constant(1), _): right
     case (_, .constant(1)): left
     case (.constant(let a), .constant(let b)): .constant(a * b)
+    case (.constant(let a), .product(.constant(let b), let factor)):
+      .product(.constant(a * b), factor)
     default: .product(left, right)
     }
   }

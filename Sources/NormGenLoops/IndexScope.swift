@@ -1,4 +1,4 @@
-/// Whole numbers by name, and what is computed of them.
+/// Whole numbers by name, and what is computed from them.
 public struct IndexScope: Sendable {
   /// A number that cannot be computed.
   public struct Fault: Error, Hashable, Sendable, CustomStringConvertible {

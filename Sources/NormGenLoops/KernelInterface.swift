@@ -19,16 +19,25 @@ public struct KernelInterface: Hashable, Sendable {
 
   /// Weights in another order than they are declared in.
   public struct Packing: Hashable, Sendable {
-    /// `void symbol(const T *weights, T *packed)`.
+    /// `void symbol(const T *weights, T *packed)`; `packed` behind all that it takes.
     public let symbol: String
-    /// The elements of the packed weights, of the parameter's type.
+    /// The same for a caller with an array of pointers,
+    /// `void entry(const void *const *sources, void *packed)`; nil for weights as they are.
+    public let entry: String?
+    /// The tensors that it takes: the parameter itself, or what the weights are computed from.
+    public let sources: [Buffer]
+    /// The elements that it writes, of the parameter's type; the last are its own.
     public let elements: Int
     /// `int64_t elementsSymbol(void)`: the same number.
     public let elementsSymbol: String
 
     /// Creates a layout.
-    public init(symbol: String, elements: Int, elementsSymbol: String) {
+    public init(
+      symbol: String, entry: String?, sources: [Buffer], elements: Int, elementsSymbol: String
+    ) {
       self.symbol = symbol
+      self.entry = entry
+      self.sources = sources
       self.elements = elements
       self.elementsSymbol = elementsSymbol
     }
@@ -57,7 +66,8 @@ public struct KernelInterface: Hashable, Sendable {
   public let symbol: String
   /// The same for a caller with arrays of pointers and strides.
   public let entry: String
-  /// The tensors, inputs first.
+  /// The tensors that the kernel takes, inputs first. Computed weights are one; what they are computed
+  /// of is none unless it has other uses.
   public let parameters: [Parameter]
   /// How a call is divided into phases and parts; nil for a kernel that needs no scratch memory and
   /// whose rows any number of calls may share.

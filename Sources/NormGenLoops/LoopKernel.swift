@@ -66,6 +66,21 @@ public struct Buffer: Hashable, Sendable {
   }
 }
 
+extension Graph {
+  /// The tensors that a kernel of the graph reads and writes: inputs, then outputs.
+  public var buffers: [Buffer] {
+    let read = inputs.compactMap { id -> Buffer? in
+      guard case .input(let name, let storage) = self[id].op else { return nil }
+      return Buffer(name: name, storage: storage, shape: self[id].shape, isOutput: false)
+    }
+    let written = outputs.map { output in
+      Buffer(
+        name: output.name, storage: output.storage, shape: self[output.value].shape, isOutput: true)
+    }
+    return read + written
+  }
+}
+
 /// A place in a buffer or scratch row that elements are counted from.
 public struct Pointer: Hashable, Sendable {
   /// The name, unique among those that are seen together.

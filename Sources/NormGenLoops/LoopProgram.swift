@@ -7,7 +7,8 @@ public import NormGenIR
 public struct LoopProgram: Hashable, Sendable {
   /// The kernel's name.
   public let name: String
-  /// The parameters: inputs, then outputs.
+  /// The parameters: inputs, then outputs. Computed weights are one, what they are computed from is none
+  /// unless it has other uses.
   public let buffers: [Buffer]
   /// Float32 lanes of a vector.
   public let lanes: Int
@@ -21,6 +22,8 @@ public struct LoopProgram: Hashable, Sendable {
   public let steps: [Step]
   /// What is taken over all rows, and stored when the last one is done.
   public let totals: [Total]
+  /// Weights that are computed when they are packed, each a parameter.
+  public let weights: [ComputedWeights]
 
   /// Consecutive columns of a parameter or panel.
   public struct View: Hashable, Sendable {
@@ -52,8 +55,9 @@ public struct LoopProgram: Hashable, Sendable {
   /// Creates a program without checking it; see ``LoopProgramVerifier``.
   public init(
     name: String, buffers: [Buffer], lanes: Int, blockRows: Int, panels: [Panel],
-    views: [View] = [], steps: [Step], totals: [Total] = []
+    views: [View] = [], steps: [Step], totals: [Total] = [], weights: [ComputedWeights] = []
   ) {
+    self.weights = weights
     self.name = name
     self.buffers = buffers
     self.lanes = lanes
@@ -115,6 +119,7 @@ public struct LoopProgram: Hashable, Sendable {
   public var summary: [String] {
     if let kernel = onlyKernel { return kernel.summary }
     var lines = ["\(steps.count) steps over a block of at most \(blockRows) rows"]
+    lines += weights.map(\.summary)
     for (number, step) in steps.enumerated() {
       switch step {
       case .rows(let kernels):
@@ -141,9 +146,9 @@ public struct LoopProgram: Hashable, Sendable {
   /// multiplication and sum over rows, and beside them what was measured that functions cost, four
   /// for a row program and eight for a total.
   public var statementCount: Int {
-    kernels.reduce(multiplications.count + accumulations.count + 8 * totals.count) {
-      $0 + $1.statementCount + 4
-    }
+    (kernels + weights.map(\.kernel)).reduce(
+      multiplications.count + accumulations.count + 8 * totals.count
+    ) { $0 + $1.statementCount + 4 }
   }
 
   /// The most statements of a program, far above any model's: C compilers take more than
@@ -183,6 +188,68 @@ public struct Panel: Hashable, Sendable {
 
   var summary: String {
     "panel \(name): \(columns) \(storage.rawValue) a row, \(bytesPerRow) bytes"
+  }
+}
+
+/// Weights that are computed from inputs, row by row, when they are packed.
+public struct ComputedWeights: Hashable, Sendable {
+  /// The parameter that holds them.
+  public let name: String
+  /// The type that holds them exactly.
+  public let storage: DType
+  /// The extent of their first axis, which counts the row program's rows.
+  public let rows: Int
+  /// The extent of their second axis.
+  public let columns: Int
+  /// The row program: its last parameter receives rows of the weights.
+  public let kernel: LoopKernel
+  /// The inputs of the kernel that it reads, in the kernel's order.
+  public let inputs: [Buffer]
+  /// Where its other parameters lie in them, in order.
+  public let sources: [Source]
+
+  /// A parameter of the row program.
+  public struct Source: Hashable, Sendable {
+    /// Its name in the row program.
+    public let name: String
+    /// The kernel's input that holds it.
+    public let parameter: String
+    /// Whether it has a row for each of the weights' rows, or all rows share it.
+    public let hasRows: Bool
+    /// The input's elements before the first one.
+    public let offset: Int
+    /// The input's elements from row to row.
+    public let stride: Int
+
+    /// Creates a source.
+    public init(name: String, parameter: String, hasRows: Bool, offset: Int, stride: Int) {
+      self.name = name
+      self.parameter = parameter
+      self.hasRows = hasRows
+      self.offset = offset
+      self.stride = stride
+    }
+  }
+
+  /// Creates computed weights.
+  public init(
+    name: String, storage: DType, rows: Int, columns: Int, kernel: LoopKernel, inputs: [Buffer],
+    sources: [Source]
+  ) {
+    self.inputs = inputs
+    self.name = name
+    self.storage = storage
+    self.rows = rows
+    self.columns = columns
+    self.kernel = kernel
+    self.sources = sources
+  }
+
+  var summary: String {
+    let words = kernel.summary.joined(separator: "; ")
+    return
+      "weights \(name), computed from \(inputs.map(\.name).joined(separator: ", ")) when they are "
+      + "packed: \(words)"
   }
 }
 

@@ -35,6 +35,18 @@ public enum LoopProgramVerifier {
       else { throw error("the columns \(part) of '\(name)' are written twice") }
       if parts[name]?.count == columns { written[name] = step }
     }
+    for weights in program.weights {
+      try LoopVerifier.verify(weights.kernel)
+      let extents = [weights.rows, weights.columns]
+      guard let parameter = buffers[weights.name], parameter.storage == weights.storage,
+        parameter.shape == Shape(hasRows: false, extents: extents)
+      else { throw error("'\(weights.name)' is no parameter of \(extents)") }
+      let written = weights.kernel.buffers.filter(\.isOutput)
+      guard written.count == 1, written[0].shape.hasRows, written[0].storage == weights.storage,
+        written[0].shape.elementsPerRow == weights.columns,
+        weights.kernel.buffers.filter({ !$0.isOutput }).map(\.name) == weights.sources.map(\.name)
+      else { throw error("'\(weights.kernel.name)' computes no rows of '\(weights.name)'") }
+    }
     for (number, step) in program.steps.enumerated() {
       /// Whether an earlier step has written a panel or parameter.
       func isReady(_ name: String) -> Bool { written[name].map { $0 < number } ?? false }

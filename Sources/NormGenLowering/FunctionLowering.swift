@@ -24,7 +24,10 @@ public enum FunctionLowering {
     var functions: [LoopFunction] = []
     var written: Set<String> = []
     var packed: Set<String> = []
-    var remaining = schedules[...]
+    var remaining = schedules.dropLast(program.weights.count)
+    let computed = Dictionary(
+      zip(program.weights, schedules.suffix(program.weights.count)).map { ($0.name, ($0, $1)) },
+      uniquingKeysWith: { $1 })
     func append(_ all: [LoopFunction]) {
       functions += all.filter { written.insert($0.name).inserted }
     }
@@ -48,6 +51,14 @@ public enum FunctionLowering {
           // Weights of several products are packed once.
           let packs =
             product.product.isPacked && packed.insert(product.packName).inserted
+          if packs, let (weights, schedule) = computed[product.product.weights] {
+            let rows = RowFunctions(
+              weights.kernel, name: product.rowsName, schedule: schedule, target: target)
+            append(
+              rows.functions(
+                comment: "Rows of the weights \(weights.name): "
+                  + "\(weights.kernel.summary.joined(separator: "; ")).", linkage: .local))
+          }
           append(product.functions(packs: packs))
         }
       case .accumulate(let accumulations):

@@ -14,24 +14,45 @@ extension ProductFunctions {
     let isPlain = product.matmul.layout == .inOut && !isDot && !isInterleaved
     return LoopFunction(
       gatherName,
-      comment: "The weights of a panel of \(columns) columns, `depth` steps from step k on, as the "
-        + "product reads them: \(order); zeros beyond the last column.",
+      comment:
+        "`depth` steps of a panel of \(columns) columns of weights, from its first one on, as "
+        + "the product reads them: \(order); zeros beyond the `count` columns that are left.",
       parameters: [
-        .read(weights), .init("panel", .index), .init("k", .index), .init("depth", .index),
-        .written(block),
+        .read(weights), .init("count", .index), .init("depth", .index), .written(block),
       ],
-      body: [.index("first", .constant(columns) * "panel")]
-        + [isPlain ? gatherRows() : gatherElements()])
+      body: [isPlain ? gatherRows() : gatherElements()])
+  }
+
+  /// Its call for a panel's steps from k on.
+  func gather(_ panel: Index, _ k: Index, depth: Index, to block: CallArgument) -> Stmt {
+    .call(
+      gatherName,
+      [
+        .place(weights.name, at: place(of: panel, k)), .index(left(behind: panel)), .index(depth),
+        block,
+      ])
+  }
+
+  /// Where the weights of a panel's step lie.
+  func place(of panel: Index, _ k: Index) -> Index {
+    let first = Index.constant(columns) * panel
+    switch product.matmul.layout {
+    case .inOut: return .constant(product.columns) * k + first
+    case .outIn: return .constant(product.depth) * first + k
+    }
+  }
+
+  /// The weights' columns from a panel's first one on.
+  func left(behind panel: Index) -> Index {
+    .constant(product.columns) - .constant(columns) * panel
   }
 
   /// One weight after the other, along the weights' own rows.
   func gatherElements() -> Stmt {
-    let (count, depth) = (product.columns, product.depth)
     let isInOut = product.matmul.layout == .inOut
     let source: Index =
       isInOut
-      ? .constant(count) * ("k" + "i") + "first" + "c"
-      : .constant(depth) * ("first" + "c") + "k" + "i"
+      ? .constant(product.columns) * "i" + "c" : .constant(product.depth) * "c" + "i"
     let place: Index
     if isDot {
       place = .constant(columns) * ("i" - "i" % 2) + 2 * "c" + "i" % 2
@@ -41,9 +62,9 @@ extension ProductFunctions {
     } else {
       place = .constant(columns) * "i" + "c"
     }
-    let isOdd = isDot && depth % 2 == 1
-    let isColumn: LoopCondition = "first" + "c" < .constant(count)
-    let isInside = isOdd ? .both(isColumn, "k" + "i" < .constant(depth)) : isColumn
+    let isOdd = isDot && product.depth % 2 == 1
+    let isColumn: LoopCondition = "c" < "count"
+    let isInside = isOdd ? .both(isColumn, "i" < "depth") : isColumn
     let end: Index = isOdd ? "depth" + "depth" % 2 : "depth"
     let copy: Stmt = .storeStored(
       block, at: place, .choose(isInside, .stored(weights, at: source), .storedZero))
@@ -64,12 +85,10 @@ extension ProductFunctions {
     return .loop(
       index: "i", from: 0, to: "depth", step: 1,
       body: [
-        .pointer(
-          row, buffer: weights.name,
-          offset: .constant(product.columns) * ("k" + "i") + "first"),
+        .pointer(row, buffer: weights.name, offset: .constant(product.columns) * "i"),
         .each(
           "v", upTo: .constant(vectors),
-          .index("left", .constant(product.columns) - "first" - vector),
+          .index("left", "count" - vector),
           .pointer(place, buffer: block.name, offset: .constant(columns) * "i" + vector),
           .when(
             .constant(lanes) <= "left", [copy(.all)],
@@ -90,19 +109,100 @@ extension ProductFunctions {
   }
 
   func pack() -> LoopFunction {
-    let packed = Pointer(name: "packed", storage: product.storage)
-    let call: Stmt = .call(
-      gatherName,
-      [
-        .place(weights.name, at: 0), .index("panel"), .index("k"), .index("depth"),
-        .place(packed.name, at: packedPlace),
-      ])
+    let packed = Pointer(name: packed, storage: product.storage)
+    let body: Stmt
+    if let computed {
+      body = packComputed(computed)
+    } else {
+      let place = CallArgument.place(packed.name, at: packedPlace("panel", "k"))
+      body = .each(
+        "panel", upTo: .constant(panels),
+        blocks([gather("panel", "k", depth: "depth", to: place)]))
+    }
     return LoopFunction(
       packName, comment: packContract, linkage: .exported,
-      parameters: [.read(weights), .written(packed)],
-      body: [
-        .loop(index: "panel", from: 0, to: .constant(panels), step: 1, body: [blocks([call])])
-      ])
+      parameters: packing.sources.map {
+        .init(sourceName($0.name), .elements($0.storage, isWritable: false))
+      } + [.written(packed)],
+      body: [body])
+  }
+
+  /// Some rows of weights after the other: computed behind the packed ones, then gathered.
+  private func packComputed(_ computed: ComputedWeights) -> Stmt {
+    let rows = Pointer(name: "computed", storage: product.storage)
+    let behind = Stmt.pointer(
+      rows, buffer: packed, offset: .constant(panels * columns * steps))
+    func gathered(_ place: Index, left: Index, depth: Index, to panel: Index, _ k: Index) -> Stmt {
+      .call(
+        gatherName,
+        [
+          .place(rows.name, at: place), .index(left), .index(depth),
+          .place(packed, at: packedPlace(panel, k)),
+        ])
+    }
+    switch product.matmul.layout {
+    case .inOut:
+      // A row of weights is a step of all panels.
+      return .loop(
+        index: "k", from: 0, to: .constant(computed.rows), step: .constant(rowsAtOnce),
+        body: [
+          .index("depth", .minimum(.constant(computed.rows) - "k", .constant(rowsAtOnce))),
+          behind, call(computed, rows: "depth", from: "k", to: rows.name),
+          .each(
+            "panel", upTo: .constant(panels),
+            gathered(
+              .constant(columns) * "panel", left: left(behind: "panel"), depth: "depth",
+              to: "panel", "k")),
+        ])
+    case .outIn:
+      // A row of weights is a column of one panel.
+      return .loop(
+        index: "panel", from: 0, to: .constant(panels), step: 1,
+        body: [
+          .index("count", .minimum(left(behind: "panel"), .constant(columns))),
+          behind,
+          call(computed, rows: "count", from: .constant(columns) * "panel", to: rows.name),
+          blocks([gathered("k", left: "count", depth: "depth", to: "panel", "k")]),
+        ])
+    }
+  }
+
+  /// A call of the row program that computes weights.
+  private func call(
+    _ computed: ComputedWeights, rows: Index, from first: Index, to place: String
+  ) -> Stmt {
+    let sources = computed.sources.flatMap { source -> [CallArgument] in
+      let base = sourceName(source.parameter)
+      let offset = Index.constant(source.offset)
+      guard source.hasRows else { return [.place(base, at: offset)] }
+      let stride = Index.constant(source.stride)
+      return [.place(base, at: stride * first + offset), .index(stride)]
+    }
+    return .call(
+      rowsName,
+      [.index(rows)] + sources
+        + [.place(place, at: 0), .index(.constant(computed.columns))])
+  }
+
+  /// The function that computes rows of weights.
+  var rowsName: String { "compute_\(product.weights)" }
+
+  /// The rows of weights that are computed before they are gathered.
+  var rowsAtOnce: Int {
+    switch product.matmul.layout {
+    // Pairs of steps stay together.
+    case .inOut: 16
+    case .outIn: columns
+    }
+  }
+
+  /// What the function that packs calls the packed weights.
+  private var packed: String { "packed" }
+
+  /// What it calls a tensor that it takes.
+  private func sourceName(_ name: String) -> String {
+    guard computed != nil else { return weights.name }
+    return ["packed", "computed", "k", "panel", "depth", "count"].contains(name) ? "\(name)_" : name
   }
 
   var packContract: String {
@@ -111,7 +211,13 @@ extension ProductFunctions {
     case .inOut: shape = "[\(product.depth), \(product.columns)]"
     case .outIn: shape = "[\(product.columns), \(product.depth)]"
     }
-    return "Packs \(product.weights): reads \(product.storage.rawValue) \(shape) and writes "
-      + "\(packing.elements) elements."
+    guard computed != nil else {
+      return "Packs \(product.weights): reads \(product.storage.rawValue) \(shape) and writes "
+        + "\(packing.elements) elements."
+    }
+    let sources = packing.sources.map { "\($0.name) \($0.storage.rawValue) \($0.shape)" }
+    return "Computes and packs \(product.weights), \(product.storage.rawValue) \(shape): reads "
+      + "\(sources.joined(separator: ", ")) and writes \(packing.elements) elements, of which the last "
+      + "\(workElements) are its own."
   }
 }

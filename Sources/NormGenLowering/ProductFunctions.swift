@@ -13,6 +13,10 @@ struct ProductFunctions {
   let schedule: MatmulSchedule
   let xStride: Int
   let sumsStride: Int
+  /// How the weights are computed, if they are.
+  let computed: ComputedWeights?
+  /// The tensors that packing takes.
+  let sources: [Buffer]
 
   /// What two products must agree on to share functions.
   private struct Key: Hashable {
@@ -31,6 +35,8 @@ struct ProductFunctions {
   ) -> [ProductFunctions] {
     let strides = Dictionary(
       program.panels.map { ($0.name, $0.stride) }, uniquingKeysWith: { $1 })
+    let computed = Dictionary(
+      program.weights.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     var known: [Key: String] = [:]
     var taken: Set<String> = []
     return program.multiplications.map { product in
@@ -50,7 +56,10 @@ struct ProductFunctions {
       }
       return ProductFunctions(
         product: product, extents: extents, symbol: symbol, target: target,
-        schedule: schedule, xStride: key.xStride, sumsStride: key.sumsStride)
+        schedule: schedule, xStride: key.xStride, sumsStride: key.sumsStride,
+        computed: computed[product.weights],
+        sources: computed[product.weights]?.inputs
+          ?? program.buffers.filter { $0.name == product.weights })
     }
   }
 
@@ -83,9 +92,13 @@ struct ProductFunctions {
   /// How packed weights lie.
   var packing: KernelInterface.Packing {
     KernelInterface.Packing(
-      symbol: packName, elements: panels * columns * steps,
+      symbol: packName, entry: computed == nil ? nil : "\(packName)_entry", sources: sources,
+      elements: panels * columns * steps + workElements,
       elementsSymbol: "\(symbol)_packed_elements_\(product.weights)")
   }
+
+  /// The elements behind packed weights that packing computes rows in.
+  var workElements: Int { computed.map { rowsAtOnce * $0.columns } ?? 0 }
 
   var weights: Pointer { Pointer(name: "weights", storage: product.storage) }
   var x: Pointer { Pointer(name: "x", storage: isDot ? .bf16 : .f32) }
@@ -114,8 +127,8 @@ struct ProductFunctions {
   }
 
   /// Where the block of a panel begins among packed weights.
-  var packedPlace: Index {
-    .constant(steps * columns) * "panel" + .constant(columns) * "k"
+  func packedPlace(_ panel: Index, _ k: Index) -> Index {
+    .constant(steps * columns) * panel + .constant(columns) * k
   }
 
   func multiply() -> LoopFunction {
@@ -124,18 +137,13 @@ struct ProductFunctions {
     let panelSums = Pointer(name: "panel_sums", storage: .f32)
     var body: [Stmt]
     if product.isPacked {
-      body = [.pointer(block, buffer: weights.name, offset: packedPlace)]
+      body = [.pointer(block, buffer: weights.name, offset: packedPlace("panel", "k"))]
     } else {
       body = [
         .carve(
           block, from: "gathered", byte: 0, count: .constant(blockElements),
           columns: blockElements, stride: blockElements),
-        .call(
-          gatherName,
-          [
-            .place(weights.name, at: 0), .index("panel"), .index("k"), .index("depth"),
-            .place(block.name, at: 0),
-          ]),
+        gather("panel", "k", depth: "depth", to: .place(block.name, at: 0)),
       ]
     }
     let strips = target.matmulTile.heights.map { height in

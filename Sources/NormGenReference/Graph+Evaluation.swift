@@ -8,7 +8,7 @@ extension Graph {
     for node in nodes {
       if case .matmul = node.op, node.operands.count == 2 {
         others.insert(node.operands[0])
-        weights.insert(node.operands[1])
+        if self[node.operands[1]].inputName != nil { weights.insert(node.operands[1]) }
       } else {
         others.formUnion(node.operands)
       }

@@ -143,10 +143,12 @@ public struct GraphInterpreter {
     case .statistic(let statistic):
       return reduce(statistic, node)
     case .matmul(let matmul):
-      let weights = graph[node.operands[1]]
-      let tensor = try tensor(of: weights, inputs)
+      let operand = graph[node.operands[1]]
+      let weights: MatmulEvaluation.Weights =
+        operand.inputName == nil
+        ? .computed(values[node.operands[1].index]) : .stored(try tensor(of: operand, inputs))
       return MatmulEvaluation.product(
-        values[node.operands[0].index], terms: graph[node.operands[0]].shape.rowExtent, tensor,
+        values[node.operands[0].index], terms: graph[node.operands[0]].shape.rowExtent, weights,
         matmul, needed: columns.columns(of: id))
     case .rowSum(let sum):
       return RowSumEvaluation.sum(sum, terms: terms(node), rows: rows)

@@ -11,7 +11,48 @@ struct MatmulEvaluation {
   private let columns: Int
   /// The value's elements, row by row.
   private let x: [Bounded]
-  private let weights: HostTensor
+  private let weights: Weights
+
+  /// The elements of a weight matrix.
+  enum Weights {
+    /// An input's.
+    case stored(HostTensor)
+    /// Computed ones with their bounds.
+    case computed([Bounded])
+
+    var count: Int {
+      switch self {
+      case .stored(let tensor): tensor.count
+      case .computed(let values): values.count
+      }
+    }
+
+    subscript(index: Int) -> Bounded {
+      switch self {
+      case .stored(let tensor): Bounded(tensor[index])
+      case .computed(let values): values[index]
+      }
+    }
+  }
+
+  /// The weights of some columns, k by k.
+  private struct WeightPanel {
+    let count: Int
+    let values: [Double]
+    /// Their bounds; nil if all are exact.
+    let errors: [Double]?
+
+    init(_ weights: [Bounded], count: Int) {
+      self.count = count
+      values = weights.map(\.value)
+      errors = weights.contains { $0.error != 0 } ? weights.map(\.error) : nil
+    }
+
+    subscript(k: Int, column: Int) -> Bounded {
+      let index = k * count + column
+      return Bounded(values[index], error: errors?[index] ?? 0)
+    }
+  }
 
   /// Columns evaluated side by side.
   private static let panel = 64
@@ -20,7 +61,7 @@ struct MatmulEvaluation {
   ///
   /// - Parameter needed: The columns to evaluate, the others stay 0; nil for all.
   static func product(
-    _ x: [Bounded], terms: Int, _ weights: HostTensor, _ matmul: Matmul, needed: [Int]?
+    _ x: [Bounded], terms: Int, _ weights: Weights, _ matmul: Matmul, needed: [Int]?
   ) -> [Bounded] {
     let columns = terms > 0 ? weights.count / terms : 0
     let evaluation = MatmulEvaluation(
@@ -34,9 +75,9 @@ struct MatmulEvaluation {
     for start in stride(from: 0, to: needed.count, by: Self.panel) {
       let chosen = needed[start..<min(start + Self.panel, needed.count)]
       let panel = weightPanel(chosen)
-      let columnwise = exactColumns(panel, count: chosen.count)
+      let columnwise = exactColumns(panel)
       for row in 0..<rows {
-        let elements = evaluate(row: row, panel, columnwise, count: chosen.count)
+        let elements = evaluate(row: row, panel, columnwise)
         for (column, element) in zip(chosen, elements) {
           result[row * columns + column] = element
         }
@@ -45,9 +86,8 @@ struct MatmulEvaluation {
     return result
   }
 
-  /// The weights of some columns, k by k.
-  private func weightPanel(_ chosen: ArraySlice<Int>) -> [Double] {
-    var panel: [Double] = []
+  private func weightPanel(_ chosen: ArraySlice<Int>) -> WeightPanel {
+    var panel: [Bounded] = []
     panel.reserveCapacity(terms * chosen.count)
     for k in 0..<terms {
       for column in chosen {
@@ -57,28 +97,31 @@ struct MatmulEvaluation {
         }
       }
     }
-    return panel
+    return WeightPanel(panel, count: chosen.count)
   }
 
   /// The columns of a panel one by one, for dot products that are evaluated exactly.
-  private func exactColumns(_ panel: [Double], count: Int) -> [[Float]] {
+  private func exactColumns(_ panel: WeightPanel) -> [[Float]] {
     switch matmul.accumulation {
     case .fused: return []
     case .bf16Dot: break
     }
-    return (0..<count).map { column in (0..<terms).map { Float(panel[$0 * count + column]) } }
+    guard panel.errors == nil else { return [] }
+    return (0..<panel.count).map { column in
+      (0..<terms).map { Float(panel.values[$0 * panel.count + column]) }
+    }
   }
 
   private func evaluate(
-    row: Int, _ panel: [Double], _ columnwise: [[Float]], count: Int
+    row: Int, _ panel: WeightPanel, _ columnwise: [[Float]]
   ) -> [Bounded] {
     let row = x[(row * terms)..<((row + 1) * terms)]
     switch matmul.accumulation {
     case .fused:
-      return bounded(row, panel, count, flushes: false)
+      return bounded(row, panel, flushes: false)
     case .bf16Dot:
-      guard row.allSatisfy({ $0.error == 0 }) else {
-        return bounded(row, panel, count, flushes: true)
+      guard panel.errors == nil, row.allSatisfy({ $0.error == 0 }) else {
+        return bounded(row, panel, flushes: true)
       }
       return exact(row.map { Float($0.value) }, columnwise)
     }
@@ -107,29 +150,37 @@ struct MatmulEvaluation {
   // MARK: Running error analysis
 
   private func bounded(
-    _ row: ArraySlice<Bounded>, _ panel: [Double], _ count: Int, flushes: Bool
+    _ row: ArraySlice<Bounded>, _ panel: WeightPanel, flushes: Bool
   ) -> [Bounded] {
     var total: [Bounded] = []
     for block in blocks {
-      var chain = Chain(count: count)
-      for k in order(of: block, flushes: flushes) {
-        let factor = row[row.startIndex + k]
-        panel.withUnsafeBufferPointer { weights in
-          let columns = UnsafeBufferPointer(rebasing: weights[(k * count)..<((k + 1) * count)])
-          if flushes {
-            chain.flushingMultiplyAdd(factor, columns)
-          } else {
-            chain.multiplyAdd(factor, columns)
-          }
-        }
-      }
-      let sums = (0..<count).map { column in
-        chain.result(column)
-          ?? stepwise(row, panel, count, column: column, block, flushes: flushes)
+      let chain = panel.errors == nil ? chain(row, panel, block, flushes: flushes) : nil
+      let sums = (0..<panel.count).map { column in
+        chain?.result(column) ?? stepwise(row, panel, column: column, block, flushes: flushes)
       }
       total = total.isEmpty ? sums : zip(total, sums).map { $0 + $1 }
     }
     return total
+  }
+
+  /// The sums of a block with exact weights.
+  private func chain(
+    _ row: ArraySlice<Bounded>, _ panel: WeightPanel, _ block: Range<Int>, flushes: Bool
+  ) -> Chain {
+    let count = panel.count
+    var chain = Chain(count: count)
+    for k in order(of: block, flushes: flushes) {
+      let factor = row[row.startIndex + k]
+      panel.values.withUnsafeBufferPointer { weights in
+        let columns = UnsafeBufferPointer(rebasing: weights[(k * count)..<((k + 1) * count)])
+        if flushes {
+          chain.flushingMultiplyAdd(factor, columns)
+        } else {
+          chain.multiplyAdd(factor, columns)
+        }
+      }
+    }
+    return chain
   }
 
   /// The k of a block in the order in which they are accumulated.
@@ -142,13 +193,13 @@ struct MatmulEvaluation {
   }
 
   private func stepwise(
-    _ row: ArraySlice<Bounded>, _ panel: [Double], _ count: Int, column: Int,
-    _ block: Range<Int>, flushes: Bool
+    _ row: ArraySlice<Bounded>, _ panel: WeightPanel, column: Int, _ block: Range<Int>,
+    flushes: Bool
   ) -> Bounded {
     var sum = Bounded(0)
     for k in order(of: block, flushes: flushes) {
       let factor = row[row.startIndex + k]
-      let weight = Bounded(panel[k * count + column])
+      let weight = panel[k, column]
       sum =
         flushes
         ? factor.flushed().multiplyAdd(weight.flushed(), sum).flushed()

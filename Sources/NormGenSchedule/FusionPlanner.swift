@@ -15,8 +15,16 @@ public enum FusionPlanner {
     do { return try fused(graph) } catch { throw error.of(kernel: graph.name) }
   }
 
-  private static func fused(_ graph: Graph) throws(PlanError) -> KernelPlan {
-    try TotalsPlanner.verifyUses(in: graph)
+  private static func fused(_ whole: Graph) throws(PlanError) -> KernelPlan {
+    try TotalsPlanner.verifyUses(in: whole)
+    let (graph, weights) = try WeightPlanner.separated(from: whole)
+    var plan = try divided(graph)
+    plan.weights = weights
+    return plan
+  }
+
+  /// The plan of a graph whose weights are inputs.
+  private static func divided(_ graph: Graph) throws(PlanError) -> KernelPlan {
     let needsStages = graph.nodes.contains { node in
       switch node.op {
       case .matmul, .columns, .concatenate, .outerSum: true
@@ -35,6 +43,12 @@ public enum FusionPlanner {
   ///
   /// - Throws: ``PlanError`` when steps over rows of different lengths meet.
   public static func region(of graph: Graph) throws(PlanError) -> Region {
+    for id in graph.values where graph[id].shape.elementsPerRow > Shape.largestElementCount {
+      throw PlanError(
+        at: id, in: graph,
+        "\(GraphPrinter(graph).label(of: id, in: graph)) of shape \(graph[id].shape) has more than "
+          + "\(Shape.largestElementCount) elements; only the weights of a matmul may have more")
+    }
     let (flat, parameterShapes) = try ReshapeRemover.removed(from: graph)
     return try region(of: flat, parameterShapes: parameterShapes)
   }

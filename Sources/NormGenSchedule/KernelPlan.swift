@@ -1,11 +1,12 @@
 public import NormGenIR
+public import NormGenLoops
 
 /// A graph cut at its matmuls: row regions, and the products between them.
 ///
 /// Stage 0 holds what needs no product, stage s + 1 what needs the products behind stage s. What a
 /// later stage or a product reads is passed on in panels.
 public struct KernelPlan: Hashable, Sendable {
-  /// The graph.
+  /// The graph; weights that are computed are parameters of it, behind its own.
   public let graph: Graph
   /// The stages, in order; there is one more than the longest chain of matmuls.
   public let stages: [Stage]
@@ -16,6 +17,8 @@ public struct KernelPlan: Hashable, Sendable {
 
   /// Values over all rows.
   public let totals: [PlannedTotal]
+  /// Weights that are computed when they are packed.
+  public internal(set) var weights: [PlannedWeights] = []
 
   /// Creates a plan.
   init(
@@ -56,6 +59,36 @@ public struct KernelPlan: Hashable, Sendable {
     public let outputs: [Int]
   }
 
+  /// Weights that are computed from inputs, once, when they are packed.
+  public struct PlannedWeights: Hashable, Sendable {
+    /// The parameter of ``KernelPlan/graph`` that holds them.
+    public let name: String
+    /// The type that holds them exactly.
+    public let storage: DType
+    /// Their shape, two axes.
+    public let shape: Shape
+    /// What computes them, a row of the region for each index of the first axis.
+    public let region: Region
+    /// The kernel's inputs that it reads, in the kernel's order.
+    public let inputs: [Buffer]
+    /// Where the region's parameters lie in them.
+    public let sources: [Source]
+
+    /// A parameter of the region.
+    public struct Source: Hashable, Sendable {
+      /// Its name in the region.
+      public let name: String
+      /// The kernel's input that holds it.
+      public let parameter: String
+      /// Whether it has an element for each of the weights' rows, or all rows share it.
+      public let hasRows: Bool
+      /// The input's elements before the first one.
+      public let offset: Int
+      /// The input's elements from row to row.
+      public let stride: Int
+    }
+  }
+
   /// A value that one stage or product leaves for another.
   public struct PlannedPanel: Hashable, Sendable {
     /// The name, unique among panels and parameters.
@@ -93,8 +126,8 @@ public struct KernelPlan: Hashable, Sendable {
       && stages[0].products.isEmpty && stages[0].sums.isEmpty
   }
 
-  /// All regions, in order.
-  public var regions: [Region] { stages.flatMap(\.regions) }
+  /// All regions, in order; those of weights behind the stages'.
+  public var regions: [Region] { stages.flatMap(\.regions) + weights.map(\.region) }
 
   /// The panels of each value, in order.
   var panelsByValue: [ValueID: [PlannedPanel]] { Dictionary(grouping: panels, by: \.value) }

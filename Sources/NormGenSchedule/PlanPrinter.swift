@@ -5,7 +5,16 @@ public enum PlanPrinter {
   /// The regions of `plan` in order, with the products and panels between them.
   public static func text(of plan: KernelPlan) -> String {
     if let region = plan.onlyRegion { return RegionPrinter.text(of: region) }
-    var parts: [String] = []
+    var parts = plan.weights.map { weights in
+      let sources = weights.sources.map { source in
+        let start = source.offset == 0 ? "" : " from \(source.offset) on"
+        return source.name == source.parameter && start.isEmpty
+          ? source.name : "\(source.name) = \(source.parameter)\(start)"
+      }
+      return "weights \(weights.name): \(weights.storage.rawValue) \(weights.shape), computed from "
+        + "\(sources.joined(separator: ", ")) when they are packed\n"
+        + RegionPrinter.text(of: weights.region)
+    }
     let views = plan.views.map { view -> String in
       let use = view.value == nil ? "written" : "read"
       return "view \(view.name): \(view.base) from column \(view.offset) on, \(use)\n"

@@ -13,6 +13,8 @@ public struct ProgramBuilder {
   private var leftFactors: Set<ValueID> = []
   private var rightFactors: Set<ValueID> = []
   private let stored: Set<ValueID>
+  /// The parameters that hold computed weights: whatever a schedule says, they are computed once.
+  private let computed: Set<String>
 
   private var graph: Graph { plan.graph }
 
@@ -23,6 +25,7 @@ public struct ProgramBuilder {
     totalNames = Dictionary(
       plan.totals.map { ($0.value, $0.name) }, uniquingKeysWith: { first, _ in first })
     stored = Set(plan.graph.outputs.map(\.value))
+    computed = Set(plan.weights.map(\.name))
     for node in plan.graph.nodes {
       for operand in node.operands where plan.graph[operand].inputName != nil {
         uses[operand, default: []].insert(node.op)
@@ -38,16 +41,21 @@ public struct ProgramBuilder {
   /// - Parameters:
   ///   - plan: The plan.
   ///   - kernels: The row programs of each stage's regions.
+  ///   - weights: The row programs of computed weights, in the plan's order.
   ///   - schedule: The knobs of the matmuls.
   ///   - target: The instruction set.
   public static func program(
-    of plan: KernelPlan, kernels: [[LoopKernel]], schedule: MatmulSchedule, target: Target
+    of plan: KernelPlan, kernels: [[LoopKernel]], weights: [LoopKernel] = [],
+    schedule: MatmulSchedule, target: Target
   ) -> LoopProgram {
     if plan.onlyRegion != nil, let kernel = kernels.first?.first { return LoopProgram(kernel) }
-    return ProgramBuilder(plan, target).program(kernels: kernels, schedule: schedule)
+    return ProgramBuilder(plan, target).program(
+      kernels: kernels, weights: weights, schedule: schedule)
   }
 
-  private func program(kernels: [[LoopKernel]], schedule: MatmulSchedule) -> LoopProgram {
+  private func program(
+    kernels: [[LoopKernel]], weights: [LoopKernel], schedule: MatmulSchedule
+  ) -> LoopProgram {
     let panels = plan.panels.map { panel in
       Panel(
         name: panel.name, storage: panel.storage,
@@ -64,13 +72,24 @@ public struct ProgramBuilder {
       }
     }
     return LoopProgram(
-      name: graph.name, buffers: buffers, lanes: target.lanes,
+      name: graph.name, buffers: graph.buffers, lanes: target.lanes,
       blockRows: plan.totals.isEmpty
         ? blockRows(schedule, panels) : RowSumOrder.block,
       panels: panels,
       views: plan.views.map { LoopProgram.View(name: $0.name, base: $0.base, offset: $0.offset) },
       steps: steps,
-      totals: plan.totals.map { total($0) })
+      totals: plan.totals.map { total($0) },
+      weights: zip(plan.weights, weights).map { planned, kernel in
+        ComputedWeights(
+          name: planned.name, storage: planned.storage, rows: planned.shape.extents[0],
+          columns: planned.shape.rowExtent, kernel: kernel,
+          inputs: planned.inputs,
+          sources: planned.sources.map { source in
+            ComputedWeights.Source(
+              name: source.name, parameter: source.parameter, hasRows: source.hasRows,
+              offset: source.offset, stride: source.stride)
+          })
+      })
   }
 
   private func panel(_ value: ValueID, _ storage: DType) -> KernelPlan.PlannedPanel? {
@@ -143,25 +162,13 @@ public struct ProgramBuilder {
     return Multiplication(
       x: x.name, weights: weights, storage: storage, sums: sums.name,
       depth: graph[operands[0]].shape.rowExtent, columns: graph[id].shape.rowExtent,
-      matmul: matmul, isPacked: schedule.packsWeights && isPackable(operands[1]))
+      matmul: matmul,
+      isPacked: computed.contains(weights) || schedule.packsWeights && isPackable(operands[1]))
   }
 
   /// Whether all that a graph does with weights is one kind of matmul: packed they fit no other use.
   private func isPackable(_ weights: ValueID) -> Bool {
     uses[weights]?.count == 1 && !stored.contains(weights)
-  }
-
-  private var buffers: [Buffer] {
-    let inputs = graph.inputs.compactMap { id -> Buffer? in
-      guard case .input(let name, let storage) = graph[id].op else { return nil }
-      return Buffer(name: name, storage: storage, shape: graph[id].shape, isOutput: false)
-    }
-    let outputs = graph.outputs.map { output in
-      Buffer(
-        name: output.name, storage: output.storage, shape: graph[output.value].shape,
-        isOutput: true)
-    }
-    return inputs + outputs
   }
 
   /// As many rows as keep the weights' way from memory short, as long as the panels stay near.

@@ -66,7 +66,7 @@ class KernelText:
         extent = int(declared.split(", ")[-1])
         wide = {"x"}
         for one in self.statements:
-            # A reduction of a row is one number, and what is computed of such numbers is, too.
+            # A reduction of a row is one number, and what is computed from such numbers is, too.
             rest = re.sub(r"\b(mean|one_pass_variance)\([^()]*\)", "1.0", one.expression)
             if wide & set(NAME.findall(rest)):
                 wide.add(one.name)

@@ -46,4 +46,33 @@ import Testing
     #expect(y.map(Double.init) == expected)
     try judge(kernel.lowering.graph, rows: rows)
   }
+
+  @Test func packedEffectiveWeightsGiveTheSameBits() throws {
+    let x = Tensor.input("x", [.rows, 40], .f32)
+    let w = Tensor.input("w", [40, 24], .f32)
+    let effective = (w * .input("scale", [24], .f32)).named("effective")
+    let kernel = try Compiler().compile(Kernel("k", x.matmul(effective)))
+    let inputs = try RandomInputs.tensors(for: kernel.lowering.graph, rows: 3, seed: 4)
+    let expected = try #require(try kernel(inputs)["y"])
+    var y = try HostTensor(zeros: [3, 24], .f32)
+    let (rows, weights, scale) = (
+      try #require(inputs["x"]), try #require(inputs["w"]), try #require(inputs["scale"])
+    )
+    try rows.withUnsafeBytes { x in
+      try weights.withUnsafeBytes { w in
+        try scale.withUnsafeBytes { scale in
+          let packed = try effectiveWeights(of: kernel, w, scale: scale)
+          try y.withUnsafeMutableBytes { y in
+            try kernel(
+              rows: 3,
+              [
+                KernelArgument(x), KernelArgument(packed), KernelArgument(packed),
+                KernelArgument(y),
+              ])
+          }
+        }
+      }
+    }
+    #expect(y.doubles == expected.doubles)
+  }
 }

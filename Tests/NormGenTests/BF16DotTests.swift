@@ -240,7 +240,8 @@ import Testing
       reason(x.rounded(to: .f16).matmul(weights, accumulate: dot))
         == .matmul(.valueNotBF16(found: .convert(.f16))))
     #expect(
-      reason(x.matmul(wide, accumulate: dot)) == .matmul(.weightsNotBF16(.f32)))
+      reason(x.matmul(wide, accumulate: dot))
+        == .matmul(.weightsNotBF16(found: .input(name: "w", storage: .f32))))
     let message = try #require(reason((x * 2).matmul(weights, accumulate: dot))).description
     #expect(message.contains(".rounded(to: .bf16)") && message.contains("'multiply'"))
   }

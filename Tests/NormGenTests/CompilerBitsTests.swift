@@ -145,7 +145,7 @@ import Testing
     let inputs = try ["x": random(.f32), "h": random(.bf16)]
     let expected = try Compiler(target: .portable).compile(graph)(inputs)
     let lowering = try Compiler(target: .avx512).lower(graph)
-    let buffers = try lowering.program.buffers.map { buffer in
+    let buffers = try lowering.parameters.map { buffer in
       let tensor = try #require(inputs[buffer.name] ?? expected[buffer.name])
       let bytes = tensor.withUnsafeBytes { Array($0) }
       return EmulatedBuffer(
@@ -155,7 +155,7 @@ import Testing
       kernels: [EmulatedKernel(name: lowering.source.name, source: .c(lowering.source.source))],
       calls: [EmulatedCall(kernel: 0, rows: rows, buffers: buffers)])
     let result = try #require(results.first)
-    for (buffer, bytes) in zip(lowering.program.buffers, result.buffers) where buffer.isOutput {
+    for (buffer, bytes) in zip(lowering.parameters, result.buffers) where buffer.isOutput {
       let tensor = try bytes.withUnsafeBytes {
         try HostTensor(bytes: $0, shape: [rows, 259], buffer.storage)
       }

@@ -13,19 +13,26 @@ extension LaidOutCall {
   private func guarded(
     _ kernel: CompiledKernel, _ before: [[UInt8]], at edge: GuardedMemory.Edge
   ) throws -> [[UInt8]] {
-    let program = lowering.program
     let blocks = try before.map { try GuardedMemory($0, at: edge) }
-    var addresses = blocks.map(\.bytes.baseAddress)
+    let tensors = Dictionary(
+      uniqueKeysWithValues: zip(lowering.parameters.map(\.name), blocks.map(\.bytes.baseAddress)))
+    var addresses: [UnsafeMutableRawPointer?] = []
     func unset(_ bytes: Int) throws -> GuardedMemory {
       try GuardedMemory([UInt8](repeating: 0xff, count: bytes), at: edge)
     }
     var packed: [GuardedMemory] = []
-    for (index, buffer) in program.buffers.enumerated() {
-      guard let pack = kernel.code.packs[buffer.name] else { continue }
-      let packing = try #require(lowering.module.interface.parameter(buffer.name)?.packing)
-      let memory = try unset(packing.elements * buffer.storage.byteCount)
-      pack(addresses[index], memory.bytes.baseAddress)
-      addresses[index] = memory.bytes.baseAddress
+    let parameters = lowering.module.interface.parameters
+    for parameter in parameters {
+      let name = parameter.buffer.name
+      guard let pack = kernel.code.packs[name], let packing = parameter.packing else {
+        addresses.append(try #require(tensors[name]))
+        continue
+      }
+      let memory = try unset(packing.elements * parameter.buffer.storage.byteCount)
+      pack(
+        try packing.sources.map { UnsafeRawPointer(try #require(tensors[$0.name])) },
+        memory.bytes.baseAddress)
+      addresses.append(memory.bytes.baseAddress)
       packed.append(memory)
     }
     guard case .parts(let entry, let phases, let scratchBytes) = kernel.code.entry else {
@@ -34,7 +41,7 @@ extension LaidOutCall {
     }
     let (rows, parts) = (Int64(rows), Int64(parts))
     let scratch = try unset(Int(scratchBytes(rows, parts)))
-    let strides = program.buffers.map { Int64(stride($0)) }
+    let strides = parameters.map { Int64(stride($0.buffer)) }
     for phase in 0..<phases(rows, parts) {
       for part in 0..<parts {
         entry(rows, addresses, strides, scratch.bytes.baseAddress, phase, part, parts)

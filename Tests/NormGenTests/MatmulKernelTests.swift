@@ -197,7 +197,7 @@ import Testing
     let lowering = try compiler.lower(graph)
     let inputs = try RandomInputs.tensors(for: graph, rows: 3, seed: 4)
     let expected = try #require(Compiler(target: .portable).compile(graph)(inputs)["y"])
-    let buffers = try lowering.program.buffers.map { buffer in
+    let buffers = try lowering.parameters.map { buffer in
       let extent = buffer.shape.elementsPerRow
       guard !buffer.isOutput else {
         return EmulatedBuffer(
@@ -211,7 +211,7 @@ import Testing
       kernels: [kernel.kernel], calls: [kernel.call(kernel: 0, rows: 3, buffers: buffers)])
     let result = try #require(results.first)
     #expect(result.outOfBounds.isEmpty)
-    let y = try result.buffers[lowering.program.buffers.count - 1].withUnsafeBytes {
+    let y = try result.buffers[lowering.parameters.count - 1].withUnsafeBytes {
       try HostTensor(bytes: $0, shape: expected.shape, .f32)
     }
     let difference = expected.firstDifference(from: y)

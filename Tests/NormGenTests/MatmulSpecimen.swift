@@ -50,6 +50,14 @@ struct MatmulSpecimen: Sendable, CustomTestStringConvertible {
 
     var x: Tensor { row("x", terms) }
     var residual: Tensor { row("residual", columns) }
+    /// Weights times numbers for each of their rows and columns.
+    var scaledWeights: Tensor {
+      let w = weights("w", terms, columns)
+      let extents = w.shape.extents
+      let heights = Tensor.input("heights", [.fixed(extents[0]), 1], shape.types.input)
+      return w * heights * vector("widths", extents[1])
+    }
+
     /// x · w.
     var product: Tensor { times(x, "w", terms, columns) }
     var biased: Tensor { product + vector("bias", columns) }
@@ -113,6 +121,17 @@ extension MatmulSpecimen {
     },
     MatmulSpecimen("two_inputs") {
       $0.product + $0.times($0.row("h", $0.columns), "u", $0.columns, $0.columns)
+    },
+    MatmulSpecimen("scaled_weights") { $0.x.matmul($0.scaledWeights, layout: $0.shape.layout) },
+    MatmulSpecimen(several: "normalized_weights") {
+      // The weights, and what they are computed from, have other uses.
+      let w = $0.scaledWeights
+      let normed = $0.x.matmul(w.l2Norm(), layout: $0.shape.layout)
+      let widths = Tensor.input("widths", [.fixed(w.shape.rowExtent)], $0.shape.types.gain)
+      return [
+        Kernel.Output("y", normed + $0.product),
+        Kernel.Output("z", $0.row("z_in", w.shape.rowExtent) * widths),
+      ]
     },
   ]
 

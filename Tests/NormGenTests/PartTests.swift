@@ -37,13 +37,20 @@ import Testing
           ?? [UInt8](
             repeating: 0xee, count: (parameter.shape.hasRows ? rows : 1) * row), at: edge)
     }
-    let buffers = try zip(kernel.parameters, blocks).map { parameter, block in
-      guard kernel.code.packs[parameter.name] != nil else { return block.bytes.baseAddress }
-      let weights = try kernel.packed(parameter.name, KernelArgument(block.bytes))
+    let tensors = Dictionary(
+      uniqueKeysWithValues: zip(kernel.parameters.map(\.name), blocks.map(\.bytes)))
+    let parameters = kernel.lowering.module.interface.parameters
+    let buffers = try parameters.map { parameter in
+      let name = parameter.buffer.name
+      guard let packing = parameter.packing else { return try #require(tensors[name]).baseAddress }
+      let sources = try packing.sources.map {
+        ($0.name, KernelArgument(try #require(tensors[$0.name])))
+      }
+      let weights = try kernel.packed(name, Dictionary(uniqueKeysWithValues: sources))
       packed.append(weights)
       return weights.memory.bytes.baseAddress
     }
-    let strides = kernel.parameters.map { Int64($0.shape.elementsPerRow) }
+    let strides = parameters.map { Int64($0.buffer.shape.elementsPerRow) }
     let scratch = try GuardedMemory(
       [UInt8](repeating: filler, count: Int(scratchBytes(Int64(rows), parts))), at: edge)
     for phase in 0..<phases(Int64(rows), parts) {

@@ -11,7 +11,7 @@ struct SanitizedProgram {
   /// C in place of what was emitted.
   var source: String?
   private var name: String { lowering.source.name }
-  private var buffers: [Buffer] { lowering.program.buffers }
+  private var buffers: [Buffer] { lowering.parameters }
 
   private func byteCount(_ buffer: Buffer) -> Int {
     (buffer.shape.hasRows ? rows : 1) * buffer.shape.elementsPerRow * buffer.storage.byteCount
@@ -62,17 +62,19 @@ struct SanitizedProgram {
     var lines = ["#include <stdio.h>", "#include <stdlib.h>", "#include \"\(name).h\"", ""]
     lines += ["int main(int count, char **arguments) {", "  if (count != 2) return 2;"]
     lines += ["  const int64_t parts = atoi(arguments[1]);", "  (void)parts;"]
-    lines += ["  void *buffers[\(buffers.count)];", "  int64_t strides[\(buffers.count)];"]
+    lines.append("  void *buffers[\(buffers.count)];")
     for (index, buffer) in buffers.enumerated() {
       let bytes = byteCount(buffer)
       lines.append("  buffers[\(index)] = malloc(\(bytes));")
-      lines.append("  strides[\(index)] = \(buffer.shape.elementsPerRow);")
       if !buffer.isOutput {
         lines.append("  if (fread(buffers[\(index)], 1, \(bytes), stdin) != \(bytes)) return 2;")
-        lines += packing(index, buffer)
       }
     }
+    lines += arguments
     lines += lowering.module.interface.parts != nil ? partedCall : rowCall
+    for index in lowering.module.interface.parameters.indices {
+      lines.append("  if (owned[\(index)]) free(all[\(index)]);")
+    }
     for (index, buffer) in buffers.enumerated() {
       if buffer.isOutput {
         lines.append("  fwrite(buffers[\(index)], 1, \(byteCount(buffer)), stdout);")
@@ -82,24 +84,42 @@ struct SanitizedProgram {
     return (lines + ["  return 0;", "}", ""]).joined(separator: "\n")
   }
 
-  private func packing(_ index: Int, _ buffer: Buffer) -> [String] {
-    guard let packing = lowering.module.interface.parameter(buffer.name)?.packing else { return [] }
-    return [
-      "  void *packed\(index) = malloc(\(packing.elements * buffer.storage.byteCount));",
-      "  if (\(packing.elementsSymbol)() != \(packing.elements)) return 3;",
-      "  \(packing.symbol)(buffers[\(index)], packed\(index));",
-      "  free(buffers[\(index)]);", "  buffers[\(index)] = packed\(index);",
+  /// What the kernel takes: tensors as they are, and packed weights.
+  private var arguments: [String] {
+    let parameters = lowering.module.interface.parameters
+    func place(_ name: String) -> String {
+      "buffers[\(buffers.firstIndex { $0.name == name } ?? 0)]"
+    }
+    var lines = [
+      "  void *all[\(parameters.count)];", "  int owned[\(parameters.count)] = {0};",
+      "  int64_t all_strides[\(parameters.count)];",
     ]
+    for (index, parameter) in parameters.enumerated() {
+      let buffer = parameter.buffer
+      lines.append("  all_strides[\(index)] = \(buffer.shape.elementsPerRow);")
+      guard let packing = parameter.packing else {
+        lines.append("  all[\(index)] = \(place(buffer.name));")
+        continue
+      }
+      let sources = packing.sources.map { place($0.name) }.joined(separator: ", ")
+      lines += [
+        "  all[\(index)] = malloc(\(packing.elements * buffer.storage.byteCount));",
+        "  owned[\(index)] = 1;",
+        "  if (\(packing.elementsSymbol)() != \(packing.elements)) return 3;",
+        "  \(packing.symbol)(\(sources), all[\(index)]);",
+      ]
+    }
+    return lines
   }
 
-  private var rowCall: [String] { ["  \(name)_entry(\(rows), buffers, strides);"] }
+  private var rowCall: [String] { ["  \(name)_entry(\(rows), all, all_strides);"] }
 
   private var partedCall: [String] {
     [
       "  void *scratch = malloc((size_t)\(name)_scratch_bytes(\(rows), parts));",
       "  for (int64_t phase = 0; phase < \(name)_phases(\(rows), parts); ++phase) {",
       "    for (int64_t part = 0; part < parts; ++part) {",
-      "      \(name)_entry(\(rows), buffers, strides, scratch, phase, part, parts);", "    }",
+      "      \(name)_entry(\(rows), all, all_strides, scratch, phase, part, parts);", "    }",
       "  }", "  free(scratch);",
     ]
   }

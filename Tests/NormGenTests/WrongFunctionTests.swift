@@ -49,8 +49,8 @@ import Testing
 
   static let mistakes: [Mistake] = [
     Mistake(testDescription: "weights are packed one column late", function: "gather_") {
-      guard case .index("first", let index) = $0 else { return $0 }
-      return .index("first", index + 1)
+      guard case .pointer(let row, "weights", let offset) = $0 else { return $0 }
+      return .pointer(row, buffer: "weights", offset: offset + 1)
     },
     Mistake(testDescription: "zeros behind the last column are missing", function: "gather_") {
       guard case .when(_, let yes, let no) = $0, !no.isEmpty else { return $0 }

@@ -290,6 +290,9 @@ extension GradientBuilder {
       try add(GradientSum(shape: graph[x].shape, terms: [GradientTerm(product)]), to: x)
     }
     guard needs(weights) else { return }
+    guard graph[weights].inputName != nil else {
+      throw .computedWeights(forward.label(of: weights))
+    }
     guard graph[x].shape.extents.count == 1 else {
       throw .matmulOfSeveralAxes(
         weights: graph[weights].inputName ?? "", shape: graph[x].shape)

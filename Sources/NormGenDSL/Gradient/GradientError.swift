@@ -18,6 +18,8 @@ public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
   case severalSums(input: String)
   /// The weights of a matmul whose rows have several axes.
   case matmulOfSeveralAxes(weights: String, shape: Shape)
+  /// The weights of a matmul are computed from inputs that are differentiated by.
+  case computedWeights(String)
   /// A value is taken over all rows.
   case overRows(value: String)
   /// An activation has a derivative of its own, but a value of it depends on other elements.
@@ -45,6 +47,10 @@ public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
     case .matmulOfSeveralAxes(let weights, let shape):
       "the gradient of the weights '\(weights)' needs rows of one axis, found \(shape); reshape "
         + "them before the matmul"
+    case .computedWeights(let weights):
+      "the gradient of the weights \(weights) is known when the last row is done, and what they are "
+        + "computed from needs it; make the weights an input of this kernel, compute them in one of "
+        + "their own, and derive that, too"
     case .overRows(let value):
       "\(value) is taken over all rows, which has no derivative in one pass over them"
     case .notElementwise(let activation):

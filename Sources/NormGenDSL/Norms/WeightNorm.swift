@@ -2,10 +2,12 @@ extension Tensor {
   /// The weights of one unit by length and direction: w · (g / ‖w‖) along the last axis (Salimans
   /// and Kingma 2016).
   ///
-  /// It normalizes weights, not activations: give the weight matrix as [rows, in], a row for each
-  /// output unit. As in its source there is no epsilon; a unit of zeros gives NaN.
+  /// It normalizes weights, not activations: weights of shape [out, in] in front of a
+  /// ``matmul(_:layout:accumulate:fileID:line:)`` with layout `.outIn`, where they are normalized once,
+  /// when they are packed; or [rows, in] in a kernel of its own. As in its source there is no epsilon; a
+  /// unit of zeros gives NaN.
   ///
-  /// - Parameter gain: The length of each unit's weights; shape [rows, 1].
+  /// - Parameter gain: The length of each unit's weights; shape [out, 1] or [rows, 1].
   public func weightNorm(
     gain: Tensor? = nil, fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {

@@ -271,7 +271,10 @@ public struct ExactInterpreter {
   ) throws(InterpreterError) -> [Float] {
     let node = graph[id]
     let x = values[node.operands[0].index]
-    let weights = try elements(of: graph[node.operands[1]], inputs)
+    let operand = graph[node.operands[1]]
+    let weights =
+      operand.inputName == nil
+      ? values[node.operands[1].index] : try elements(of: operand, inputs)
     let depth = graph[node.operands[0]].shape.rowExtent
     let width = node.shape.rowExtent
     let groups = x.count / depth

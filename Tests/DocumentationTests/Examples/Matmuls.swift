@@ -34,3 +34,12 @@ func packedWeights(
   try kernel.packed("w", KernelArgument(w))
 }
 // end
+
+// example: call-computed
+/// Computes and packs the effective weights w · scale.
+func effectiveWeights(
+  of kernel: CompiledKernel, _ w: UnsafeRawBufferPointer, scale: UnsafeRawBufferPointer
+) throws(CallError) -> PackedWeights {
+  try kernel.packed("effective", ["w": KernelArgument(w), "scale": KernelArgument(scale)])
+}
+// end
