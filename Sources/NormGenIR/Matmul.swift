@@ -146,11 +146,6 @@ extension Matmul {
     case .bf16Dot: break
     }
     guard storage == .bf16 else { throw .weightsNotBF16(storage) }
-    switch value {
-    case .input(_, .bf16), .convert(.bf16): return
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
-      .leadingPart, .matmul, .rowSum, .outerSum:
-      throw .valueNotBF16(found: value)
-    }
+    guard value.traits.exactStorage == .bf16 else { throw .valueNotBF16(found: value) }
   }
 }

@@ -6,30 +6,19 @@ extension Op {
   ///
   /// - Throws: ``ShapeError`` when the operands do not fit together.
   public func resultShape(of operands: [Shape], requested: Shape) throws(ShapeError) -> Shape {
-    for (position, shape) in operands.enumerated() where !mayBeWeights(position) {
+    for (position, shape) in operands.enumerated() where !takesWeights(at: position) {
       try shape.verifyLimits(count: Shape.largestElementCount)
     }
     let result = try uncheckedResultShape(of: operands, requested: requested)
-    switch self {
-    case .input: try result.verifyLimits(count: result.largestCount)
-    case .outerSum: try result.verifyLimits(count: Shape.largestWeightCount)
-    case .reshape: try result.verifyLimits(count: result.largestCount)
-    case .constant, .elementwise, .statistic, .convert, .columns, .concatenate, .leadingPart,
-      .matmul, .rowSum:
-      try result.verifyLimits(count: Shape.largestElementCount)
-    }
+    try result.verifyLimits(
+      count: traits.mayBeWeights ? result.largestCount : Shape.largestElementCount)
     return result
   }
 
   /// Whether the operand at `position` may have as many elements as weights.
-  private func mayBeWeights(_ position: Int) -> Bool {
-    switch self {
-    case .matmul: position == 1
-    case .reshape: true
-    case .input, .constant, .elementwise, .statistic, .convert, .columns, .concatenate,
-      .leadingPart, .rowSum, .outerSum:
-      false
-    }
+  private func takesWeights(at position: Int) -> Bool {
+    if case .matmul = self { return position == 1 }
+    return self == .reshape
   }
 
   private func uncheckedResultShape(

@@ -8,6 +8,14 @@ public enum Reduction: String, CaseIterable, Sendable, Hashable {
   case max
   /// The smallest term; NaN if any term is NaN.
   case min
+
+  /// Whether the terms are added up; else the extreme of them is taken.
+  public var isSum: Bool {
+    switch self {
+    case .sum, .mean: true
+    case .max, .min: false
+    }
+  }
 }
 
 /// The leading part of a row that a statistic looks at.

@@ -93,7 +93,7 @@ extension Graph {
     for name in names where !known.contains(name) {
       let id = try value(named: name)
       stored.append(
-        Kernel.Output(name, forward[id], as: ForwardValues.exactStorage(of: self[id])))
+        Kernel.Output(name, forward[id], as: self[id].op.traits.exactStorage))
     }
     return Kernel(
       self.name, outputs: stored, parameterOrder: inputs.compactMap { self[$0].inputName },
@@ -143,7 +143,7 @@ extension Graph {
       }
       stored.append(
         Kernel.Output(
-          "d_\(name)", gradient, as: storage ?? ForwardValues.exactStorage(of: self[id]).ofGradients
+          "d_\(name)", gradient, as: storage ?? self[id].op.traits.exactStorage.ofGradients
         ))
     }
     guard !stored.isEmpty else { throw .noInput(kernel: self.name) }
