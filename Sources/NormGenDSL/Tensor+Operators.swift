@@ -107,7 +107,7 @@ extension Tensor {
     statistic(.min, window, fileID, line)
   }
 
-  private func statistic(
+  func statistic(
     _ reduction: Reduction, _ window: StatisticWindow, _ fileID: String, _ line: UInt
   ) -> Tensor {
     let location = SourceLocation(fileID: fileID, line: line)

@@ -137,15 +137,10 @@ extension Matmul {
   /// - Throws: ``MatmulError``.
   public func verifyOperands(value: Op, weights: Op) throws(MatmulError) {
     guard case .input(_, let storage) = weights else { throw .weightsNotAnInput(found: weights) }
-    switch storage {
-    case .f32, .bf16, .f16: break
-    case .i8: throw .integerWeights(storage)
-    }
-    switch accumulation {
-    case .fused: return
-    case .bf16Dot: break
-    }
-    guard storage == .bf16 else { throw .weightsNotBF16(storage) }
-    guard value.traits.exactStorage == .bf16 else { throw .valueNotBF16(found: value) }
+    guard storage.holdsFractions else { throw .integerWeights(storage) }
+    let operand = accumulation.step.operand
+    guard operand != .f32 else { return }
+    guard storage == operand else { throw .weightsNotBF16(storage) }
+    guard value.traits.exactStorage == operand else { throw .valueNotBF16(found: value) }
   }
 }

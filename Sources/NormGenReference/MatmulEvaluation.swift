@@ -62,10 +62,7 @@ struct MatmulEvaluation {
 
   /// The columns of a panel one by one, for dot products that are evaluated exactly.
   private func exactColumns(_ panel: [Double], count: Int) -> [[Float]] {
-    switch matmul.accumulation {
-    case .fused: return []
-    case .bf16Dot: break
-    }
+    if matmul.accumulation == .fused { return [] }
     return (0..<count).map { column in (0..<terms).map { Float(panel[$0 * count + column]) } }
   }
 

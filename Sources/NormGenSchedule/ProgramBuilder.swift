@@ -126,12 +126,9 @@ public struct ProgramBuilder {
     guard case .matmul(let matmul) = graph[id].op,
       case .input(let weights, let storage) = graph[operands[1]].op
     else { return nil }
-    let kept: DType
-    switch matmul.accumulation {
-    case .fused: kept = .f32
-    case .bf16Dot: kept = .bf16
-    }
-    guard let x = panel(operands[0], kept), let sums = panel(id, .f32) else { return nil }
+    guard let x = panel(operands[0], matmul.accumulation.step.operand),
+      let sums = panel(id, .f32)
+    else { return nil }
     return Multiplication(
       x: x.name, weights: weights, storage: storage, sums: sums.name,
       depth: graph[operands[0]].shape.rowExtent, columns: graph[id].shape.rowExtent,

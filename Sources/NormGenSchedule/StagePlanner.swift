@@ -108,13 +108,7 @@ struct StagePlanner {
     for id in graph.values {
       guard case .matmul(let matmul) = graph[id].op else { continue }
       try checkRows(of: id)
-      let x = graph[id].operands[0]
-      let storage: DType
-      switch matmul.accumulation {
-      case .fused: storage = .f32
-      case .bf16Dot: storage = .bf16
-      }
-      keep(x, in: storage, suffix: "rows")
+      keep(graph[id].operands[0], in: matmul.accumulation.step.operand, suffix: "rows")
       addPanel(id, .f32, name: names.fresh("\(label(of: id))_sums"))
     }
     for id in graph.values {

@@ -50,12 +50,7 @@ extension Kernel {
 
 extension DType {
   /// The type that the gradient of a tensor of this type is stored in: whole numbers have none.
-  fileprivate var ofGradients: DType {
-    switch self {
-    case .f32, .bf16, .f16: self
-    case .i8: .f32
-    }
-  }
+  fileprivate var ofGradients: DType { holdsFractions ? self : .f32 }
 }
 
 extension Graph {
