@@ -70,13 +70,12 @@ public struct KernelCost: Hashable, Sendable {
   /// Counts a product: each of its terms is one fused multiply-add.
   private mutating func add(_ product: Multiplication, counted: inout Set<String>) {
     let blocks = (product.depth + MatmulOrder.block - 1) / MatmulOrder.block
-    switch product.matmul.accumulation {
-    case .fused: operationsPerRow.fused += product.depth * product.columns
-    case .bf16Dot: operationsPerRow.dotted += product.depth * product.columns
-    }
+    let isFused = product.matmul.accumulation.step.depth == 1
+    let terms = product.depth * product.columns
+    if isFused { operationsPerRow.fused += terms } else { operationsPerRow.dotted += terms }
     operationsPerRow.additions += (blocks - 1) * product.columns
     guard counted.insert(product.weights).inserted else { return }
-    parameterBytes += product.depth * product.columns * product.storage.byteCount
+    parameterBytes += terms * product.storage.byteCount
   }
 
   private mutating func add(
@@ -178,14 +177,13 @@ extension KernelCost.Operations {
   mutating func add(_ statistic: Statistic, terms: Int, operands: Int, times: Int) {
     let blocks = (terms + SumOrder.block - 1) / SumOrder.block
     let combinations = (SumOrder.partials - 1) * blocks + blocks - 1
-    switch statistic.reduction {
-    case .sum, .mean:
-      if operands == 2 { fused += times * terms } else { additions += times * terms }
-      additions += times * combinations
-      if statistic.reduction == .mean { divisions += times }
-    case .max, .min:
+    guard statistic.reduction.isSum else {
       if operands == 2 { multiplications += times * terms }
       selections += times * (terms + combinations)
+      return
     }
+    if operands == 2 { fused += times * terms } else { additions += times * terms }
+    additions += times * combinations
+    if statistic.reduction == .mean { divisions += times }
   }
 }

@@ -29,7 +29,7 @@ public enum RandomInputs {
         continue
       }
       let (mean, deviation): (Double, Double) =
-        if storage == .i8 {
+        if !storage.holdsFractions {
           (0, 40)
         } else if node.shape.hasRows {
           (0, 1)

@@ -87,20 +87,14 @@ struct CExpression {
       return load(pointer.storage.rawValue, address(pointer, index), lanes)
     case .loadScalar(let pointer, let index):
       let element = CTerm.name(names(pointer.name))[term(index)]
-      switch pointer.storage {
-      case .f32: return element
-      case .bf16, .f16, .i8:
-        return .call("float_from_\(pointer.storage.rawValue)", [element])
-      }
+      if pointer.storage == .f32 { return element }
+      return .call("float_from_\(pointer.storage.rawValue)", [element])
     case .apply(let op, let operands):
       return apply(op, operands, isVector: expression.isVector)
     case .rounded(let type, let operand):
-      switch type {
-      case .f32: return term(operand)
-      case .bf16, .f16, .i8:
-        let suffix = operand.isVector ? "" : "_scalar"
-        return .call("round_\(type.rawValue)\(suffix)", [term(operand)])
-      }
+      if type == .f32 { return term(operand) }
+      let suffix = operand.isVector ? "" : "_scalar"
+      return .call("round_\(type.rawValue)\(suffix)", [term(operand)])
     case .leading(let operand, let count):
       let zero = CTerm.call("broadcast", [.literal(0)])
       return .call("keep_first", [vector(operand), zero, .number(count)])

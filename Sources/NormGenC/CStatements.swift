@@ -118,9 +118,8 @@ struct CStatements {
     case .storeScalar(let pointer, let index, let expression):
       let place = CTerm.name(expressions.names(pointer.name))[expressions.term(index)]
       var value = expressions.term(expression)
-      switch pointer.storage {
-      case .f32: break
-      case .bf16, .f16, .i8: value = .call("\(pointer.storage.rawValue)_from_float", [value])
+      if pointer.storage != .f32 {
+        value = .call("\(pointer.storage.rawValue)_from_float", [value])
       }
       add("\(place.text) = \(value.text);", depth)
     case .prefetchLine(let pointer, let byte):
@@ -231,14 +230,11 @@ struct CStatements {
 
   private mutating func partials(_ name: String, _ reduction: Reduction, _ depth: Int) {
     let count = Partials.vectors(lanes: lanes)
-    let identity: String
-    switch reduction {
-    case .sum, .mean:
+    if reduction.isSum {
       add("vec \(name)[\(count)] = {{0}};", depth)
       return
-    case .max: identity = "-__builtin_inff()"
-    case .min: identity = "__builtin_inff()"
     }
+    let identity = CTerm.literal(reduction.identity).text
     add("vec \(name)[\(count)];", depth)
     let p = LoopIndex.vector
     add(

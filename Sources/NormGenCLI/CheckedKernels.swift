@@ -43,14 +43,8 @@ enum KernelWork {
     graph.nodes.reduce(1) { sum, node in
       guard node.shape.hasRows else { return sum }
       let count = node.shape.elementsPerRow
-      switch node.op {
-      case .matmul:
-        let terms = graph[node.operands[0]].shape.rowExtent
-        return sum + count * terms
-      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
-        .leadingPart, .rowSum, .outerSum:
-        return sum + count
-      }
+      let isProduct = node.op.traits.family == .product
+      return sum + count * (isProduct ? graph[node.operands[0]].shape.rowExtent : 1)
     }
   }
 }

@@ -27,12 +27,7 @@ package enum Canonicalizer {
     var suffixes: [String: Int] = [:]
     let nodes = graph.values.map { id -> Node in
       let node = graph[id]
-      switch node.op {
-      case .input, .constant: return node.renamed(nil)
-      case .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
-        .matmul, .rowSum, .outerSum:
-        break
-      }
+      if node.op.traits.isLeaf { return node.renamed(nil) }
       if let name = outputNames[id] { return node.renamed(name) }
       guard let wanted = node.name else { return node }
       var name = wanted

@@ -25,15 +25,8 @@ struct ColumnSimplifier {
 
   /// Whether a value can be simpler: all rules begin with one of these.
   private static func copiesAgain(_ id: ValueID, in graph: Graph) -> Bool {
-    switch graph[id].op {
-    case .concatenate: return true
-    case .columns:
-      if case .columns = graph[graph[id].operands[0]].op { return true }
-      return false
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .leadingPart, .matmul,
-      .rowSum, .outerSum:
-      return false
-    }
+    if case .columns = graph[id].op, case .columns = graph[graph[id].operands[0]].op { return true }
+    return graph[id].op == .concatenate
   }
 
   private init(graph: Graph) {
@@ -44,15 +37,14 @@ struct ColumnSimplifier {
   private mutating func add(_ id: ValueID) throws(GraphError) {
     let node = graph[id]
     let operands = builder.operands(of: id)
-    switch node.op {
-    case .columns(let start, let count):
-      builder[id] = columns(start, count, of: operands[0], node)
-    case .concatenate:
-      builder[id] = try concatenation(operands, node)
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .leadingPart, .matmul,
-      .rowSum, .outerSum:
-      builder[id] = insert(node.op, operands, node.shape, node)
-    }
+    builder[id] =
+      if case .columns(let start, let count) = node.op {
+        columns(start, count, of: operands[0], node)
+      } else if node.op == .concatenate {
+        try concatenation(operands, node)
+      } else {
+        insert(node.op, operands, node.shape, node)
+      }
   }
 
   /// - Parameter origin: Lends a new value its name and composition.

@@ -52,13 +52,7 @@ struct Freezer {
       }
       return
     }
-    let scope: ScopeID?
-    switch node.op {
-    case .input, .constant: scope = nil
-    case .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
-      .matmul, .rowSum, .outerSum:
-      scope = scopeID(of: node.scope)
-    }
+    let scope = node.op.traits.isLeaf ? nil : scopeID(of: node.scope)
     let id = ValueID(nodes.count)
     nodes.append(
       Node(

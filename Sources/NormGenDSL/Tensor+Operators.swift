@@ -107,17 +107,12 @@ extension Tensor {
     statistic(.min, window, fileID, line)
   }
 
-  private func statistic(
+  func statistic(
     _ reduction: Reduction, _ window: StatisticWindow, _ fileID: String, _ line: UInt
   ) -> Tensor {
     let location = SourceLocation(fileID: fileID, line: line)
     let op = Op.statistic(Statistic(reduction, over: window))
-    let isSum: Bool
-    switch reduction {
-    case .sum, .mean: isSum = true
-    case .max, .min: isSum = false
-    }
-    if isSum, node.error == nil, case .elementwise(.multiply) = node.op {
+    if reduction.isSum, node.error == nil, case .elementwise(.multiply) = node.op {
       let factors = node.operands.map { Tensor(node: $0, storage: nil) }
       // A factor may be wider than the other; the term has the product's shape.
       return Tensor.make(op, factors, storage: nil, location: location)

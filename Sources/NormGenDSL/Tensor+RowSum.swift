@@ -36,7 +36,7 @@ extension Tensor {
       location: SourceLocation(fileID: fileID, line: line))
   }
 
-  private func rowSum(
+  func rowSum(
     _ reduction: RowSum.Reduction, _ keptAxes: Int?, _ location: SourceLocation
   ) -> Tensor {
     let op = Op.rowSum(RowSum(reduction, keeping: keptAxes ?? max(shape.extents.count, 1)))

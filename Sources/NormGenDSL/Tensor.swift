@@ -161,7 +161,7 @@ extension DType {
   public static func promoted(_ types: [DType?]) -> DType? {
     let known = Set(types.compactMap { $0 })
     guard let first = known.first else { return nil }
-    return known.count > 1 || first == .i8 ? .f32 : first
+    return known.count == 1 && first.holdsFractions ? first : .f32
   }
 }
 

@@ -36,17 +36,7 @@ public enum SafetensorsType: String, CaseIterable, Hashable, Sendable {
   }
 
   /// The storage type with these elements; nil if kernels have none.
-  public var storage: DType? {
-    switch self {
-    case .f32: .f32
-    case .bf16: .bf16
-    case .f16: .f16
-    case .i8: .i8
-    case .bool, .f4, .f6E2M3, .f6E3M2, .u8, .f8E5M2, .f8E4M3, .f8E8M0, .i16, .u16, .i32,
-      .u32, .i64, .u64, .f64, .c64:
-      nil
-    }
-  }
+  public var storage: DType? { DType.allCases.first { SafetensorsType($0) == self } }
 
   /// The type of a storage type's elements.
   public init(_ storage: DType) {

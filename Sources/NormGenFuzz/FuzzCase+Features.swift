@@ -65,7 +65,8 @@ extension FuzzCase {
     case .concatenate: "concatenate"
     case .leadingPart: "leading_part"
     case .matmul(let matmul):
-      matmul.accumulation == .bf16Dot ? "matmul bf16_dot" : "matmul \(matmul.layout.rawValue)"
+      matmul.accumulation == .fused
+        ? "matmul \(matmul.layout.rawValue)" : "matmul \(matmul.accumulation.rawValue)"
     case .rowSum(let sum): "\(sum.functionName)\(factors)"
     case .outerSum: "outer_sum"
     }

@@ -98,14 +98,10 @@ public struct FuzzCase: Hashable, Sendable {
   private static func work(of graph: Graph, rows: Int) -> Int {
     graph.nodes.reduce(0) { sum, node in
       let count = (node.shape.hasRows ? rows : 1) * node.shape.elementsPerRow
-      switch node.op {
-      case .matmul: return sum + count * graph[node.operands[0]].shape.rowExtent
-      case .outerSum: return sum + count * rows
-      case .input, .constant: return sum
-      case .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
-        .rowSum:
-        return sum + count
-      }
+      let traits = node.op.traits
+      if traits.isLeaf { return sum }
+      guard traits.family == .product else { return sum + count }
+      return sum + count * (traits.isOverRows ? rows : graph[node.operands[0]].shape.rowExtent)
     }
   }
 }

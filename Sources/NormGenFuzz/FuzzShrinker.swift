@@ -93,14 +93,7 @@ struct FuzzShrinker {
         GraphReduction(outputs: outputs.filter { $0 != dropped })
       }
     }
-    let steps = graph.values.filter { id in
-      switch graph[id].op {
-      case .input, .constant: false
-      case .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
-        .matmul, .rowSum, .outerSum:
-        true
-      }
-    }
+    let steps = graph.values.filter { !graph[$0].op.traits.isLeaf }
     // Early values become inputs, late ones give way to what they are computed from.
     reductions += steps.reversed().map { GraphReduction(cut: $0) }
     for id in steps.reversed() {

@@ -23,4 +23,12 @@ public enum DType: String, CaseIterable, Sendable, Hashable {
     case .i8: 1
     }
   }
+
+  /// Whether it is a floating-point type; else its values are whole numbers, which saturate.
+  public var holdsFractions: Bool {
+    switch self {
+    case .f32, .bf16, .f16: true
+    case .i8: false
+    }
+  }
 }

@@ -61,6 +61,11 @@ public enum ElementwiseOp: String, CaseIterable, Sendable, Hashable {
     }
   }
 
+  /// Whether it is neither a division nor a root nor an elementary function.
+  public var isPlain: Bool {
+    elementaryFunction == nil && self != .divide && self != .squareRoot
+  }
+
   /// The name in the text form of those operations that are written as calls.
   public var functionName: String? {
     switch self {

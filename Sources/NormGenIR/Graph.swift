@@ -193,12 +193,7 @@ public struct Graph: Hashable, Sendable {
 
   /// Whether the node's value is taken over all rows, and so known only when the last row is done.
   public func isOverRows(_ id: ValueID) -> Bool {
-    switch self[id].op {
-    case .rowSum, .outerSum: true
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
-      .leadingPart, .matmul:
-      false
-    }
+    self[id].op.traits.isOverRows
   }
 
   /// The constant a node holds, if it is one.

@@ -51,14 +51,14 @@ extension GraphPrinter {
   }
 
   private func precedence(_ id: ValueID) -> Precedence {
-    switch graph[id].op {
-    case .elementwise(.add), .elementwise(.subtract): return .sum
-    case .elementwise(.multiply), .elementwise(.divide): return .product
-    case .elementwise(.negate): return .prefix
-    case .constant(let bits):
-      return Float(bitPattern: bits).sign == .minus ? .prefix : .atom
-    case .input, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
-      .matmul, .rowSum, .outerSum:
+    if let constant = graph.constant(id) { return constant.sign == .minus ? .prefix : .atom }
+    guard case .elementwise(let op) = graph[id].op else { return .atom }
+    switch op {
+    case .add, .subtract: return .sum
+    case .multiply, .divide: return .product
+    case .negate: return .prefix
+    case .absolute, .binade, .squareRoot, .maximum, .minimum, .multiplyAdd, .selectGreater, .exp,
+      .log, .tanh, .erf, .sigmoid:
       return .atom
     }
   }

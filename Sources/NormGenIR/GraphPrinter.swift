@@ -33,12 +33,7 @@ public struct GraphPrinter {
     var nesting = [Int](repeating: 0, count: graph.nodes.count)
     return graph.values.filter { id in
       let node = graph[id]
-      switch node.op {
-      case .input, .constant: return false
-      case .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
-        .matmul, .rowSum, .outerSum:
-        break
-      }
+      if node.op.traits.isLeaf { return false }
       guard node.name == nil, useCounts[id.index] == 1, !stored.contains(id),
         let user = users[id.index], graph[user].scope == node.scope
       else { return true }

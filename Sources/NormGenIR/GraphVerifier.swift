@@ -61,21 +61,7 @@ public enum GraphVerifier {
 
   private static func verifyOperands(of id: ValueID, in graph: Graph) throws(GraphError) {
     let node = graph[id]
-    let allowed: ClosedRange<Int>
-    switch node.op {
-    case .input, .constant: allowed = 0...0
-    case .elementwise(let op): allowed = op.arity...op.arity
-    case .statistic(let statistic):
-      switch statistic.reduction {
-      case .sum, .mean: allowed = 1...2
-      case .max, .min: allowed = 1...1
-      }
-    case .convert, .reshape, .columns, .leadingPart: allowed = 1...1
-    case .concatenate: allowed = 1...Int.max
-    case .rowSum: allowed = 1...2
-    case .matmul, .outerSum: allowed = 2...2
-    }
-    guard allowed.contains(node.operands.count) else {
+    guard node.op.traits.operandCounts.contains(node.operands.count) else {
       throw malformed("value \(id.index) has \(node.operands.count) operands", graph)
     }
     if case .constant(let bits) = node.op, Float(bitPattern: bits).isNaN {

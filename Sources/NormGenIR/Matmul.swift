@@ -136,29 +136,12 @@ extension Matmul {
   ///   - weights: What computes the weights, beneath any reshapes.
   /// - Throws: ``MatmulError``.
   public func verifyOperands(value: Op, weights: Op) throws(MatmulError) {
-    if case .input(_, .i8) = weights { throw .integerWeights(.i8) }
-    switch accumulation {
-    case .fused: return
-    case .bf16Dot: break
+    if case .input(_, let storage) = weights, !storage.holdsFractions {
+      throw .integerWeights(storage)
     }
-    guard weights.holdsBF16 else { throw .weightsNotBF16(found: weights) }
-    guard value.holdsBF16 else { throw .valueNotBF16(found: value) }
-  }
-}
-
-extension Op {
-  /// Whether the operation says that its values are bf16's.
-  fileprivate var holdsBF16: Bool { storage == .bf16 }
-
-  /// The type that holds the operation's values exactly, if it says one.
-  public var storage: DType? {
-    switch self {
-    case .input(_, let storage): storage
-    case .convert(let type): type
-    case .constant, .elementwise, .statistic, .reshape, .columns, .concatenate, .leadingPart,
-      .matmul,
-      .rowSum, .outerSum:
-      nil
-    }
+    let operand = accumulation.step.operand
+    guard operand != .f32 else { return }
+    guard weights.traits.exactStorage == operand else { throw .weightsNotBF16(found: weights) }
+    guard value.traits.exactStorage == operand else { throw .valueNotBF16(found: value) }
   }
 }

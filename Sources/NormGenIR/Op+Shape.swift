@@ -9,29 +9,21 @@ extension Op {
   public func resultShape(of operands: [Shape], requested: Shape) throws(ShapeError) -> Shape {
     for (position, shape) in operands.enumerated() {
       try shape.verifyLimits(
-        count: mayBeWeights(position) ? shape.largestCount : Shape.largestElementCount)
+        count: takesWeights(at: position) ? shape.largestCount : Shape.largestElementCount)
       if case .statistic = self, let extent = shape.extents.last {
         try Shape(hasRows: false, extents: [extent]).verifyLimits(count: Shape.largestElementCount)
       }
     }
     let result = try uncheckedResultShape(of: operands, requested: requested)
-    switch self {
-    case .outerSum: try result.verifyLimits(count: Shape.largestWeightCount)
-    case .input, .reshape, .elementwise, .statistic, .convert, .columns:
-      try result.verifyLimits(count: result.largestCount)
-    case .constant, .concatenate, .leadingPart, .matmul, .rowSum:
-      try result.verifyLimits(count: Shape.largestElementCount)
-    }
+    try result.verifyLimits(
+      count: traits.mayBeWeights ? result.largestCount : Shape.largestElementCount)
     return result
   }
 
   /// Whether the operand at `position` may have as many elements as weights.
-  private func mayBeWeights(_ position: Int) -> Bool {
-    switch self {
-    case .matmul: position == 1
-    case .reshape, .elementwise, .statistic, .convert, .columns: true
-    case .input, .constant, .concatenate, .leadingPart, .rowSum, .outerSum: false
-    }
+  private func takesWeights(at position: Int) -> Bool {
+    if case .matmul = self { return position == 1 }
+    return traits.mayBeWeights
   }
 
   private func uncheckedResultShape(

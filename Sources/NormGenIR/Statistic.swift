@@ -8,6 +8,27 @@ public enum Reduction: String, CaseIterable, Sendable, Hashable {
   case max
   /// The smallest term; NaN if any term is NaN.
   case min
+
+  /// The operation that joins two partial results.
+  public var combination: ElementwiseOp {
+    switch self {
+    case .sum, .mean: .add
+    case .max: .maximum
+    case .min: .minimum
+    }
+  }
+
+  /// What a partial result begins with.
+  public var identity: Float {
+    switch self {
+    case .sum, .mean: 0
+    case .max: -.infinity
+    case .min: .infinity
+    }
+  }
+
+  /// Whether the terms are added up; else the extreme of them is taken.
+  public var isSum: Bool { combination == .add }
 }
 
 /// The leading part of a row that a statistic looks at.

@@ -130,7 +130,7 @@ public enum LoopProgramVerifier {
         }
       case .multiply(let multiplications):
         for product in multiplications {
-          let operand: DType = product.matmul.accumulation == .fused ? .f32 : .bf16
+          let operand = product.matmul.accumulation.step.operand
           guard let x = panels[product.x], x.columns == product.depth, x.storage == operand,
             written[x.name] != nil
           else {

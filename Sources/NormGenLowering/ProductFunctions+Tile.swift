@@ -95,7 +95,7 @@ extension ProductFunctions {
 
   /// Asks for weights some steps ahead, a cache line at a time.
   func prefetch(_ step: Pointer) -> [Stmt] {
-    let bytes = columns * product.storage.byteCount * (isDot ? 2 : 1)
+    let bytes = columns * product.storage.byteCount * product.matmul.accumulation.step.depth
     let ahead = Index.constant(
       columns * product.storage.byteCount * min(max(schedule.weightStepsAhead, 0), 1 << 16))
     guard bytes > 64 else { return [.prefetchLine(step, byte: ahead)] }

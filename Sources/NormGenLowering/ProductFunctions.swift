@@ -71,7 +71,7 @@ struct ProductFunctions {
   var columns: Int { target.panelColumns }
   /// Panels of weights.
   var panels: Int { (product.columns + columns - 1) / columns }
-  var isDot: Bool { product.matmul.accumulation == .bf16Dot }
+  var isDot: Bool { product.matmul.accumulation.step.depth > 1 }
   /// Whether the columns of the panel's two vectors alternate: bf16 is widened by one operation then.
   var isInterleaved: Bool { product.storage == .bf16 && !isDot && vectors == 2 }
   /// The steps that a panel of weights holds: pairs are whole.
@@ -101,7 +101,7 @@ struct ProductFunctions {
   var workElements: Int { computed.map { rowsAtOnce * $0.columns } ?? 0 }
 
   var weights: Pointer { Pointer(name: "weights", storage: product.storage) }
-  var x: Pointer { Pointer(name: "x", storage: isDot ? .bf16 : .f32) }
+  var x: Pointer { Pointer(name: "x", storage: product.matmul.accumulation.step.operand) }
   let sums = Pointer(name: "sums", storage: .f32)
 
   // MARK: Functions
@@ -178,8 +178,9 @@ struct ProductFunctions {
 }
 
 extension Multiplication {
-  /// The steps that packed weights hold: pairs are whole.
+  /// The k that packed weights hold: steps are whole.
   var packedDepth: Int {
-    matmul.accumulation == .bf16Dot ? (depth + 1) / 2 * 2 : depth
+    let step = matmul.accumulation.step.depth
+    return (depth + step - 1) / step * step
   }
 }

@@ -29,25 +29,14 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
 
   /// The group of a kernel.
   public static func of(_ graph: Graph) -> BenchmarkGroup {
-    var tensorsOfRows = 0
-    var hasStatistic = false
-    var hasHeads = false
-    var hasSums = false
-    for node in graph.nodes {
-      switch node.op {
-      case .input:
-        if node.shape.hasRows { tensorsOfRows += 1 }
-      case .statistic:
-        hasStatistic = true
-        hasHeads = hasHeads || !node.shape.outerExtents.isEmpty
-      case .matmul, .outerSum: return .matmuls
-      case .rowSum: hasSums = true
-      case .constant, .elementwise, .convert, .reshape, .columns, .concatenate, .leadingPart: break
-      }
+    func nodes(_ family: OpTraits.Family) -> [Node] {
+      graph.nodes.filter { $0.op.traits.family == family }
     }
-    if hasSums { return .gradients }
-    guard hasStatistic else { return .elementwise }
-    if hasHeads { return .heads }
-    return tensorsOfRows > 1 ? .residual : .norms
+    guard nodes(.product).isEmpty else { return .matmuls }
+    guard nodes(.rowSum).isEmpty else { return .gradients }
+    let statistics = nodes(.statistic)
+    guard !statistics.isEmpty else { return .elementwise }
+    guard statistics.allSatisfy(\.shape.outerExtents.isEmpty) else { return .heads }
+    return nodes(.input).count(where: \.shape.hasRows) > 1 ? .residual : .norms
   }
 }

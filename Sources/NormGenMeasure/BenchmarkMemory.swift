@@ -83,18 +83,10 @@ final class BenchmarkMemory {
   ) {
     var generator = SeededGenerator(seed: seed)
     // Integers are spread over their range.
-    let unit = storage == .i8 ? 32.0 : 1
+    let unit = storage.holdsFractions ? 1 : 32.0
     let table = (0..<1021).map { _ in storage.bits(nearest: generator.normal() * unit) }
     for index in 0..<(bytes.count / storage.byteCount) {
-      let bits = table[index % table.count]
-      switch storage {
-      case .f32: bytes.storeBytes(of: bits, toByteOffset: index * 4, as: UInt32.self)
-      case .bf16, .f16:
-        bytes.storeBytes(
-          of: UInt16(truncatingIfNeeded: bits), toByteOffset: index * 2, as: UInt16.self)
-      case .i8:
-        bytes.storeBytes(of: UInt8(truncatingIfNeeded: bits), toByteOffset: index, as: UInt8.self)
-      }
+      storage.store(table[index % table.count], at: index, in: bytes)
     }
   }
 }

@@ -92,7 +92,7 @@ public struct UnfusedKernel: Sendable {
   private func isNeededElsewhere(_ id: ValueID) -> Bool {
     if graph.outputs.contains(where: { $0.value == id }) { return true }
     return users(of: id).contains { user in
-      graph[user].isProduct || graph[user].op == .outerSum
+      graph[user].op.traits.family == .product
         || depths[user.index] > depths[id.index]
     }
   }
@@ -114,16 +114,10 @@ public struct UnfusedKernel: Sendable {
 
   /// The narrowest type that every use of a value allows.
   private func exactStorage(of id: ValueID) -> DType {
-    switch graph[graph.beneathReshapes(id)].op {
-    case .convert(let type), .input(_, let type): return type
-    case .rowSum, .outerSum:
-      // Nothing else reads what is taken over all rows.
-      return graph.outputs.first { $0.value == id }?.storage ?? .f32
-    case .constant, .elementwise, .statistic, .reshape, .columns, .concatenate, .leadingPart,
-      .matmul:
-      break
-    }
-    guard graph[id].isProduct else { return .f32 }
+    let traits = graph[graph.beneathReshapes(id)].op.traits
+    // Nothing else reads what is taken over all rows.
+    if traits.isOverRows { return graph.outputs.first { $0.value == id }?.storage ?? .f32 }
+    guard graph[id].isProduct else { return traits.exactStorage }
     var types: Set<DType> = []
     for user in users(of: id) {
       guard case .convert(let type) = graph[user].op else { return .f32 }
@@ -195,12 +189,6 @@ public struct UnfusedKernel: Sendable {
 }
 
 extension Node {
-  fileprivate var isProduct: Bool {
-    switch op {
-    case .matmul: true
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
-      .leadingPart, .rowSum, .outerSum:
-      false
-    }
-  }
+  /// Whether it is a product with weights.
+  fileprivate var isProduct: Bool { op.traits.family == .product && !op.traits.isOverRows }
 }

@@ -31,7 +31,7 @@ extension Bounded {
     // A kernel's value is a Float32 already, and the oracle keeps the real one.
     if type == .f32 { return self }
     let nearest = type.rounded(value)
-    if type == .i8 { return saturated(nearest) }
+    if !type.holdsFractions { return saturated(nearest) }
     if value.isNaN || value.isInfinite { return self }
     if isVacuous { return Bounded(nearest, error: .infinity) }
     let below = type.rounded(low)

@@ -13,10 +13,7 @@ enum CanonicalOrder {
       block(factors, start..<min(start + SumOrder.block, count), by: reduction, isSquare: isSquare)
     }
     let total = blocks.dropFirst().reduce(blocks[0]) { combine($0, $1, reduction) }
-    switch reduction {
-    case .mean: return total / Bounded(Double(Float(count)))
-    case .sum, .max, .min: return total
-    }
+    return reduction == .mean ? total / Bounded(Double(Float(count))) : total
   }
 
   private static func block(

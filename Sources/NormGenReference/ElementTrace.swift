@@ -112,7 +112,7 @@ private struct ElementPath {
     } else {
       guard seenInReductions.insert(id).inserted else { return [] }
     }
-    switch node.op {
+    switch node.op.traits.family {
     case .statistic:
       let terms = graph.termShape(of: node.operands)
       let groups = node.shape.elementsPerRow
@@ -123,64 +123,32 @@ private struct ElementPath {
           id: operand, position: view.index(row: row, group * terms.rowExtent),
           isInReduction: true)
       }
-    case .matmul:
+    // No element of one row stands for all.
+    case .product where node.op.traits.isOverRows, .rowSum: return []
+    case .product:
       let operand = graph[node.operands[0]].shape.elementsPerRow
       return [
         Visit(
           id: node.operands[0], position: position / node.shape.elementsPerRow * operand,
           isInReduction: true)
       ]
-    case .rowSum, .outerSum:
-      // No element of one row stands for all.
-      return []
-    case .input, .constant, .elementwise, .convert, .reshape, .columns, .concatenate, .leadingPart:
-      return operands(of: node, at: position).map { operand, place in
+    case .input, .constant, .elementwise, .movement:
+      return operands(of: id, at: position).map { operand, place in
         Visit(id: operand, position: place, isInReduction: !isShown)
       }
     }
   }
 
   /// The elements that an element of a value is computed from, where they are few.
-  private func operands(of node: Node, at position: Int) -> [(ValueID, Int)] {
-    switch node.op {
-    case .elementwise:
-      let count = node.shape.elementsPerRow
-      return node.operands.map { operand in
-        let view = Broadcast(graph[operand].shape, to: node.shape)
-        return (operand, view.index(row: position / count, position % count))
-      }
-    case .convert, .reshape:
-      return [(node.operands[0], position)]
-    case .columns(let start, let count):
-      let extent = graph[node.operands[0]].shape.rowExtent
-      return [(node.operands[0], position / count * extent + start + position % count)]
-    case .concatenate:
-      return part(of: node, at: position).map { [$0] } ?? []
-    case .leadingPart(let count, let extent):
-      guard position % extent < count else { return [] }
-      let isRepeated = graph[node.operands[0]].shape.rowExtent == 1
-      return [(node.operands[0], isRepeated ? position / extent : position)]
-    case .input, .constant, .statistic, .matmul, .rowSum, .outerSum:
-      return []
+  private func operands(of id: ValueID, at position: Int) -> [(ValueID, Int)] {
+    if let source = ElementSource(of: id, in: graph) { return source[position].map { [$0] } ?? [] }
+    let node = graph[id]
+    guard node.op.traits.family == .elementwise else { return [] }
+    let count = node.shape.elementsPerRow
+    return node.operands.map { operand in
+      let view = Broadcast(graph[operand].shape, to: node.shape)
+      return (operand, view.index(row: position / count, position % count))
     }
-  }
-
-  /// The part of a concatenation that holds an element.
-  private func part(of node: Node, at position: Int) -> (ValueID, Int)? {
-    let extent = node.shape.rowExtent
-    let group = position / extent
-    var column = position % extent
-    for operand in node.operands {
-      let shape = graph[operand].shape
-      let count = shape.rowExtent
-      guard column >= count else {
-        // A part without rows is the same in each.
-        let place = shape.hasRows ? group : group % (shape.elementsPerRow / count)
-        return (operand, place * count + column)
-      }
-      column -= count
-    }
-    return nil
   }
 
   func steps(firstRow: Int) -> [ElementTrace.Step] {
@@ -239,7 +207,7 @@ private struct ElementPath {
     func begun(_ id: ValueID, _ position: Int) -> Evaluation {
       let isLeaf = id != root && statements.contains(id)
       return Evaluation(
-        id: id, position: position, operands: isLeaf ? [] : operands(of: graph[id], at: position))
+        id: id, position: position, operands: isLeaf ? [] : operands(of: id, at: position))
     }
     // Without recursion: chains are long.
     var pending = [begun(id, position)]

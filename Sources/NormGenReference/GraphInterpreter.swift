@@ -122,24 +122,8 @@ public struct GraphInterpreter {
       return values[node.operands[0].index].map { $0.rounded(to: type) }
     case .reshape:
       return values[node.operands[0].index]
-    case .columns(let start, let count):
-      let operand = values[node.operands[0].index]
-      let extent = graph[node.operands[0]].shape.rowExtent
-      return stride(from: start, to: operand.count, by: extent).flatMap {
-        operand[$0..<$0 + count]
-      }
-    case .concatenate:
-      return concatenated(node)
-    case .leadingPart(let count, let extent):
-      let positions = values[node.operands[0].index]
-      let isRepeated = graph[node.operands[0]].shape.rowExtent == 1
-      let rowCount = isRepeated ? positions.count : positions.count / extent
-      return (0..<rowCount).flatMap { row in
-        (0..<extent).map { element in
-          guard element < count else { return Bounded(0) }
-          return positions[isRepeated ? row : row * extent + element]
-        }
-      }
+    case .columns, .concatenate, .leadingPart:
+      return moved(id)
     case .statistic(let statistic):
       return reduce(statistic, node)
     case .matmul(let matmul):
@@ -159,21 +143,13 @@ public struct GraphInterpreter {
     }
   }
 
-  /// The operands' last axes one behind the other; those without rows stand in every row.
-  private func concatenated(_ node: Node) -> [Bounded] {
-    let outer = node.shape.outerExtents.reduce(1, *)
-    var result: [Bounded] = []
-    result.reserveCapacity(rows * node.shape.elementsPerRow)
-    for row in 0..<rows {
-      for index in 0..<outer {
-        for operand in node.operands {
-          let shape = graph[operand].shape
-          let start = ((shape.hasRows ? row * outer : 0) + index) * shape.rowExtent
-          result += values[operand.index][start..<start + shape.rowExtent]
-        }
-      }
+  /// Elements of the operands in other places.
+  private func moved(_ id: ValueID) -> [Bounded] {
+    let source = ElementSource(of: id, in: graph)
+    let shape = graph[id].shape
+    return (0..<(shape.hasRows ? rows : 1) * shape.elementsPerRow).map { position in
+      source?[position].map { values[$0.operand.index][$0.position] } ?? Bounded(0)
     }
-    return result
   }
 
   /// The tensor given for an input node.

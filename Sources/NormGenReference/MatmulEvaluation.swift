@@ -102,11 +102,7 @@ struct MatmulEvaluation {
 
   /// The columns of a panel one by one, for dot products that are evaluated exactly.
   private func exactColumns(_ panel: WeightPanel) -> [[Float]] {
-    switch matmul.accumulation {
-    case .fused: return []
-    case .bf16Dot: break
-    }
-    guard panel.errors == nil else { return [] }
+    if matmul.accumulation == .fused || panel.errors != nil { return [] }
     return (0..<panel.count).map { column in
       (0..<terms).map { Float(panel.values[$0 * panel.count + column]) }
     }

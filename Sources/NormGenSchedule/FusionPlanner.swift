@@ -25,14 +25,9 @@ public enum FusionPlanner {
 
   /// The plan of a graph whose weights are inputs.
   private static func divided(_ graph: Graph) throws(PlanError) -> KernelPlan {
-    let needsStages = graph.nodes.contains { node in
-      switch node.op {
-      case .matmul, .columns, .concatenate, .outerSum: true
-      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .leadingPart, .rowSum:
-        false
-      }
+    if graph.nodes.contains(where: \.op.traits.cutsStage) {
+      return try StagePlanner.plan(of: graph)
     }
-    if needsStages { return try StagePlanner.plan(of: graph) }
     guard graph.values.contains(where: graph.isOverRows) else {
       return KernelPlan(graph: graph, stages: [KernelPlan.Stage(regions: [try region(of: graph)])])
     }
@@ -63,12 +58,7 @@ public enum FusionPlanner {
     for id in graph.values {
       let node = graph[id]
       let level = node.operands.map { levels[$0.index] }.max() ?? 0
-      switch node.op {
-      case .statistic: levels[id.index] = level + 1
-      case .input, .constant, .elementwise, .convert, .reshape, .columns, .concatenate,
-        .leadingPart, .matmul, .rowSum, .outerSum:
-        levels[id.index] = level
-      }
+      levels[id.index] = node.op.traits.family == .statistic ? level + 1 : level
     }
     return Region(
       graph: graph, rowExtent: rowExtent, outerExtents: iteration.outerExtents, roles: roles,
@@ -150,15 +140,14 @@ public enum FusionPlanner {
   private static func roles(of graph: Graph, rowExtent: Int) -> [Region.Role] {
     var roles: [Region.Role] = []
     for node in graph.nodes {
-      switch node.op {
-      case .constant, .statistic: roles.append(.scalar)
-      case .input:
-        let varies = !node.shape.extents.isEmpty && node.shape.rowExtent == rowExtent
-        roles.append(varies ? .row : .scalar)
-      case .matmul, .columns, .concatenate, .leadingPart, .outerSum: roles.append(.row)
-      case .elementwise, .convert, .reshape, .rowSum:
-        roles.append(node.operands.contains { roles[$0.index] == .row } ? .row : .scalar)
-      }
+      let varies =
+        switch node.op.traits.variation {
+        case .never: false
+        case .withShape: !node.shape.extents.isEmpty && node.shape.rowExtent == rowExtent
+        case .withOperands: node.operands.contains { roles[$0.index] == .row }
+        case .always: true
+        }
+      roles.append(varies ? .row : .scalar)
     }
     return roles
   }

@@ -90,22 +90,17 @@ public struct Materialization: Hashable, Sendable {
     while cost <= most, let id = stack.popLast() {
       guard region.roles[id.index] == .row, seen.insert(id).inserted else { continue }
       let node = region.graph[id]
-      switch node.op {
-      case .input: cost += 1
-      case .constant, .statistic: break
-      case .matmul, .columns, .concatenate, .outerSum: cost += 1
-      // Never needed again: it is known only when the last row is done.
-      case .rowSum: cost += 1
-      case .convert: cost += 1
-      case .reshape, .leadingPart: break
-      case .elementwise(let op):
-        if op.elementaryFunction != nil {
-          cost += 12
-        } else if op == .divide || op == .squareRoot {
-          cost += 4
-        } else {
-          cost += 0.5
+      switch node.op.traits.family {
+      case .constant, .movement, .statistic: break
+      // Sums over rows are never needed again: they are known only when the last row is done.
+      case .input, .product, .rowSum: cost += 1
+      case .elementwise:
+        // Roundings cost as much as a load.
+        guard case .elementwise(let op) = node.op else {
+          cost += 1
+          break
         }
+        cost += op.isPlain ? 0.5 : op.elementaryFunction == nil ? 4 : 12
       }
       stack.append(contentsOf: node.operands)
     }

@@ -111,15 +111,12 @@ public struct ProgramBuilder {
     var reduction = RowSum.Reduction.sum
     var termsPerRow = 1
     var isDirect = false
-    switch graph[planned.value].op {
-    case .rowSum(let sum):
+    if case .rowSum(let sum) = graph[planned.value].op {
       reduction = sum.reduction
       let elements = graph[planned.value].operands.map { graph[$0].shape.elementsPerRow }
       termsPerRow = (elements.max() ?? count) / count
-    case .outerSum: isDirect = outputs.count == 1 && outputs[0].storage == .f32
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
-      .leadingPart, .matmul:
-      break
+    } else {
+      isDirect = outputs.count == 1 && outputs[0].storage == .f32
     }
     return Total(
       name: planned.name, count: count, reduction: reduction, termsPerRow: termsPerRow,
@@ -130,22 +127,17 @@ public struct ProgramBuilder {
     let operands = graph[id].operands
     let names = operands.compactMap { panel($0, .f32)?.name }
     guard names.count == operands.count, let total = totalNames[id] else { return nil }
-    switch graph[id].op {
-    case .rowSum:
-      let elements = graph[operands[0]].shape.elementsPerRow
-      return Accumulation(
-        .columns(
-          x: names[0], y: names.count > 1 ? names[1] : nil,
-          repeats: elements / graph[id].shape.elementsPerRow), total: total)
-    case .outerSum:
+    if graph[id].op == .outerSum {
       return Accumulation(
         .outer(
           x: names[0], y: names[1], rows: graph[operands[0]].shape.rowExtent,
           columns: graph[operands[1]].shape.rowExtent), total: total)
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
-      .leadingPart, .matmul:
-      return nil
     }
+    let elements = graph[operands[0]].shape.elementsPerRow
+    return Accumulation(
+      .columns(
+        x: names[0], y: names.count > 1 ? names[1] : nil,
+        repeats: elements / graph[id].shape.elementsPerRow), total: total)
   }
 
   private func multiplication(_ id: ValueID, _ schedule: MatmulSchedule) -> Multiplication? {
@@ -153,12 +145,9 @@ public struct ProgramBuilder {
     guard case .matmul(let matmul) = graph[id].op,
       case .input(let weights, let storage) = graph[operands[1]].op
     else { return nil }
-    let kept: DType
-    switch matmul.accumulation {
-    case .fused: kept = .f32
-    case .bf16Dot: kept = .bf16
-    }
-    guard let x = panel(operands[0], kept), let sums = panel(id, .f32) else { return nil }
+    guard let x = panel(operands[0], matmul.accumulation.step.operand),
+      let sums = panel(id, .f32)
+    else { return nil }
     return Multiplication(
       x: x.name, weights: weights, storage: storage, sums: sums.name,
       depth: graph[operands[0]].shape.rowExtent, columns: graph[id].shape.rowExtent,

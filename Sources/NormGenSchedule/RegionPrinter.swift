@@ -28,14 +28,9 @@ public enum RegionPrinter {
     for (number, pass) in region.passes.enumerated() {
       lines.append("pass \(number + 1)")
       for id in graph.values where region.levels[id.index] == number {
-        let role = region.roles[id.index]
-        switch graph[id].op {
-        case .constant, .statistic: continue
-        case .rowSum: continue
-        case .input, .elementwise, .convert, .reshape, .columns, .concatenate, .leadingPart,
-          .matmul, .outerSum:
-          lines.append(entry(word(role), "\(name(id, graph)) = \(definition(id, graph))"))
-        }
+        if [.constant, .statistic, .rowSum].contains(graph[id].op.traits.family) { continue }
+        let role = word(region.roles[id.index])
+        lines.append(entry(role, "\(name(id, graph)) = \(definition(id, graph))"))
       }
       for index in pass.scalarStores {
         lines.append(entry("store", store(index, graph) + ", one a row"))
@@ -68,14 +63,7 @@ public enum RegionPrinter {
   }
 
   private static func name(_ id: ValueID, _ graph: Graph) -> String {
-    let node = graph[id]
-    switch node.op {
-    case .constant(let bits): return Float(bitPattern: bits).description
-    case .input(let name, _): return name
-    case .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
-      .matmul, .rowSum, .outerSum:
-      return node.name ?? "%\(id.index)"
-    }
+    graph.constant(id)?.description ?? graph[id].inputName ?? graph[id].name ?? "%\(id.index)"
   }
 
   private static func definition(_ id: ValueID, _ graph: Graph) -> String {

@@ -16,8 +16,10 @@ public struct RegionError: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String { "region of kernel '\(kernel)': \(message)" }
 }
 
-/// Checks that roles and levels follow from the graph, that every statistic is accumulated once
-/// and in time, and that every output is stored once its value is known.
+/// Checks that values have as many elements as their roles say, that each is known where it is used, and
+/// that every statistic is accumulated and every output stored once.
+///
+/// It says nothing of how few passes there could be: that is the planner's.
 public enum RegionVerifier {
   /// Verifies `region`.
   public static func verify(_ region: Region) throws(RegionError) {
@@ -32,19 +34,34 @@ public enum RegionVerifier {
     }
     guard !region.passes.isEmpty, region.rowExtent >= 1, region.outerExtents.allSatisfy({ $0 >= 1 })
     else { throw error("it has no pass, or an extent below 1") }
+    let accumulated = try accumulatedStatistics(region)
     for id in graph.values {
-      if graph[id].op == .reshape { throw error("value \(id.index) is a reshape") }
-      let role = role(of: id, in: region)
-      guard region.roles[id.index] == role else {
-        throw error("value \(id.index) must be a \(role), found \(region.roles[id.index])")
+      let node = graph[id]
+      if node.op == .reshape { throw error("value \(id.index) is a reshape") }
+      let (role, level) = (region.roles[id.index], region.levels[id.index])
+      guard node.shape.rowExtent == (role == .row ? region.rowExtent : 1) else {
+        throw error("value \(id.index) of shape \(node.shape) can't be a \(role)")
       }
-      let level = level(of: id, in: region)
-      guard region.levels[id.index] == level else {
+      let isStatistic = node.op.traits.family == .statistic
+      // A statistic needs its terms in the pass that accumulates it, and is known behind it.
+      let pass = isStatistic ? accumulated[id] : level
+      guard let pass else { throw error("statistic \(id.index) is never accumulated") }
+      guard !isStatistic || level > pass else {
         throw error(
-          "value \(id.index) can be computed at level \(level), found \(region.levels[id.index])")
+          "statistic \(id.index) can't be known in pass \(level + 1), it is accumulated in pass "
+            + "\(pass + 1)")
+      }
+      for operand in node.operands {
+        guard isStatistic || role == .row || region.roles[operand.index] == .scalar else {
+          throw error("value \(id.index), a scalar, is computed from value \(operand.index), a row")
+        }
+        guard region.levels[operand.index] <= pass else {
+          throw error(
+            "value \(id.index) is computed in pass \(pass + 1) from value \(operand.index), known "
+              + "in pass \(region.levels[operand.index] + 1)")
+        }
       }
     }
-    try verifyStatistics(region)
     try verifyStores(region)
     var shapes: [String: Shape] = [:]
     for output in graph.outputs.reversed() { shapes[output.name] = graph[output.value].shape }
@@ -64,31 +81,10 @@ public enum RegionVerifier {
     }
   }
 
-  private static func role(of id: ValueID, in region: Region) -> Region.Role {
-    let node = region.graph[id]
-    switch node.op {
-    case .constant, .statistic: return .scalar
-    case .input:
-      let varies = !node.shape.extents.isEmpty && node.shape.rowExtent == region.rowExtent
-      return varies ? .row : .scalar
-    case .matmul, .columns, .concatenate, .leadingPart, .outerSum: return .row
-    case .elementwise, .convert, .reshape, .rowSum:
-      return node.operands.contains { region.roles[$0.index] == .row } ? .row : .scalar
-    }
-  }
-
-  private static func level(of id: ValueID, in region: Region) -> Int {
-    let node = region.graph[id]
-    let known = node.operands.map { region.levels[$0.index] }.max() ?? 0
-    switch node.op {
-    case .statistic: return known + 1
-    case .input, .constant, .elementwise, .convert, .reshape, .columns, .concatenate, .leadingPart,
-      .matmul, .rowSum, .outerSum:
-      return known
-    }
-  }
-
-  private static func verifyStatistics(_ region: Region) throws(RegionError) {
+  /// The pass that accumulates each statistic, counted from 0.
+  private static func accumulatedStatistics(
+    _ region: Region
+  ) throws(RegionError) -> [ValueID: Int] {
     let graph = region.graph
     var accumulated: [ValueID: Int] = [:]
     for (number, pass) in region.passes.enumerated() {
@@ -103,17 +99,7 @@ public enum RegionVerifier {
         }
       }
     }
-    for id in graph.values {
-      guard case .statistic = graph[id].op else { continue }
-      let expected = region.levels[id.index] - 1
-      guard accumulated[id] == expected else {
-        let found = accumulated[id].map { "pass \($0 + 1)" } ?? "none"
-        throw RegionError(
-          kernel: graph.name,
-          message:
-            "statistic \(id.index) must be accumulated in pass \(expected + 1), found \(found)")
-      }
-    }
+    return accumulated
   }
 
   private static func verifyStores(_ region: Region) throws(RegionError) {

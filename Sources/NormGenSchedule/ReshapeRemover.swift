@@ -146,32 +146,23 @@ enum ReshapeRemover {
     /// part keeps the shape that it had before it was reshaped.
     private mutating func verifyShapes(of id: ValueID, view: [Int]) throws(PlanError) {
       let node = graph[id]
-      let stale = node.operands.first { hasOtherShape.contains($0) }
-      switch node.op {
-      case .reshape:
+      if node.op == .reshape {
         let seen = builder[node.operands[0]].map { builder.node($0).shape } ?? node.shape
         if node.shape.elementsPerRow > 1, seen != reshaped(node.shape, to: view) {
           hasOtherShape.insert(id)
         }
         return
-      case .input, .constant: return
-      case .elementwise, .convert:
-        let count = node.shape.elementsPerRow
-        let broadcasts = node.operands.contains {
-          ![1, count].contains(graph[$0].shape.elementsPerRow)
-        }
-        guard stale != nil else { return }
-        hasOtherShape.insert(id)
-        guard broadcasts else { return }
-      case .statistic, .columns, .concatenate, .leadingPart, .matmul, .rowSum, .outerSum:
-        guard stale != nil else { return }
       }
-      let printer = GraphPrinter(graph)
-      let value = stale.map { " \(printer.label(of: $0, in: graph))" } ?? ""
-      let shape = stale.map { graph[$0].shape.description } ?? ""
+      guard let stale = node.operands.first(where: hasOtherShape.contains) else { return }
+      if node.op.traits.family == .elementwise {
+        hasOtherShape.insert(id)
+        let extents = [1, node.shape.elementsPerRow]
+        if node.operands.allSatisfy({ extents.contains(graph[$0].shape.elementsPerRow) }) { return }
+      }
+      let value = GraphPrinter(graph).label(of: stale, in: graph)
       throw PlanError(
         at: id, in: graph,
-        "the value\(value) reshaped to \(shape) is used along its new axes, but only whole rows can "
+        "the value \(value) reshaped to \(graph[stale].shape) is used along its new axes, but only whole rows can "
           + "be; declare the input with that shape")
     }
 

@@ -52,7 +52,7 @@ extension RowLowering {
     for reduction in reductions {
       let name = names.fresh("\(label(of: reduction.id))_total")
       totals[reduction.id] = name
-      statements.append(.variable(name, .constant(identity(of: reduction.id))))
+      statements.append(.variable(name, .constant(self.reduction(reduction.id).identity)))
     }
     let fullBlocks = (items.map(\.extent).min() ?? 0) / SumOrder.block
     for span in repeatedBlocks(upTo: fullBlocks * SumOrder.block, pass: pass) {
@@ -118,31 +118,14 @@ extension RowLowering {
     return .sum
   }
 
-  private func identity(of id: ValueID) -> Float {
-    switch reduction(id) {
-    case .sum, .mean: 0
-    case .max: -.infinity
-    case .min: .infinity
-    }
-  }
-
   private func finished(_ total: LoopExpr, _ id: ValueID, _ count: Int) -> LoopExpr {
-    switch reduction(id) {
-    case .mean: .apply(.divide, [total, .constant(Float(count))])
-    case .sum, .max, .min: total
-    }
+    reduction(id) == .mean ? .apply(.divide, [total, .constant(Float(count))]) : total
   }
 
   private func added(_ id: ValueID, _ partials: String, _ totals: [ValueID: String]) -> Stmt {
     let name = totals[id] ?? ""
     let combined = LoopExpr.combined(reduction(id), partials: partials)
-    let op: ElementwiseOp
-    switch reduction(id) {
-    case .sum, .mean: op = .add
-    case .max: op = .maximum
-    case .min: op = .minimum
-    }
-    return .assign(name, .apply(op, [.scalar(name), combined]))
+    return .assign(name, .apply(reduction(id).combination, [.scalar(name), combined]))
   }
 
   // MARK: Leading parts

@@ -210,11 +210,9 @@ struct RowLowering {
     var statements: [Stmt] = []
     for id in scalarsByLevel[pass] ?? [] where scalarNames[id] == nil {
       let node = graph[id]
-      switch node.op {
-      case .constant, .statistic, .columns, .concatenate, .leadingPart, .matmul, .rowSum, .outerSum:
-        continue
-      case .input: break
-      case .elementwise, .convert, .reshape:
+      let family = node.op.traits.family
+      guard family == .input || family == .elementwise else { continue }
+      if family == .elementwise {
         let isInline =
           node.name == nil && useCounts[id.index] == 1 && !usedByRows.contains(id)
         let depth = 1 + (node.operands.map { scalarDepths[$0] ?? 0 }.max() ?? 0)

@@ -111,11 +111,7 @@ extension StagePlanner {
     var result: Set<ValueID> = [root]
     var stack = [root]
     while let id = stack.popLast() {
-      guard panelToRead(id, stage: stage) == nil else { continue }
-      switch graph[id].op {
-      case .input, .constant, .columns, .concatenate, .matmul: continue
-      case .elementwise, .statistic, .convert, .reshape, .leadingPart, .rowSum, .outerSum: break
-      }
+      guard panelToRead(id, stage: stage) == nil, graph[id].op.traits.isStep else { continue }
       result.insert(id)
       stack += graph[id].operands.filter { !result.contains($0) }
     }
@@ -127,12 +123,7 @@ extension StagePlanner {
     guard let candidates = panelsByValue[id],
       let panel = candidates.first(where: { $0.storage == .f32 }) ?? candidates.first
     else { return nil }
-    switch graph[id].op {
-    case .matmul, .concatenate: return panel
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
-      .rowSum, .outerSum:
-      return depths[id.index] < stage ? panel : nil
-    }
+    return graph[id].op.traits.beginsStage || depths[id.index] < stage ? panel : nil
   }
 
   private func subgraph(of roots: [Root], stage: Int, name: String) -> Graph {

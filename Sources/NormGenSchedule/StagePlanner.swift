@@ -64,18 +64,16 @@ struct StagePlanner {
     for node in graph.nodes {
       let depth = node.operands.map { depths[$0.index] }.max() ?? 0
       let written = node.operands.map { StagePlanner.written($0, in: graph, depths) }.max() ?? 0
-      switch node.op {
-      case .matmul, .concatenate: depths.append(written + 1)
-      case .rowSum, .outerSum: depths.append(written)
-      case .columns:
+      let traits = node.op.traits
+      if traits.beginsStage {
+        depths.append(written + 1)
+      } else if traits.isOverRows {
+        depths.append(written)
+      } else if case .columns = node.op {
         // Sums, parameters and concatenations lie in memory already.
-        switch graph[node.operands[0]].op {
-        case .input, .matmul, .concatenate: depths.append(depth)
-        case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart,
-          .rowSum, .outerSum:
-          depths.append(depth + 1)
-        }
-      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .leadingPart:
+        let base = graph[node.operands[0]].op.traits
+        depths.append(base.beginsStage || base.family == .input ? depth : depth + 1)
+      } else {
         depths.append(depth)
       }
     }
@@ -110,13 +108,7 @@ struct StagePlanner {
     for id in graph.values {
       guard case .matmul(let matmul) = graph[id].op else { continue }
       try checkRows(of: id)
-      let x = graph[id].operands[0]
-      let storage: DType
-      switch matmul.accumulation {
-      case .fused: storage = .f32
-      case .bf16Dot: storage = .bf16
-      }
-      keep(x, in: storage, suffix: "rows")
+      keep(graph[id].operands[0], in: matmul.accumulation.step.operand, suffix: "rows")
       addPanel(id, .f32, name: names.fresh("\(label(of: id))_sums"))
     }
     for id in graph.values {
@@ -158,12 +150,11 @@ struct StagePlanner {
     while let id = pending.popLast() {
       guard visited.insert(id).inserted else { continue }
       let node = graph[id]
-      switch node.op {
-      case .input, .constant, .columns, .matmul: continue
-      case .concatenate:
-        if panelsByValue[id] == nil { keep(id, in: .f32, suffix: "kept") }
+      guard node.op.traits.isStep else {
+        if node.op == .concatenate, panelsByValue[id] == nil {
+          keep(id, in: .f32, suffix: "kept")
+        }
         continue
-      case .elementwise, .statistic, .convert, .reshape, .leadingPart, .rowSum, .outerSum: break
       }
       // A panel holds rows; what all rows share is computed again.
       if depths[id.index] < stage, node.shape.hasRows, !isPlain[id.index] {
@@ -178,18 +169,9 @@ struct StagePlanner {
   private static func plainValues(of graph: Graph) -> [Bool] {
     var isPlain: [Bool] = []
     for node in graph.nodes {
-      let isStep: Bool
-      switch node.op {
-      case .input, .constant, .columns, .concatenate, .matmul:
-        isPlain.append(true)
-        continue
-      case .statistic, .rowSum, .outerSum: isStep = false
-      case .elementwise(let op):
-        isStep = op.elementaryFunction == nil && op != .divide && op != .squareRoot
-      case .convert, .reshape, .leadingPart: isStep = true
-      }
-      isPlain.append(
-        !node.shape.hasRows || isStep && node.operands.allSatisfy { isPlain[$0.index] })
+      let traits = node.op.traits
+      let isRead = !node.shape.hasRows || !traits.isStep
+      isPlain.append(isRead || traits.isPlain && node.operands.allSatisfy { isPlain[$0.index] })
     }
     return isPlain
   }
@@ -201,14 +183,10 @@ struct StagePlanner {
   /// Has the value's own stage leave it in a panel.
   private mutating func keep(_ id: ValueID, in storage: DType, suffix: String) {
     guard panel(of: id, in: storage) == nil else { return }
-    switch graph[id].op {
-    case .matmul: if storage == .f32 { return }
+    let family = graph[id].op.traits.family
+    if family == .product, storage == .f32 { return }
     // A row of a parameter is copied only for a product.
-    case .input: if suffix == "kept" { return }
-    case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
-      .leadingPart, .rowSum, .outerSum:
-      break
-    }
+    if family == .input, suffix == "kept" { return }
     let name = names.fresh("\(label(of: id))_\(suffix)")
     addPanel(id, storage, name: name)
     write(Output(name: name, value: id, storage: storage))
@@ -271,15 +249,9 @@ struct StagePlanner {
   }
 
   private func label(of id: ValueID) -> String {
-    if let name = graph[id].name { return name }
-    switch graph[id].op {
-    case .input(let name, _): return name
-    case .matmul: return graph[graph[id].operands[1]].inputName ?? "product"
-    case .concatenate: return "concatenated"
-    case .constant, .elementwise, .statistic, .convert, .reshape, .columns, .leadingPart, .rowSum,
-      .outerSum:
-      break
-    }
+    if let name = graph[id].name ?? graph[id].inputName { return name }
+    if case .matmul = graph[id].op { return graph[graph[id].operands[1]].inputName ?? "product" }
+    if graph[id].op == .concatenate { return "concatenated" }
     if let scope = graph[id].scope { return graph.scopes[scope.index].name }
     return "value"
   }

@@ -72,12 +72,10 @@ struct VectorBody {
   /// The values that the definition of a row-wise value needs.
   private func operands(of id: ValueID) -> ArraySlice<ValueID> {
     guard isRow(id), expressions[id] == nil, source(id) == .computed else { return [] }
-    switch lowering.graph[id].op {
-    case .elementwise, .convert, .reshape, .rowSum: return lowering.graph[id].operands[...]
-    case .leadingPart(let count, _):
-      return elements.lowerBound < count ? lowering.graph[id].operands[...] : []
-    case .input, .constant, .statistic, .columns, .concatenate, .matmul, .outerSum: return []
+    if case .leadingPart(let count, _) = lowering.graph[id].op, elements.lowerBound >= count {
+      return []
     }
+    return lowering.graph[id].operands[...]
   }
 
   /// Defines a row-wise value whose operands are defined.

@@ -139,7 +139,7 @@ private struct WeightRows {
   private mutating func plan(name: String) throws(PlanError) -> KernelPlan.PlannedWeights {
     for use in try uses() { try add(use) }
     builder[weights] = values[Use(id: weights, hasRows: true)]
-    let storage = graph[graph.beneathReshapes(weights)].op.storage ?? .f32
+    let storage = graph[graph.beneathReshapes(weights)].op.traits.exactStorage
     let rows = builder.graph(
       name: "\(graph.name)_\(name)",
       inputs: builder.nodes.indices.map { ValueID($0) }

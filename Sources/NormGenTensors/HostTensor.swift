@@ -52,22 +52,8 @@ public struct HostTensor: Sendable {
     shape: [Int], _ storage: DType, next: () -> Double
   ) throws(TensorError) {
     try self.init(zeros: shape, storage)
-    switch storage {
-    case .f32:
-      for index in 0..<count {
-        memory.bytes.storeBytes(
-          of: storage.bits(nearest: next()), toByteOffset: index * 4, as: UInt32.self)
-      }
-    case .bf16, .f16:
-      for index in 0..<count {
-        memory.bytes.storeBytes(
-          of: UInt16(truncatingIfNeeded: storage.bits(nearest: next())), toByteOffset: index * 2,
-          as: UInt16.self)
-      }
-    case .i8:
-      for index in 0..<count {
-        memory.bytes[index] = UInt8(truncatingIfNeeded: storage.bits(nearest: next()))
-      }
+    for index in 0..<count {
+      storage.store(storage.bits(nearest: next()), at: index, in: memory.bytes)
     }
   }
 

@@ -92,6 +92,17 @@ extension DType {
     }
   }
 
+  /// Writes stored bits to the element at an index of memory.
+  package func store(_ bits: UInt32, at index: Int, in memory: UnsafeMutableRawBufferPointer) {
+    switch self {
+    case .f32: memory.storeBytes(of: bits, toByteOffset: index * 4, as: UInt32.self)
+    case .bf16, .f16:
+      memory.storeBytes(
+        of: UInt16(truncatingIfNeeded: bits), toByteOffset: index * 2, as: UInt16.self)
+    case .i8: memory[index] = UInt8(truncatingIfNeeded: bits)
+    }
+  }
+
   /// The value of stored bits.
   public func value(ofBits bits: UInt32) -> Double {
     switch self {

@@ -76,14 +76,38 @@ import Testing
   @Test func aWrongRoleIsRefused() throws {
     var roles = try region().roles
     roles[0] = .scalar
-    #expect(message(of: try edited(roles: roles)) == "value 0 must be a row, found scalar")
+    #expect(
+      message(of: try edited(roles: roles)) == "value 0 of shape [rows, 48] can't be a scalar")
   }
 
-  @Test func aWrongLevelIsRefused() throws {
-    var levels = try region().levels
-    levels[0] = 1
+  /// In rows of one element shapes do not tell rows and scalars apart.
+  @Test func aScalarComputedFromARowIsRefused() throws {
+    let region = try region(of: "kernel one(x: f32[rows, 1]) { y = -x } -> y")
+    let wrong = Region(
+      graph: region.graph, rowExtent: 1, outerExtents: [], roles: [.row, .scalar],
+      levels: region.levels, passes: region.passes, parameterShapes: [:])
+    #expect(message(of: wrong) == "value 1, a scalar, is computed from value 0, a row")
+  }
+
+  /// The region with a named value at another level.
+  private func edited(_ name: String, level: Int) throws -> Region {
+    let region = try region()
+    let index = try #require(region.graph.nodes.firstIndex { $0.name == name })
+    var levels = region.levels
+    levels[index] = level
+    return try edited(levels: levels)
+  }
+
+  @Test func aValueComputedBeforeItsOperandsIsRefused() throws {
     #expect(
-      message(of: try edited(levels: levels)) == "value 0 can be computed at level 0, found 1")
+      message(of: try edited("hidden", level: 0))
+        == "value 11 is computed in pass 1 from value 10, known in pass 2")
+  }
+
+  @Test func aStatisticKnownInItsOwnPassIsRefused() throws {
+    #expect(
+      message(of: try edited("mean_hidden", level: 1)).hasSuffix(
+        "can't be known in pass 2, it is accumulated in pass 2"))
   }
 
   @Test func missingRolesAreRefused() throws {
@@ -102,7 +126,18 @@ import Testing
       Region.Pass(statistics: [], stores: pass.stores, scalarStores: pass.scalarStores)
     }
     let message = message(of: try edited(passes: passes))
-    #expect(message.hasSuffix("must be accumulated in pass 1, found none"))
+    #expect(message.hasSuffix("is never accumulated"))
+  }
+
+  @Test func aStatisticAccumulatedBeforeItsTermsIsRefused() throws {
+    let statistics = try region().passes.flatMap(\.statistics)
+    let passes = try passes { number, pass in
+      Region.Pass(
+        statistics: number == 0 ? statistics : [], stores: pass.stores,
+        scalarStores: pass.scalarStores)
+    }
+    let message = message(of: try edited(passes: passes))
+    #expect(message.hasSuffix("is computed in pass 1 from value 11, known in pass 2"))
   }
 
   @Test func aStatisticThatIsAccumulatedTwiceIsRefused() throws {

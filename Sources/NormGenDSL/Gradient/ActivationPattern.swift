@@ -31,13 +31,9 @@ struct ActivationPattern {
     do {
       graph = try Kernel(activation.name, activation(.input("x", [.rows, 2], .f32))).graph()
     } catch { throw .graph(error) }
-    for node in graph.nodes {
-      switch node.op {
-      case .input, .constant, .elementwise, .convert: continue
-      case .statistic, .reshape, .columns, .concatenate, .leadingPart, .matmul, .rowSum, .outerSum:
-        throw .notElementwise(activation: activation.name)
-      }
-    }
+    guard
+      graph.nodes.allSatisfy({ $0.op.traits.isLeaf || $0.op.traits.family == .elementwise })
+    else { throw .notElementwise(activation: activation.name) }
     guard graph.inputs.count == 1, let result = graph.outputs.first?.value,
       !graph.inputs.contains(result)
     else { return nil }

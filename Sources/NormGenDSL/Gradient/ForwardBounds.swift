@@ -52,14 +52,11 @@ struct ForwardBounds {
       return ForwardBound(growth: value.isFinite ? 0 : nil, least: value >= 0 ? value : nil)
     case .elementwise(let op): return bound(of: op, operands, isSquare: isSquare)
     case .statistic(let statistic):
-      switch statistic.reduction {
-      case .sum, .mean:
-        guard operands.count == 2 else {
-          return ForwardBound(growth: operands[0].growth, least: operands[0].least.map { _ in 0 })
-        }
-        return product(operands[0], operands[1], isSquare: isSquare)
-      case .max, .min: return operands[0]
+      guard statistic.reduction.isSum else { return operands[0] }
+      guard operands.count == 2 else {
+        return ForwardBound(growth: operands[0].growth, least: operands[0].least.map { _ in 0 })
       }
+      return product(operands[0], operands[1], isSquare: isSquare)
     case .reshape, .columns: return operands[0]
     // What rounding may flush to 0, and the zeros behind the window.
     case .convert, .leadingPart:

@@ -32,7 +32,7 @@ struct ForwardValues {
       if let name = saved[id] {
         tensor = Tensor(
           node: TensorNode(
-            op: .input(name: name, storage: Self.exactStorage(of: node)), operands: [],
+            op: .input(name: name, storage: node.op.traits.exactStorage), operands: [],
             shape: node.shape, name: nil, location: nil, error: nil, saved: tensor.node),
           storage: nil)
       }
@@ -53,17 +53,6 @@ struct ForwardValues {
   /// Whether the kernel itself computes 1 / value.
   func hasReciprocal(of id: ValueID) -> Bool {
     known[id] != nil
-  }
-
-  /// The type that holds a value exactly.
-  static func exactStorage(of node: Node) -> DType {
-    switch node.op {
-    case .convert(let type): type
-    case .input(_, let storage): storage
-    case .constant, .elementwise, .statistic, .reshape, .columns, .concatenate, .leadingPart,
-      .matmul, .rowSum, .outerSum:
-      .f32
-    }
   }
 
   /// A value's name for errors.

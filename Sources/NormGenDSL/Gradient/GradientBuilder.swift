@@ -32,18 +32,13 @@ struct GradientBuilder {
     var isNeeded: [Bool] = []
     for id in graph.values {
       let node = graph[id]
-      let operands: ArraySlice<ValueID>
-      switch node.op {
+      var operands = node.operands[...]
       // Which of two values is taken does not vary with the comparison.
-      case .elementwise(.selectGreater): operands = node.operands.suffix(2)
+      if node.op == .elementwise(.selectGreater) { operands = operands.suffix(2) }
       // Constant but for its steps.
-      case .elementwise(.binade): operands = []
+      if node.op == .elementwise(.binade) { operands = [] }
       // 0 but for roundings.
-      case .statistic where graph.correctedValue(of: id) != nil: operands = []
-      case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
-        .leadingPart, .matmul, .rowSum, .outerSum:
-        operands = node.operands[...]
-      }
+      if graph.correctedValue(of: id) != nil { operands = [] }
       isNeeded.append(inputs.contains(id) || operands.contains { isNeeded[$0.index] })
     }
     self.isNeeded = isNeeded

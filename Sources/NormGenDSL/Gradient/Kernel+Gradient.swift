@@ -50,12 +50,7 @@ extension Kernel {
 
 extension DType {
   /// The type that the gradient of a tensor of this type is stored in: whole numbers have none.
-  fileprivate var ofGradients: DType {
-    switch self {
-    case .f32, .bf16, .f16: self
-    case .i8: .f32
-    }
-  }
+  fileprivate var ofGradients: DType { holdsFractions ? self : .f32 }
 }
 
 extension Graph {
@@ -93,7 +88,7 @@ extension Graph {
     for name in names where !known.contains(name) {
       let id = try value(named: name)
       stored.append(
-        Kernel.Output(name, forward[id], as: ForwardValues.exactStorage(of: self[id])))
+        Kernel.Output(name, forward[id], as: self[id].op.traits.exactStorage))
     }
     return Kernel(
       self.name, outputs: stored, parameterOrder: inputs.compactMap { self[$0].inputName },
@@ -143,7 +138,7 @@ extension Graph {
       }
       stored.append(
         Kernel.Output(
-          "d_\(name)", gradient, as: storage ?? ForwardValues.exactStorage(of: self[id]).ofGradients
+          "d_\(name)", gradient, as: storage ?? self[id].op.traits.exactStorage.ofGradients
         ))
     }
     guard !stored.isEmpty else { throw .noInput(kernel: self.name) }

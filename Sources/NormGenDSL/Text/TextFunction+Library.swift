@@ -28,13 +28,7 @@ extension TextFunction {
       TextFunction(GraphPrinter.functionName(of: reduction)) {
         arguments throws(TextArgumentError) in
         let term = try arguments.tensor()
-        let window = try arguments.window()
-        switch reduction {
-        case .sum: return term.sum(over: window)
-        case .mean: return term.mean(over: window)
-        case .max: return term.rowMaximum(over: window)
-        case .min: return term.rowMinimum(over: window)
-        }
+        return term.statistic(reduction, try arguments.window(), #fileID, #line)
       }
     }
     + RowSum.Reduction.allCases.map { reduction in
@@ -42,10 +36,7 @@ extension TextFunction {
         arguments throws(TextArgumentError) in
         let term = try arguments.tensor()
         let kept = try arguments.optionalWholeNumber("keep")
-        switch reduction {
-        case .sum: return term.sumOverRows(keeping: kept)
-        case .mean: return term.meanOverRows(keeping: kept)
-        }
+        return term.rowSum(reduction, kept, SourceLocation(fileID: #fileID, line: #line))
       }
     }
     + [

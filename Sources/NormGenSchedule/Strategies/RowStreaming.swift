@@ -19,10 +19,7 @@ public struct RowStreaming: Strategy {
     var shared = (whole: 0, half: 0)
     for id in graph.inputs where region.roles[id.index] == .row && !graph[id].shape.hasRows {
       guard case .input(_, let storage) = graph[id].op else { continue }
-      switch storage {
-      case .f32: shared.whole += 1
-      case .bf16, .f16, .i8: shared.half += 1
-      }
+      if storage == .f32 { shared.whole += 1 } else { shared.half += 1 }
     }
     var schedule = Schedule(strategy: name)
     let addsRows = graph.outputs.contains { output in
