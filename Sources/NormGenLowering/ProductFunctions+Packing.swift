@@ -7,16 +7,12 @@ extension ProductFunctions {
   var block: Pointer { Pointer(name: "block", storage: product.storage) }
 
   func gather() -> LoopFunction {
-    let order =
-      isDot
-      ? "pairs of steps, column by column"
-      : isInterleaved ? "step by step, the columns of both vectors in turns" : "step by step"
-    let isPlain = product.matmul.layout == .inOut && !isDot && !isInterleaved
+    let isPlain = product.matmul.layout == .inOut && order.isPlain
     return LoopFunction(
       gatherName,
       comment:
         "`depth` steps of a panel of \(columns) columns of weights, from its first one on, as "
-        + "the product reads them: \(order); zeros beyond the `count` columns that are left.",
+        + "the product reads them: \(order.summary); zeros beyond the `count` columns that are left.",
       parameters: [
         .read(weights), .init("count", .index), .init("depth", .index), .written(block),
       ],
@@ -53,21 +49,14 @@ extension ProductFunctions {
     let source: Index =
       isInOut
       ? .constant(product.columns) * "i" + "c" : .constant(product.depth) * "c" + "i"
-    let place: Index
-    if isDot {
-      place = .constant(columns) * ("i" - "i" % 2) + 2 * "c" + "i" % 2
-    } else if isInterleaved {
-      place =
-        .constant(columns) * "i" + 2 * ("c" % .constant(lanes)) + "c" / .constant(lanes)
-    } else {
-      place = .constant(columns) * "i" + "c"
-    }
-    let isOdd = isDot && product.depth % 2 == 1
     let isColumn: LoopCondition = "c" < "count"
-    let isInside = isOdd ? .both(isColumn, "i" < "depth") : isColumn
-    let end: Index = isOdd ? "depth" + "depth" % 2 : "depth"
+    // Steps that a block lacks to whole ones are zeros.
+    let hasGap = product.depth % order.step != 0
+    let isInside = hasGap ? .both(isColumn, "i" < "depth") : isColumn
+    let whole = Index.constant(order.step) * Index.variable("depth").quotientUp(order.step)
+    let end: Index = hasGap ? whole : "depth"
     let copy: Stmt = .storeStored(
-      block, at: place, .choose(isInside, .stored(weights, at: source), .storedZero))
+      block, at: order.place("i", "c"), .choose(isInside, .stored(weights, at: source), .storedZero))
     let last = Index.constant(columns)
     return isInOut
       ? .each("i", upTo: end, .each("c", upTo: last, copy))

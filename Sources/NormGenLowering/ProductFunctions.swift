@@ -71,9 +71,16 @@ struct ProductFunctions {
   var columns: Int { target.panelColumns }
   /// Panels of weights.
   var panels: Int { (product.columns + columns - 1) / columns }
-  var isDot: Bool { product.matmul.accumulation.step.depth > 1 }
-  /// Whether the columns of the panel's two vectors alternate: bf16 is widened by one operation then.
-  var isInterleaved: Bool { product.storage == .bf16 && !isDot && vectors == 2 }
+  /// What adds products.
+  var instruction: DotInstruction { DotInstruction(product.matmul.accumulation) }
+  /// How the weights of a panel lie. Those of bf16 that are widened take turns: one operation widens
+  /// either half of a pair.
+  var order: PanelOrder {
+    let isWidened = product.storage == .bf16 && product.matmul.accumulation.step.operand == .f32
+    return PanelOrder(
+      columns: columns, step: instruction.step, turns: isWidened && vectors == 2 ? 2 : 1,
+      lanes: lanes)
+  }
   /// The steps that a panel of weights holds: pairs are whole.
   var steps: Int { product.packedDepth }
   /// Elements of the gathered weights of one block.
