@@ -145,27 +145,9 @@ static inline hpair narrow_bf16_pair_bits(vec low, vec high) {
       27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
 }
 
-// The same, kept out of the loops that hardly ever need it.
-__attribute__((noinline, unused))
-static hpair narrow_bf16_pair_rarely(vec low, vec high) {
-  return narrow_bf16_pair_bits(low, high);
-}
-
 // Two vectors of Float32 to bf16, to nearest, ties to even.
 static inline hpair narrow_bf16_pair(vec low, vec high) {
-#if defined(__AVX512BF16__)
-  // The instruction rounds alike but flushes denormals, which take the long way.
-  uint16_t flushed = (uint16_t)__builtin_ia32_fpclassps512_mask(low, 0x20, (uint16_t)-1)
-      | (uint16_t)__builtin_ia32_fpclassps512_mask(high, 0x20, (uint16_t)-1);
-  if (__builtin_expect(flushed != 0, 0)) return narrow_bf16_pair_rarely(low, high);
-#if defined(__clang__)
-  return (hpair)__builtin_ia32_cvtne2ps2bf16_512(high, low);
-#else
-  return (hpair)__builtin_ia32_cvtne2ps2bf16_v32hi(high, low);
-#endif
-#else
   return narrow_bf16_pair_bits(low, high);
-#endif
 }
 
 // a · b + c with one rounding (4 stands for the current one: to nearest).

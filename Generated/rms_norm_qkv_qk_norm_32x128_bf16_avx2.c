@@ -273,14 +273,10 @@ static inline vec bf16_dot_step(vec a, vec b, vec c) {
 }
 
 // sums + the dot product of bf16 pairs: the product of the second elements is added first, then
-// that of the first, as the instruction does where there is one.
+// that of the first, as x86's instruction does.
 static inline vec bf16_dot(vec sums, uvec x, uvec w) {
-#if defined(bf16_dot_instruction)
-  return bf16_dot_instruction(sums, x, w);
-#else
   sums = bf16_dot_step(widen_bf16_second(x), widen_bf16_second(w), sums);
   return bf16_dot_step(widen_bf16_first(x), widen_bf16_first(w), sums);
-#endif
 }
 
 // Asks for 64 values of 16 bits to come closer; they need not be readable.

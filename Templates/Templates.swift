@@ -1,9 +1,10 @@
 extension TemplateFile {
-  /// SIMD functions, one file for each target.
+  /// SIMD functions; a target names those that it has.
   package static let simd: [TemplateFile] = [
     TemplateFile("simd/portable.h.in"),
     TemplateFile("simd/avx2.h.in"),
     TemplateFile("simd/avx512.h.in"),
+    TemplateFile("simd/avx512bf16.h.in"),
     TemplateFile("simd/neon.h.in"),
   ]
 

@@ -13,21 +13,30 @@ MATH = [
 ]
 
 
-def condition(text, name):
-    """The line under which a function stands that not every compiler flag gives; else None."""
-    for chunk in text.split("\n\n"):
-        code = [line for line in chunk.splitlines() if not line.startswith("//")]
-        if re.search(rf"^static inline \w+ {name}\(", chunk, re.M):
-            return code[0] if code[0].startswith("#if") else None
-    return None
+# The templates of an ISA that shares some; of others, the one of its name.
+SIMD = {"avx512bf16": ["avx512", "avx512bf16"]}
+
+
+def chunk_name(chunk):
+    found = re.search(r"^static (?:inline )?\w+ (\w+)\(", chunk, re.M) \
+        or re.search(r"^typedef \w+ (\w+) __attribute__", chunk, re.M)
+    return found.group(1) if found else None
+
+
+def chunks(isa, templates=pathlib.Path("Templates")):
+    """The chunks of an ISA: what its last SIMD template defines no other file defines for it."""
+    simd = [templates / "simd" / f"{name}.h.in" for name in SIMD.get(isa, [isa])]
+    math = [templates / "math" / f"{name}.h.in" for name in MATH]
+    texts = {file: file.read_text().rstrip("\n").split("\n\n")
+             for file in simd + math if file.exists()}
+    own = {chunk_name(chunk) for chunk in texts[simd[-1]]} if isa in SIMD else set()
+    return [chunk for file, all_chunks in texts.items() for chunk in all_chunks
+            if file == simd[-1] or chunk_name(chunk) not in own]
 
 
 def main():
     isa = sys.argv[1]
-    templates = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else "Templates")
-    files = [templates / "simd" / f"{isa}.h.in"]
-    files += [templates / "math" / f"{name}.h.in" for name in MATH]
-    text = "\n".join(file.read_text() for file in files if file.exists())
+    text = "\n\n".join(chunks(isa, pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else "Templates")))
     print("#include <stddef.h>\n#include <stdint.h>\n")
     print(text)
     # Pointers carry the vectors, so that no calling convention depends on the ISA.
@@ -48,9 +57,8 @@ def main():
             parameters.append(f"{result} *result")
         head = f"void try_{name}({', '.join(parameters) or 'void'})"
         assign = "" if result == "void" else "*result = "
-        code = f"{head};\n{head} {{\n  {assign}{name}({', '.join(values)});\n}}"
-        guard = condition(text, name)
-        print(f"\n{guard}\n{code}\n#endif" if guard else f"\n{code}")
+        print(f"\n{head};\n{head} {{\n  {assign}{name}({', '.join(values)});\n}}")
 
 
-main()
+if __name__ == "__main__":
+    main()

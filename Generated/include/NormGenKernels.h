@@ -124,7 +124,7 @@
 #include "rms_norm_qkv_4096_6144_bf16_avx512.h"
 #include "rms_norm_qkv_4096_6144_bf16_neon.h"
 #include "rms_norm_gated_mlp_4096_14336_bf16_avx2.h"
-#include "rms_norm_gated_mlp_4096_14336_bf16_avx512.h"
+#include "rms_norm_gated_mlp_4096_14336_bf16_avx512bf16.h"
 #include "rms_norm_gated_mlp_4096_14336_bf16_neon.h"
 #include "linear_rms_norm_4096_4096_f32_avx2.h"
 #include "linear_rms_norm_4096_4096_f32_avx512.h"
@@ -136,7 +136,7 @@
 #include "linear_gelu_rms_norm_768_3072_f32_avx512.h"
 #include "linear_gelu_rms_norm_768_3072_f32_neon.h"
 #include "linear_gelu_rms_norm_768_3072_bf16_avx2.h"
-#include "linear_gelu_rms_norm_768_3072_bf16_avx512.h"
+#include "linear_gelu_rms_norm_768_3072_bf16_avx512bf16.h"
 #include "linear_gelu_rms_norm_768_3072_bf16_neon.h"
 #include "linear_gelu_384_1536_f32_avx2.h"
 #include "linear_gelu_384_1536_f32_avx512.h"
@@ -148,7 +148,7 @@
 #include "linear_residual_layer_norm_1536_384_f32_avx512.h"
 #include "linear_residual_layer_norm_1536_384_f32_neon.h"
 #include "rms_norm_qkv_qk_norm_32x128_bf16_avx2.h"
-#include "rms_norm_qkv_qk_norm_32x128_bf16_avx512.h"
+#include "rms_norm_qkv_qk_norm_32x128_bf16_avx512bf16.h"
 #include "rms_norm_qkv_qk_norm_32x128_bf16_neon.h"
 
 #endif

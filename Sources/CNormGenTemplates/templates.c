@@ -11,6 +11,9 @@ static const unsigned char simd_avx2_h[] = {
 static const unsigned char simd_avx512_h[] = {
 #embed "../../Templates/simd/avx512.h.in"
     , 0};
+static const unsigned char simd_avx512bf16_h[] = {
+#embed "../../Templates/simd/avx512bf16.h.in"
+    , 0};
 static const unsigned char simd_neon_h[] = {
 #embed "../../Templates/simd/neon.h.in"
     , 0};
@@ -96,6 +99,7 @@ static const struct {
 } templates[] = {
     {"simd/avx2.h.in", simd_avx2_h},
     {"simd/avx512.h.in", simd_avx512_h},
+    {"simd/avx512bf16.h.in", simd_avx512bf16_h},
     {"simd/neon.h.in", simd_neon_h},
     {"simd/portable.h.in", simd_portable_h},
     {"math/bf16_dot.h.in", math_bf16_dot_h},

@@ -283,11 +283,9 @@ public struct Compiler: Sendable {
     for target: Target, _ optimization: Optimization = .full
   ) -> CompileOptions {
     let isForeign = target.architecture.map { $0 != HostCPU.current.architecture } ?? false
-    let optional = target.optionalFeatures.filter { HostCPU.current.features.contains($0.name) }
-      .map(\.compilerArgument)
     return CompileOptions(
       triple: isForeign ? target.architecture.map { "\($0)-linux-gnu" } : nil,
-      arguments: ["-std=c11"] + optimization.arguments + target.compilerArguments + optional
+      arguments: ["-std=c11"] + optimization.arguments + target.compilerArguments
         + CompileOptions.numericArguments)
   }
 }

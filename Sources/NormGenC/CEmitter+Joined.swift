@@ -11,7 +11,7 @@ extension CEmitter {
   package static func joined(
     _ sources: [CSource], target: Target
   ) throws(TemplateError) -> String {
-    let library = try SupportLibrary.of(target: target.name)
+    let library = try SupportLibrary.of(target: target)
     let functions = sources.map(renamed).joined(separator: "\n\n")
     let names = sources.map { " *   " + $0.name }
     return try TemplateRenderer.rendered(

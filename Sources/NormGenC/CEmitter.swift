@@ -55,7 +55,7 @@ public struct CEmitter {
   private init(_ graph: Graph, _ target: Target) throws(TemplateError) {
     self.graph = graph
     self.target = target
-    self.library = try SupportLibrary.of(target: target.name)
+    self.library = try SupportLibrary.of(target: target)
     self.symbol = "\(graph.name)_\(target.name)"
   }
 

@@ -17,15 +17,19 @@ package struct SupportLibrary: Sendable {
   package let names: Set<String>
 
   /// Reads the definitions of template files, in order.
-  package init(_ files: [TemplateFile]) {
+  ///
+  /// - Parameter own: The one whose definitions take the place of those of the same names.
+  package init(_ files: [TemplateFile], own: TemplateFile? = nil) {
     var definitions: [Definition] = []
     var positions: [String: Int] = [:]
+    let ownNames = Set(own.map { CText.definedNames(in: $0.text) } ?? [])
     for file in files {
       for paragraph in file.text.split(separator: "\n\n") {
         let text = paragraph.trimmingNewlines
         let names = CText.definedNames(in: text)
         // A paragraph that defines nothing is a heading.
         guard !names.isEmpty else { continue }
+        guard file.path == own?.path || ownNames.isDisjoint(with: names) else { continue }
         for name in names { positions[name] = definitions.count }
         definitions.append(Definition(text: text, identifiers: CText.identifiers(in: text)))
       }

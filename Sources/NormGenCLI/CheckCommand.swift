@@ -121,8 +121,7 @@ struct CheckCommand: ParsableCommand {
   private static let mostWork = 1 << 26
 
   private func targets(default chosen: Target) throws -> [Target] {
-    if allTargets { return Target.all }
-    let names = TargetSelection.names(in: target)
+    let names = allTargets ? ["all"] : TargetSelection.names(in: target)
     guard !names.isEmpty else { return [chosen] }
     return try TargetSelection.targets(named: names)
   }

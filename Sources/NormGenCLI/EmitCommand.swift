@@ -8,8 +8,8 @@ struct EmitCommand: ParsableCommand {
     abstract: "Write a kernel as one .c and one .h file that need nothing else.",
     discussion: """
       All kernels of a text file are written unless --kernel chooses one, and none if one is refused. With --catalog every \
-      kernel of the catalog is written for \(GeneratedFiles.targets.map(\.name)
-        .joined(separator: ", ")), as a C module.
+      kernel of the catalog is written for avx2, avx512 and neon, as a C module; one with bf16 dot products for \
+      avx512bf16 in place of avx512.
       """)
 
   @Argument(

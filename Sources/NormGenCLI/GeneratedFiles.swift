@@ -1,7 +1,7 @@
 internal import Foundation
 internal import NormGen
 
-/// The committed form of a catalog: a C target with every kernel for every real target.
+/// The committed form of a catalog: a C target with every kernel for the processors that there are.
 ///
 /// ```
 /// NAME_TARGET.c             the kernels
@@ -14,8 +14,16 @@ struct GeneratedFiles {
   static let defaultDirectory = "Generated"
   /// The C module's name unless another is given.
   static let defaultModule = "NormGenKernels"
-  /// The instruction sets that kernels are committed for.
-  static let targets: [Target] = [.avx2, .avx512, .neon]
+  /// The instruction sets that a kernel is committed for.
+  ///
+  /// A kernel with bf16 dot products is there for the processors that have them as an instruction:
+  /// other ones imitate it, for which AVX2 is enough.
+  static func targets(of graph: Graph) -> [Target] {
+    let hasDot = graph.nodes.contains { node in
+      if case .matmul(let matmul) = node.op { matmul.accumulation == .bf16Dot } else { false }
+    }
+    return [.avx2, hasDot ? .avx512bf16 : .avx512, .neon]
+  }
 
   /// The files, by path.
   let files: [EmittedFile]
@@ -27,10 +35,14 @@ struct GeneratedFiles {
     let entries = Registry.current.catalog.entries
     var files: [EmittedFile] = []
     var headers: [String] = []
+    var rows: [[String]] = []
     for (number, entry) in entries.enumerated() {
       Terminal.progress("emitting \(entry.kernel.name), \(number + 1) of \(entries.count)")
       let kernel = try SelectedKernel(entry)
-      for target in GeneratedFiles.targets {
+      let targets = GeneratedFiles.targets(of: kernel.graph)
+      rows.append(
+        [entry.kernel.name, targets.map(\.name).joined(separator: " "), entry.summary])
+      for target in targets {
         var compiler = Compiler(target: target)
         compiler.strategies = Registry.current.strategies
         let source = try compiler.emitting(kernel).lower(kernel.graph).source
@@ -43,7 +55,7 @@ struct GeneratedFiles {
     files.append(
       EmittedFile(
         path: "include/\(module).h", text: GeneratedFiles.umbrella(module, headers)))
-    files.append(EmittedFile(path: "CATALOG.txt", text: GeneratedFiles.contents(entries)))
+    files.append(EmittedFile(path: "CATALOG.txt", text: GeneratedFiles.contents(rows)))
     self.files = files.sorted { $0.path < $1.path }
   }
 
@@ -67,9 +79,7 @@ struct GeneratedFiles {
       """
   }
 
-  private static func contents(_ entries: [Catalog.Entry]) -> String {
-    let names = targets.map(\.name).joined(separator: " ")
-    let rows = entries.map { [$0.kernel.name, names, $0.summary] }
+  private static func contents(_ rows: [[String]]) -> String {
     let table = TextTable(header: ["kernel", "targets", "summary"], rows).text
     return """
       Kernels emitted by NormGen. Regenerate with

@@ -1,5 +1,6 @@
 package import ArgumentParser
 package import NormGen
+import NormGenCheck
 
 /// The options that choose the instruction set and the strategy of one lowering.
 package struct TargetSelection: ParsableArguments {
@@ -28,16 +29,26 @@ package struct TargetSelection: ParsableArguments {
     values.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
   }
 
-  /// The targets with these names, each once; `all` stands for all of them.
+  /// The targets with these names, each once.
+  ///
+  /// `all` stands for those that have a machine; a note names the others.
   package static func targets(named names: [String]) throws -> [Target] {
     var targets: [Target] = []
     for name in names {
-      for target in name == "all" ? Target.all : [try target(named: name)]
+      for target in name == "all" ? allWithMachine() : [try target(named: name)]
       where !targets.contains(target) {
         targets.append(target)
       }
     }
     return targets
+  }
+
+  private static func allWithMachine() -> [Target] {
+    let machines = TargetMachine.targets
+    for target in Target.all where !machines.contains(target) {
+      Terminal.current.error("note: \(TargetMachineError.noMachine(target: target))")
+    }
+    return machines
   }
 
   /// The target with a name, or the host's best for `host`.

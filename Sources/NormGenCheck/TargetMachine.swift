@@ -35,6 +35,13 @@ public enum TargetMachine: Hashable, Sendable {
     return .emulated(name: "\(emulator)")
   }
 
+  /// The targets that run here, and those that an emulator is known for, installed or not.
+  public static var targets: [Target] {
+    Target.all.filter { target in
+      HostCPU.current.supports(target) || (try? emulator(of: target)) != nil
+    }
+  }
+
   static func emulator(of target: Target) throws(TargetMachineError) -> Emulator {
     switch target {
     case .neon: return .qemuAArch64

@@ -33,14 +33,10 @@ public final class LimitLoops: Sendable {
   public init(
     cache: ObjectCache = .standard, trace: CompilerTrace = CompilerTrace()
   ) throws(CompilerError) {
-    let cpu = HostCPU.current
-    let target = cpu.bestTarget
+    let target = HostCPU.current.bestTarget
     // As many chains as registers hold beside two operands, and more than latency · units.
-    let chains = target == .avx512 || target == .neon ? 24 : 12
-    let hasDot = target.optionalFeatures.contains {
-      $0.name == "avx512_bf16" && cpu.features.contains($0.name)
-    }
-    peaks = hasDot ? [.multiplyAdd, .bf16Dot] : [.multiplyAdd]
+    let chains = [.avx512, .avx512bf16, .neon].contains(target) ? 24 : 12
+    peaks = target == .avx512bf16 ? [.multiplyAdd, .bf16Dot] : [.multiplyAdd]
     source = try CompiledSource(
       try LimitLoops.text(target: target, chains: chains), name: "limits",
       functions: peaks.map(LimitLoops.function(of:)) + ["limit_read", "limit_streamed_copy"],
@@ -71,7 +67,7 @@ public final class LimitLoops: Sendable {
     let multiplyAdd =
       target == .portable ? "x * y + sum[k]" : "multiply_add(x, y, sum[k])"
     do {
-      let library = try SupportLibrary.of(target: target.name)
+      let library = try SupportLibrary.of(target: target)
       return try TemplateRenderer.rendered(
         .limits,
         [

@@ -1,10 +1,13 @@
 /// An instruction set that kernels are emitted for.
 ///
-/// A target names its SIMD template; everything else about it is numbers. All targets give the
+/// A target names its SIMD templates; everything else about it is numbers. All targets give the
 /// same bits.
 public struct Target: Hashable, Sendable {
-  /// The name in the CLI and of the template `simd/<name>.h.in`.
+  /// The name in the CLI and in emitted names.
   public let name: String
+  /// The templates `simd/<template>.h.in`, one behind the other. What the last one defines no other
+  /// file defines for the target: it takes the place of what it shares a name with.
+  public let templates: [String]
   /// Float32 lanes of a vector.
   public let lanes: Int
   /// The architecture in LLVM's triple, nil if the target runs anywhere.
@@ -18,8 +21,6 @@ public struct Target: Hashable, Sendable {
   public let compilerArguments: [String]
   /// CPU features, by their names in `/proc/cpuinfo`, that running the code needs.
   public let requiredFeatures: [String]
-  /// CPU features that the code uses where the compiler may assume them; the bits are the same.
-  public let optionalFeatures: [OptionalFeature]
   /// Whether stores can bypass the caches.
   public let hasStreamingStores: Bool
   /// Whether vectors are rounded to bf16 or i8 together for less.
@@ -31,21 +32,22 @@ public struct Target: Hashable, Sendable {
   public let partialVectors: Int?
 
   /// Creates a target.
+  ///
+  /// - Parameter templates: Its SIMD templates, by default the one of its name.
   public init(
-    name: String, lanes: Int, architecture: String?, guardMacro: String?,
-    functionFeatures: String?, compilerArguments: [String], requiredFeatures: [String],
-    optionalFeatures: [OptionalFeature] = [], hasStreamingStores: Bool = false,
-    pairsHalfStores: Bool = false, matmulTile: MatmulTile = MatmulTile(rows: 4, vectors: 2),
-    partialVectors: Int? = nil
+    name: String, templates: [String]? = nil, lanes: Int, architecture: String?,
+    guardMacro: String?, functionFeatures: String?, compilerArguments: [String],
+    requiredFeatures: [String], hasStreamingStores: Bool = false, pairsHalfStores: Bool = false,
+    matmulTile: MatmulTile = MatmulTile(rows: 4, vectors: 2), partialVectors: Int? = nil
   ) {
     self.name = name
+    self.templates = templates ?? [name]
     self.lanes = lanes
     self.architecture = architecture
     self.guardMacro = guardMacro
     self.functionFeatures = functionFeatures
     self.compilerArguments = compilerArguments
     self.requiredFeatures = requiredFeatures
-    self.optionalFeatures = optionalFeatures
     self.hasStreamingStores = hasStreamingStores
     self.pairsHalfStores = pairsHalfStores
     self.matmulTile = matmulTile
@@ -53,7 +55,7 @@ public struct Target: Hashable, Sendable {
   }
 
   /// All targets, the most capable last for each architecture.
-  public static let all: [Target] = [.portable, .neon, .avx2, .avx512]
+  public static let all: [Target] = [.portable, .neon, .avx2, .avx512, .avx512bf16]
 
   /// The target called `name`.
   public static func named(_ name: String) -> Target? { all.first { $0.name == name } }
@@ -74,20 +76,6 @@ public struct MatmulTile: Hashable, Sendable {
 
   /// The rows that tiles are made for, the most first: what one leaves over the next ones take.
   public var heights: [Int] { [rows] + [8, 4, 2, 1].filter { $0 < rows } }
-}
-
-/// An instruction set that speeds a target up where the processor has it.
-public struct OptionalFeature: Hashable, Sendable {
-  /// The feature's name in `/proc/cpuinfo`.
-  public let name: String
-  /// The compiler argument that allows its use.
-  public let compilerArgument: String
-
-  /// Creates a feature.
-  public init(name: String, compilerArgument: String) {
-    self.name = name
-    self.compilerArgument = compilerArgument
-  }
 }
 
 extension Target {

@@ -173,7 +173,7 @@ import Testing
   /// What an ISA's template must define beyond the functions shared by all.
   @Test func everyStorageTypeHasItsFunctions() throws {
     for target in Target.all {
-      let names = try SupportLibrary.of(target: target.name).names
+      let names = try SupportLibrary.of(target: target).names
       for type in DType.allCases {
         let type = type.rawValue
         for name in [

@@ -78,11 +78,12 @@ import Testing
       ["check", "own_norm", "--all-targets", "--target", "avx2"], registry: Self.registry)
     #expect(both.status == 64)
     #expect(both.errors.contains("--all-targets: can't go with --target"))
-    guard Target.all.allSatisfy({ (try? TargetMachine.of($0)) != nil }) else { return }
+    guard TargetMachine.targets.allSatisfy({ (try? TargetMachine.of($0)) != nil }) else { return }
     let result = InProcessResult.of(
       ["check", "own_norm", "--all-targets", "--strides", "--rows", "2"], registry: Self.registry)
     #expect(result.status == 0, "\(result.output)\(result.errors)")
-    #expect(result.output.contains("portable, neon, avx2, avx512: the same bits"))
+    let names = TargetMachine.targets.map(\.name).joined(separator: ", ")
+    #expect(result.output.contains("\(names): the same bits"))
     #expect(result.output.contains("neon: the same bits in 3 calls of other strides"))
   }
 

@@ -38,18 +38,6 @@ import Testing
 
   static let formats = [Format.bf16, .f16]
 
-  /// Every target, and those with optional instructions once more without them.
-  static let targets =
-    Targets.usable
-    + Targets.native.filter { !$0.optionalFeatures.isEmpty }.map { target in
-      Target(
-        name: target.name, lanes: target.lanes, architecture: target.architecture,
-        guardMacro: target.guardMacro, functionFeatures: target.functionFeatures,
-        compilerArguments: target.compilerArguments, requiredFeatures: target.requiredFeatures,
-        hasStreamingStores: target.hasStreamingStores, pairsHalfStores: target.pairsHalfStores,
-        matmulTile: target.matmulTile)
-    }
-
   /// What a Float32 must be stored as; nil for a NaN of any payload.
   struct Case {
     let value: Float
@@ -128,7 +116,7 @@ import Testing
   /// A whole number of vectors, and rows that end in a part of one.
   static let extents = [4096, 61]
 
-  @Test(arguments: formats.indices, targets)
+  @Test(arguments: formats.indices, Targets.usable)
   func everyPatternIsWidenedExactlyAndStoredBack(format: Int, target: Target) throws {
     let format = Self.formats[format]
     let patterns = (0...UInt16.max).map { $0 }
@@ -150,7 +138,7 @@ import Testing
     }
   }
 
-  @Test(arguments: formats.indices, targets)
+  @Test(arguments: formats.indices, Targets.usable)
   func everyNeighbourhoodIsRoundedToNearestEven(format: Int, target: Target) throws {
     let format = Self.formats[format]
     let cases = Self.cases(format)
@@ -194,7 +182,7 @@ import Testing
     #expect(!wrong.isEmpty)
   }
 
-  @Test(arguments: targets)
+  @Test(arguments: Targets.usable)
   func everyIntegerAndEveryTieOfI8(target: Target) throws {
     let integers = (Int8.min...Int8.max).map { $0 }
     var cases: [(value: Float, right: Int8)] = [

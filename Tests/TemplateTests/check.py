@@ -15,35 +15,30 @@ import subprocess
 import sys
 import tempfile
 
-ISAS = ["portable", "avx2", "avx512", "neon"]
-MATH = [
-    "order", "binade", "storage", "integers", "exp", "log", "tanh", "sigmoid", "erf", "put",
-    "pairs", "bf16_dot", "prefetch", "parts",
-]
+CHECKS = pathlib.Path(__file__).parent
+MEASURE = pathlib.Path("Benchmarks/elementary")
+sys.path.insert(0, str(MEASURE))
+
+from exports import MATH, SIMD, chunk_name, chunks  # noqa: E402
+
+ISAS = ["portable", "avx2", "avx512", "avx512bf16", "neon"]
 FLAGS = {
     "portable": [],
     "avx2": ["-march=x86-64-v3"],
     "avx512": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+    "avx512bf16": ["-march=x86-64-v4", "-mprefer-vector-width=512", "-mavx512bf16"],
     "neon": [],
 }
 ARM_GCC, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64-static"
 RISCV_GCC, RISCV_EMULATOR = "riscv64-linux-gnu-gcc", "qemu-riscv64-static"
 # The fused multiply-add announced by gcc's macro alone, as on most processors.
 ANNOUNCED_FMA = ["-march=x86-64-v3", "-U__FMA__"]
-CHECKS = pathlib.Path(__file__).parent
-MEASURE = pathlib.Path("Benchmarks/elementary")
 failures = []
 
 
 def fail(text):
     failures.append(text)
     print(text)
-
-
-def chunk_name(chunk):
-    found = re.search(r"^static (?:inline )?\w+ (\w+)\(", chunk, re.M) \
-        or re.search(r"^typedef \w+ (\w+) __attribute__", chunk, re.M)
-    return found.group(1) if found else None
 
 
 def check_form():
@@ -65,13 +60,13 @@ def check_form():
                 fail(f"{file}:{number}: too long, a substitution, or trailing space")
     for isa in ISAS:
         # A layer may have functions of its own besides those that all have.
-        if not set(names[isa]) >= set(names[ISAS[0]]):
-            fail(f"{isa} lacks {set(names[ISAS[0]]) - set(names[isa])}")
-        text = files[isa] + "\n" + "\n".join(math[name] for name in MATH)
-        order = [chunk_name(chunk) for chunk in text.rstrip("\n").split("\n\n")]
+        own = {name for file in SIMD.get(isa, [isa]) for name in names[file]}
+        if not own >= set(names[ISAS[0]]):
+            fail(f"{isa} lacks {set(names[ISAS[0]]) - own}")
+        order = [chunk_name(chunk) for chunk in chunks(isa)]
         if len(set(order)) != len(order):
             fail(f"{isa}: a name is defined twice")
-        for k, chunk in enumerate(re.split(r"\n\n+", text.rstrip("\n"))):
+        for k, chunk in enumerate(chunks(isa)):
             code = re.sub(r"//.*", "", chunk)
             for word in set(re.findall(r"\b[a-z]\w*\b", code)) & set(order[k + 1:]):
                 fail(f"{isa}: {order[k]} uses {word} before its definition")
@@ -92,7 +87,6 @@ def check_compile(work):
         for compiler in compilers:
             commands += [(isa, [compiler, *FLAGS[isa]]) for isa in ISAS if isa != "neon"]
             commands.append(("portable", [compiler, *FLAGS["avx2"]]))
-            commands.append(("avx512", [compiler, *FLAGS["avx512"], "-mavx512bf16"]))
             if compiler != "gcc":
                 arm = [compiler, "--target=aarch64-linux-gnu", "-ffreestanding"]
                 commands += [("neon", arm), ("portable", arm)]
@@ -154,7 +148,7 @@ def check_run(work):
     if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(flags):
         targets.append(("avx512", ["gcc", "-O3"], []))
         if "avx512_bf16" in flags:
-            targets.append(("avx512", ["gcc", "-O3", "-mavx512bf16"], []))
+            targets.append(("avx512bf16", ["gcc", "-O3"], []))
     if shutil.which(ARM_GCC) and shutil.which(EMULATOR):
         targets += [("neon", [ARM_GCC, "-O2", "-static"], [EMULATOR]),
                     ("portable", [ARM_GCC, "-O2", "-static"], [EMULATOR])]

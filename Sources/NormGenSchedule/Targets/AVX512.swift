@@ -5,9 +5,16 @@ extension Target {
     functionFeatures: "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c",
     compilerArguments: ["-march=x86-64-v4", "-mprefer-vector-width=512"],
     requiredFeatures: ["avx512f", "avx512bw", "avx512dq", "avx512vl"],
-    optionalFeatures: [
-      OptionalFeature(name: "avx512_bf16", compilerArgument: "-mavx512bf16")
-    ],
     hasStreamingStores: true, pairsHalfStores: true,
     matmulTile: MatmulTile(rows: 14, vectors: 2))
+
+  /// The same with AVX512_BF16: bf16 dot products, and conversions to bf16, by instructions.
+  public static let avx512bf16 = Target(
+    name: "avx512bf16", templates: avx512.templates + ["avx512bf16"], lanes: avx512.lanes,
+    architecture: avx512.architecture, guardMacro: avx512.guardMacro,
+    functionFeatures: "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c",
+    compilerArguments: avx512.compilerArguments + ["-mavx512bf16"],
+    requiredFeatures: avx512.requiredFeatures + ["avx512_bf16"],
+    hasStreamingStores: avx512.hasStreamingStores, pairsHalfStores: avx512.pairsHalfStores,
+    matmulTile: avx512.matmulTile)
 }

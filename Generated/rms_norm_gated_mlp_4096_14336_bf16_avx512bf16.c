@@ -1,8 +1,8 @@
 /*
- * rms_norm_gated_mlp_4096_14336_bf16_avx512: a kernel for avx512, emitted by NormGen. Regenerate
- * with
+ * rms_norm_gated_mlp_4096_14336_bf16_avx512bf16: a kernel for avx512bf16, emitted by NormGen.
+ * Regenerate with
  *
- *   normgen emit rms_norm_gated_mlp_4096_14336_bf16 --target avx512
+ *   normgen emit rms_norm_gated_mlp_4096_14336_bf16 --target avx512bf16
  *
  *   kernel rms_norm_gated_mlp_4096_14336_bf16(
  *     x: bf16[rows, 4096],
@@ -43,17 +43,17 @@
 
 #if defined(__x86_64__)
 #if defined(__clang__) ? __clang_major__ < 11 : __GNUC__ < 10
-#error "rms_norm_gated_mlp_4096_14336_bf16_avx512.c needs gcc 10, Clang 11 or later"
+#error "rms_norm_gated_mlp_4096_14336_bf16_avx512bf16.c needs gcc 10, Clang 11 or later"
 #endif
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) \
     || defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
-#error "rms_norm_gated_mlp_4096_14336_bf16_avx512.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
+#error "rms_norm_gated_mlp_4096_14336_bf16_avx512bf16.c fixes every rounding; compile it without -ffast-math or any flag that is part of it"
 #endif
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#error "rms_norm_gated_mlp_4096_14336_bf16_avx512.c needs float arithmetic in float; on 32-bit x86 compile it with -msse2 -mfpmath=sse"
+#error "rms_norm_gated_mlp_4096_14336_bf16_avx512bf16.c needs float arithmetic in float; on 32-bit x86 compile it with -msse2 -mfpmath=sse"
 #endif
-#if __has_include("rms_norm_gated_mlp_4096_14336_bf16_avx512.h")
-#include "rms_norm_gated_mlp_4096_14336_bf16_avx512.h"
+#if __has_include("rms_norm_gated_mlp_4096_14336_bf16_avx512bf16.h")
+#include "rms_norm_gated_mlp_4096_14336_bf16_avx512bf16.h"
 #endif
 #if defined(__clang__)
 #pragma float_control(push)
@@ -78,9 +78,9 @@
 #endif
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), apply_to = function)
 #elif defined(__GNUC__)
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
+#pragma GCC target("avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
 #endif
 
 // Sixteen Float32 lanes of an AVX-512 register.
@@ -170,48 +170,6 @@ static inline hpair narrow_bf16_pair_bits(vec low, vec high) {
       27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
 }
 
-// The same, kept out of the loops that hardly ever need it.
-__attribute__((noinline, unused))
-static hpair narrow_bf16_pair_rarely(vec low, vec high) {
-  return narrow_bf16_pair_bits(low, high);
-}
-
-// Two vectors of Float32 to bf16, to nearest, ties to even.
-static inline hpair narrow_bf16_pair(vec low, vec high) {
-#if defined(__AVX512BF16__)
-  // The instruction rounds alike but flushes denormals, which take the long way.
-  uint16_t flushed = (uint16_t)__builtin_ia32_fpclassps512_mask(low, 0x20, (uint16_t)-1)
-      | (uint16_t)__builtin_ia32_fpclassps512_mask(high, 0x20, (uint16_t)-1);
-  if (__builtin_expect(flushed != 0, 0)) return narrow_bf16_pair_rarely(low, high);
-#if defined(__clang__)
-  return (hpair)__builtin_ia32_cvtne2ps2bf16_512(high, low);
-#else
-  return (hpair)__builtin_ia32_cvtne2ps2bf16_v32hi(high, low);
-#endif
-#else
-  return narrow_bf16_pair_bits(low, high);
-#endif
-}
-
-// sums + the dot products of bf16 pairs, by the instruction where the compiler may use it.
-#if defined(__AVX512BF16__)
-#define bf16_dot_instruction bf16_dot_512
-static inline vec bf16_dot_512(vec sums, uvec x, uvec w) {
-#if defined(__clang__) && __clang_major__ < 16
-  return __builtin_ia32_dpbf16ps_512(sums, (ivec)x, (ivec)w);
-#elif defined(__clang__)
-  typedef __bf16 bpairs __attribute__((vector_size(64)));
-  return __builtin_ia32_dpbf16ps_512(sums, (bpairs)x, (bpairs)w);
-#elif __GNUC__ >= 13
-  typedef __bf16 bpairs __attribute__((vector_size(64)));
-  return __builtin_ia32_dpbf16ps_v16sf(sums, (bpairs)x, (bpairs)w);
-#else
-  typedef short bpairs __attribute__((vector_size(64)));
-  return __builtin_ia32_dpbf16ps_v16sf(sums, (bpairs)x, (bpairs)w);
-#endif
-}
-#endif
-
 // a · b + c with one rounding (4 stands for the current one: to nearest).
 static inline vec multiply_add(vec a, vec b, vec c) {
 #if __has_builtin(__builtin_elementwise_fma)
@@ -231,11 +189,6 @@ static inline float square_root_scalar(float s) {
 #endif
 }
 
-// |v|: the sign bit cleared.
-static inline vec absolute(vec v) {
-  return (vec)((uvec)v & 0x7fffffffu);
-}
-
 // The sum of 64 partials by halves: partial i takes in partial i + s for s = 32, 16, ..., 1.
 static inline float sum_partials(const vec p[4]) {
   vec a = p[0] + p[2];
@@ -246,6 +199,42 @@ static inline float sum_partials(const vec p[4]) {
   a = a + __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
   a = a + __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
   return a[0];
+}
+
+// The integer arithmetic, kept out of the loops that hardly ever need it.
+__attribute__((noinline, unused))
+static hpair narrow_bf16_pair_rarely(vec low, vec high) {
+  return narrow_bf16_pair_bits(low, high);
+}
+
+// Two vectors of Float32 to bf16, to nearest, ties to even. The instruction rounds alike, but makes
+// zeros of denormals, which take the long way.
+static inline hpair narrow_bf16_pair(vec low, vec high) {
+  uint16_t flushed = (uint16_t)__builtin_ia32_fpclassps512_mask(low, 0x20, (uint16_t)-1)
+      | (uint16_t)__builtin_ia32_fpclassps512_mask(high, 0x20, (uint16_t)-1);
+  if (__builtin_expect(flushed != 0, 0)) return narrow_bf16_pair_rarely(low, high);
+#if defined(__clang__)
+  return (hpair)__builtin_ia32_cvtne2ps2bf16_512(high, low);
+#else
+  return (hpair)__builtin_ia32_cvtne2ps2bf16_v32hi(high, low);
+#endif
+}
+
+// sums + the dot product of bf16 pairs: the product of the second elements is added first, then
+// that of the first.
+static inline vec bf16_dot(vec sums, uvec x, uvec w) {
+#if defined(__clang__) && __clang_major__ < 16
+  return __builtin_ia32_dpbf16ps_512(sums, (ivec)x, (ivec)w);
+#elif defined(__clang__)
+  typedef __bf16 bpairs __attribute__((vector_size(64)));
+  return __builtin_ia32_dpbf16ps_512(sums, (bpairs)x, (bpairs)w);
+#elif __GNUC__ >= 13
+  typedef __bf16 bpairs __attribute__((vector_size(64)));
+  return __builtin_ia32_dpbf16ps_v16sf(sums, (bpairs)x, (bpairs)w);
+#else
+  typedef short bpairs __attribute__((vector_size(64)));
+  return __builtin_ia32_dpbf16ps_v16sf(sums, (bpairs)x, (bpairs)w);
+#endif
 }
 
 // v rounded to bf16, as Float32.
@@ -322,41 +311,6 @@ static inline uvec load_u16_pairs(const uint16_t *p) {
 // The same pair in every lane.
 static inline uvec broadcast_u16_pair(const uint16_t *p) {
   return (uvec){0} + (p[0] | (uint32_t)p[1] << 16);
-}
-
-// The first bf16 of each pair as Float32.
-static inline vec widen_bf16_first(uvec pairs) {
-  return (vec)(pairs << 16u);
-}
-
-// The second bf16 of each pair as Float32.
-static inline vec widen_bf16_second(uvec pairs) {
-  return (vec)(pairs & 0xffff0000u);
-}
-
-// a · b + c as x86's dot product of bf16 takes a step: denormals count as zeros, one rounding to
-// nearest, and a result below the normal numbers becomes a zero of its sign.
-static inline vec bf16_dot_step(vec a, vec b, vec c) {
-  a = vec_select(absolute(a) < 0x1p-126f, (vec)((uvec)a & 0x80000000u), a);
-  b = vec_select(absolute(b) < 0x1p-126f, (vec)((uvec)b & 0x80000000u), b);
-  c = vec_select(absolute(c) < 0x1p-126f, (vec)((uvec)c & 0x80000000u), c);
-  vec sum = multiply_add(a, b, c);
-  // At the least normal number the exact result may lie below: 2^64 higher nothing is lost.
-  vec scaled = multiply_add(a * 0x1p64f, b, c * 0x1p64f);
-  ivec is_tiny = (absolute(sum) < 0x1p-126f)
-      | ((absolute(sum) == 0x1p-126f) & (absolute(scaled) < 0x1p-62f));
-  return vec_select(is_tiny, (vec)((uvec)sum & 0x80000000u), sum);
-}
-
-// sums + the dot product of bf16 pairs: the product of the second elements is added first, then
-// that of the first, as the instruction does where there is one.
-static inline vec bf16_dot(vec sums, uvec x, uvec w) {
-#if defined(bf16_dot_instruction)
-  return bf16_dot_instruction(sums, x, w);
-#else
-  sums = bf16_dot_step(widen_bf16_second(x), widen_bf16_second(w), sums);
-  return bf16_dot_step(widen_bf16_first(x), widen_bf16_first(w), sums);
-#endif
 }
 
 // Asks for 64 values of 16 bits to come closer; they need not be readable.
@@ -441,12 +395,12 @@ static void gather_4096x14336(const uint16_t *weights, int64_t count, int64_t de
 }
 
 // The bf16 elements of packed w_gate.
-int64_t rms_norm_gated_mlp_4096_14336_bf16_avx512_packed_elements_w_gate(void) {
+int64_t rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_packed_elements_w_gate(void) {
   return 58720256;
 }
 
 // Packs w_gate: reads bf16 [14336, 4096] and writes 58720256 elements.
-void rms_norm_gated_mlp_4096_14336_bf16_avx512_pack_w_gate(const uint16_t *weights,
+void rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_pack_w_gate(const uint16_t *weights,
     uint16_t *packed) {
   for (int64_t panel = 0; panel < 448; ++panel) {
     for (int64_t k = 0; k < 4096; k += 512) {
@@ -514,12 +468,12 @@ static void multiply_4096x14336(int64_t rows, const uint16_t *x, const uint16_t 
 }
 
 // The bf16 elements of packed w_up.
-int64_t rms_norm_gated_mlp_4096_14336_bf16_avx512_packed_elements_w_up(void) {
+int64_t rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_packed_elements_w_up(void) {
   return 58720256;
 }
 
 // Packs w_up: reads bf16 [14336, 4096] and writes 58720256 elements.
-void rms_norm_gated_mlp_4096_14336_bf16_avx512_pack_w_up(const uint16_t *weights,
+void rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_pack_w_up(const uint16_t *weights,
     uint16_t *packed) {
   for (int64_t panel = 0; panel < 448; ++panel) {
     for (int64_t k = 0; k < 4096; k += 512) {
@@ -553,15 +507,15 @@ static void step3(int64_t rows, const float *restrict w_gate_sums, int64_t w_gat
 
 // The phases of a call that `parts` threads share: with few rows they share every step, with many
 // each takes rows of its own through all of them.
-int64_t rms_norm_gated_mlp_4096_14336_bf16_avx512_phases(int64_t rows, int64_t parts) {
+int64_t rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_phases(int64_t rows, int64_t parts) {
   return parts > 1 && rows <= 56 ? 3 : 1;
 }
 
 // The bytes of scratch memory of such a call.
-int64_t rms_norm_gated_mlp_4096_14336_bf16_avx512_scratch_bytes(int64_t rows, int64_t parts) {
+int64_t rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_scratch_bytes(int64_t rows, int64_t parts) {
   const int64_t block = rows < 1 ? 0 : (rows < 56 ? rows : 56);
-  const int64_t copies = rms_norm_gated_mlp_4096_14336_bf16_avx512_phases(rows, parts) > 1 ? 1
-      : parts;
+  const int64_t copies = rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_phases(rows, parts) > 1
+      ? 1 : parts;
   return copies * block * 123072 + 64;
 }
 
@@ -596,12 +550,12 @@ static void run_steps(int64_t rows, const uint16_t *x, int64_t x_stride, const u
 
 // What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next phase
 // begins when they have ended.
-void rms_norm_gated_mlp_4096_14336_bf16_avx512_part(int64_t rows, const uint16_t *x,
+void rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_part(int64_t rows, const uint16_t *x,
     int64_t x_stride, const uint16_t *gain, const uint16_t *w_gate, const uint16_t *w_up,
     uint16_t *y, int64_t y_stride, void *scratch, int64_t phase, int64_t part, int64_t parts) {
   if (rows < 1) return;
   char *panels = (char *)(((uintptr_t)scratch + 63) / 64 * 64);
-  if (rms_norm_gated_mlp_4096_14336_bf16_avx512_phases(rows, parts) > 1) {
+  if (rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_phases(rows, parts) > 1) {
     run_steps(rows, x, x_stride, gain, w_gate, w_up, y, y_stride, panels, phase, phase + 1, part,
         parts);
     return;
@@ -621,30 +575,32 @@ void rms_norm_gated_mlp_4096_14336_bf16_avx512_part(int64_t rows, const uint16_t
 }
 
 /*
- * rms_norm_gated_mlp_4096_14336_bf16_avx512 of `rows` rows; with none, nothing is read or written.
+ * rms_norm_gated_mlp_4096_14336_bf16_avx512bf16 of `rows` rows; with none, nothing is read or
+ * written.
  *
  *   x       bf16 [rows, 4096]; x_stride elements from row to row
  *   gain    bf16 [4096]
  *   w_gate  bf16 [14336, 4096];
- *           as rms_norm_gated_mlp_4096_14336_bf16_avx512_pack_w_gate leaves them
- *   w_up    bf16 [14336, 4096]; as rms_norm_gated_mlp_4096_14336_bf16_avx512_pack_w_up leaves them
+ *           as rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_pack_w_gate leaves them
+ *   w_up    bf16 [14336, 4096];
+ *           as rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_pack_w_up leaves them
  *   y       bf16 [rows, 14336], written; y_stride elements from row to row
  *
- * scratch: rms_norm_gated_mlp_4096_14336_bf16_avx512_scratch_bytes(rows, 1) bytes of any alignment
- * that nobody else uses.
+ * scratch: rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_scratch_bytes(rows, 1) bytes of any
+ * alignment that nobody else uses.
  * Any element's alignment will do. A stride is at least a row's elements. No output may overlap
  * another parameter. bf16 and f16 elements are passed as their bits.
  */
-void rms_norm_gated_mlp_4096_14336_bf16_avx512(int64_t rows, const uint16_t *x, int64_t x_stride,
-    const uint16_t *gain, const uint16_t *w_gate, const uint16_t *w_up, uint16_t *y,
-    int64_t y_stride, void *scratch) {
-  rms_norm_gated_mlp_4096_14336_bf16_avx512_part(rows, x, x_stride, gain, w_gate, w_up, y,
+void rms_norm_gated_mlp_4096_14336_bf16_avx512bf16(int64_t rows, const uint16_t *x,
+    int64_t x_stride, const uint16_t *gain, const uint16_t *w_gate, const uint16_t *w_up,
+    uint16_t *y, int64_t y_stride, void *scratch) {
+  rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_part(rows, x, x_stride, gain, w_gate, w_up, y,
       y_stride, scratch, 0, 0, 1);
 }
 
-void rms_norm_gated_mlp_4096_14336_bf16_avx512_entry(int64_t rows, void *const *buffers,
+void rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_entry(int64_t rows, void *const *buffers,
     const int64_t *strides, void *scratch, int64_t phase, int64_t part, int64_t parts) {
-  rms_norm_gated_mlp_4096_14336_bf16_avx512_part(rows, buffers[0], strides[0], buffers[1],
+  rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_part(rows, buffers[0], strides[0], buffers[1],
       buffers[2], buffers[3], buffers[4], strides[4], scratch, phase, part, parts);
 }
 
