@@ -106,7 +106,8 @@ extension CompiledKernel {
   func packedLayout(of parameter: String) -> PackedWeights.Layout? {
     guard let product = product(of: parameter) else { return nil }
     return PackedWeights.Layout(
-      panelColumns: lowering.target.panelColumns, depth: product.depth, columns: product.columns,
+      panelColumns: product.tile.columns(lanes: lowering.target.lanes), depth: product.depth,
+      columns: product.columns,
       storage: product.storage, matmul: product.matmul)
   }
 

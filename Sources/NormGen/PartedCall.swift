@@ -98,22 +98,22 @@ private struct WorkCuts {
       return
     }
     tile = nil
+    let panels =
+      program.multiplications.map { $0.columns / $0.tile.columns(lanes: target.lanes) }.max() ?? 0
     guard program.totals.isEmpty else {
       // Blocks of rows, each with totals of its own, or columns that parts share block by block.
-      let columns = program.multiplications.map(\.columns).max() ?? 0
       let totals = program.totals.map(\.count).max() ?? 0
       mostParts =
         program.sharesBlocks
-        ? max(min(rows, program.blockRows), columns / target.panelColumns, totals / target.lanes, 1)
+        ? max(min(rows, program.blockRows), panels, totals / target.lanes, 1)
         : tiles(of: program.blockRows)
       return
     }
     if rows > program.blockRows {
-      mostParts = tiles(of: target.matmulTile.rows)
+      mostParts = tiles(of: program.tileRows)
     } else {
       // Few rows: the products are cut into panels of columns.
-      let columns = program.multiplications.map(\.columns).max() ?? 0
-      mostParts = rows == 0 ? 1 : max(rows, columns / target.panelColumns + 1)
+      mostParts = rows == 0 ? 1 : max(rows, panels + 1)
     }
   }
 

@@ -16,13 +16,12 @@ struct MatmulSummary {
   /// A line for each choice; none for a kernel without matmuls.
   var reasons: [String] {
     guard program.onlyKernel == nil else { return [] }
-    let tile = lowering.target.matmulTile
-    var lines = [
-      "a product keeps \(tile.rows) rows × \(tile.vectors) vectors of columns in registers",
-      "rows pass from step to step in panels: that costs K and N operations a row beside K · N, "
-        + "and leaves every rounding where it is declared",
-      blocks,
-    ]
+    var lines =
+      tiles + [
+        "rows pass from step to step in panels: that costs K and N operations a row beside K · N, "
+          + "and leaves every rounding where it is declared",
+        blocks,
+      ]
     var seen: Set<String> = []
     for product in program.multiplications where seen.insert(product.weights).inserted {
       lines.append("\(product.weights) is read \(packing(of: product))")
@@ -30,12 +29,24 @@ struct MatmulSummary {
     return lines
   }
 
+  /// A line for each tile of the products; without any, for that of outer sums.
+  private var tiles: [String] {
+    var tiles: [DotTile] = []
+    for product in program.multiplications where !tiles.contains(product.tile) {
+      tiles.append(product.tile)
+    }
+    if tiles.isEmpty { tiles = [lowering.target.dot(for: .fused)] }
+    return tiles.map { tile in
+      "a product keeps \(tile.rows) rows × \(tile.vectors) vectors of columns in registers"
+    }
+  }
+
   private var blocks: String {
     if forced?.blockRows != nil { return "blocks of \(program.blockRows) rows, as asked for" }
     let schedule = forced ?? MatmulSchedule()
     let most = schedule.mostBlockRows
     guard
-      program.blockRows < most / lowering.target.matmulTile.rows * lowering.target.matmulTile.rows
+      program.blockRows < most / program.tileRows * program.tileRows
     else {
       return "blocks of \(program.blockRows) rows: with so many, weights come from memory seldom"
     }

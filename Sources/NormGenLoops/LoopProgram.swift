@@ -14,6 +14,8 @@ public struct LoopProgram: Hashable, Sendable {
   public let lanes: Int
   /// The most rows of a block.
   public let blockRows: Int
+  /// The most rows of a product's tile: a block, and parts that take rows of their own, have whole ones.
+  public let tileRows: Int
   /// What one step leaves for another.
   public let panels: [Panel]
   /// Columns of parameters and panels that row programs read or write under names of their own.
@@ -54,7 +56,7 @@ public struct LoopProgram: Hashable, Sendable {
 
   /// Creates a program without checking it; see ``LoopProgramVerifier``.
   public init(
-    name: String, buffers: [Buffer], lanes: Int, blockRows: Int, panels: [Panel],
+    name: String, buffers: [Buffer], lanes: Int, blockRows: Int, tileRows: Int = 1, panels: [Panel],
     views: [View] = [], steps: [Step], totals: [Total] = [], weights: [ComputedWeights] = []
   ) {
     self.weights = weights
@@ -62,6 +64,7 @@ public struct LoopProgram: Hashable, Sendable {
     self.buffers = buffers
     self.lanes = lanes
     self.blockRows = blockRows
+    self.tileRows = tileRows
     self.panels = panels
     self.views = views
     self.steps = steps
@@ -269,14 +272,17 @@ public struct Multiplication: Hashable, Sendable {
   public let columns: Int
   /// How the weights lie and how their products are added.
   public let matmul: Matmul
+  /// The tile that it is cut into.
+  public let tile: DotTile
   /// Whether the parameter holds packed weights.
   public let isPacked: Bool
 
   /// Creates a multiplication.
   public init(
     x: String, weights: String, storage: DType, sums: String, depth: Int, columns: Int,
-    matmul: Matmul, isPacked: Bool
+    matmul: Matmul, tile: DotTile, isPacked: Bool
   ) {
+    self.tile = tile
     self.x = x
     self.weights = weights
     self.storage = storage

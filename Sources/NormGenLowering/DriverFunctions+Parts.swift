@@ -44,7 +44,7 @@ extension DriverFunctions {
 
   /// Without totals: with few rows parts share every step, with many each takes rows of its own.
   func rowParts(_ function: LoopFunction) -> [Stmt] {
-    let tile = target.matmulTile.rows
+    let tile = program.tileRows
     var body: [Stmt] = [.when("rows" < 1, [.leave(nil)], otherwise: [])]
     if gathers {
       body += [

@@ -56,7 +56,8 @@ extension ProductFunctions {
     let whole = Index.constant(order.step) * Index.variable("depth").quotientUp(order.step)
     let end: Index = hasGap ? whole : "depth"
     let copy: Stmt = .storeStored(
-      block, at: order.place("i", "c"), .choose(isInside, .stored(weights, at: source), .storedZero))
+      block, at: order.place("i", "c"), .choose(isInside, .stored(weights, at: source), .storedZero)
+    )
     let last = Index.constant(columns)
     return isInOut
       ? .each("i", upTo: end, .each("c", upTo: last, copy))

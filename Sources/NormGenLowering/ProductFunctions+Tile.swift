@@ -16,7 +16,7 @@ extension ProductFunctions {
         .init("depth", .index), .read(x), .read(panel), .written(sums), .init("is_first", .flag),
         .init("height", .constant),
       ],
-      body: Tile.zeros(rows: target.matmulTile.rows, vectors: vectors, height: "height")
+      body: Tile.zeros(rows: product.tile.rows, vectors: vectors, height: "height")
         + steps(panel)
         + [
           Tile.store(

@@ -26,6 +26,7 @@ struct ProductFunctions {
     let columns: Int
     let storage: DType
     let matmul: Matmul
+    let tile: DotTile
     let isPacked: Bool
   }
 
@@ -43,7 +44,7 @@ struct ProductFunctions {
       let key = Key(
         xStride: strides[product.x] ?? 0, sumsStride: strides[product.sums] ?? 0,
         depth: product.depth, columns: product.columns, storage: product.storage,
-        matmul: product.matmul, isPacked: product.isPacked)
+        matmul: product.matmul, tile: product.tile, isPacked: product.isPacked)
       var extents = known[key] ?? "\(product.depth)x\(product.columns)"
       if known[key] == nil {
         let plain = extents
@@ -66,13 +67,13 @@ struct ProductFunctions {
   // MARK: Extents
 
   var lanes: Int { target.lanes }
-  var vectors: Int { target.matmulTile.vectors }
+  var vectors: Int { product.tile.vectors }
   /// Columns of a panel.
-  var columns: Int { target.panelColumns }
+  var columns: Int { product.tile.columns(lanes: lanes) }
   /// Panels of weights.
   var panels: Int { (product.columns + columns - 1) / columns }
   /// What adds products.
-  var instruction: DotInstruction { DotInstruction(product.matmul.accumulation) }
+  var instruction: DotInstruction { DotInstruction(product.tile.accumulation) }
   /// How the weights of a panel lie. Those of bf16 that are widened take turns: one operation widens
   /// either half of a pair.
   var order: PanelOrder {
@@ -153,7 +154,7 @@ struct ProductFunctions {
         gather("panel", "k", depth: "depth", to: .place(block.name, at: 0)),
       ]
     }
-    let strips = target.matmulTile.heights.map { height in
+    let strips = product.tile.heights.map { height in
       LoopStrip(
         count: height,
         body: [

@@ -49,9 +49,9 @@ struct RowSumFunctions {
 
   // MARK: Extents
 
-  var tile: MatmulTile { target.matmulTile }
+  var tile: DotTile { target.dot(for: .fused) }
   var lanes: Int { target.lanes }
-  var columns: Int { target.panelColumns }
+  var columns: Int { tile.columns(lanes: target.lanes) }
   /// Rows of one result tile times rows of a block.
   var xTileElements: Int { tile.rows * RowSumOrder.block }
   var panelElements: Int { columns * RowSumOrder.block }

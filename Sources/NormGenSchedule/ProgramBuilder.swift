@@ -5,6 +5,7 @@ public import NormGenLoops
 public struct ProgramBuilder {
   private let plan: KernelPlan
   private let target: Target
+  private let schedule: MatmulSchedule
   private let panels: [ValueID: [KernelPlan.PlannedPanel]]
   private let totalNames: [ValueID: String]
   /// What is computed from each input.
@@ -18,8 +19,9 @@ public struct ProgramBuilder {
 
   private var graph: Graph { plan.graph }
 
-  private init(_ plan: KernelPlan, _ target: Target) {
+  private init(_ plan: KernelPlan, _ schedule: MatmulSchedule, _ target: Target) {
     self.plan = plan
+    self.schedule = schedule
     self.target = target
     panels = plan.panelsByValue
     totalNames = Dictionary(
@@ -49,13 +51,10 @@ public struct ProgramBuilder {
     schedule: MatmulSchedule, target: Target
   ) -> LoopProgram {
     if plan.onlyRegion != nil, let kernel = kernels.first?.first { return LoopProgram(kernel) }
-    return ProgramBuilder(plan, target).program(
-      kernels: kernels, weights: weights, schedule: schedule)
+    return ProgramBuilder(plan, schedule, target).program(kernels: kernels, weights: weights)
   }
 
-  private func program(
-    kernels: [[LoopKernel]], weights: [LoopKernel], schedule: MatmulSchedule
-  ) -> LoopProgram {
+  private func program(kernels: [[LoopKernel]], weights: [LoopKernel]) -> LoopProgram {
     let panels = plan.panels.map { panel in
       Panel(
         name: panel.name, storage: panel.storage,
@@ -65,7 +64,7 @@ public struct ProgramBuilder {
     for (stage, kernels) in zip(plan.stages, kernels) {
       if !kernels.isEmpty { steps.append(.rows(kernels)) }
       if !stage.products.isEmpty {
-        steps.append(.multiply(stage.products.compactMap { multiplication($0, schedule) }))
+        steps.append(.multiply(stage.products.compactMap { multiplication($0) }))
       }
       if !stage.sums.isEmpty {
         steps.append(.accumulate(stage.sums.compactMap { accumulation($0) }))
@@ -73,9 +72,8 @@ public struct ProgramBuilder {
     }
     return LoopProgram(
       name: graph.name, buffers: graph.buffers, lanes: target.lanes,
-      blockRows: plan.totals.isEmpty
-        ? blockRows(schedule, panels) : RowSumOrder.block,
-      panels: panels,
+      blockRows: plan.totals.isEmpty ? blockRows(panels) : RowSumOrder.block,
+      tileRows: tileRows, panels: panels,
       views: plan.views.map { LoopProgram.View(name: $0.name, base: $0.base, offset: $0.offset) },
       steps: steps,
       totals: plan.totals.map { total($0) },
@@ -99,9 +97,11 @@ public struct ProgramBuilder {
   /// The columns that a step writes or reads at once.
   private func padding(of value: ValueID) -> [Int] {
     var multiples: [Int] = []
-    if case .matmul = graph[value].op { multiples.append(target.panelColumns) }
-    if leftFactors.contains(value) { multiples.append(target.matmulTile.rows) }
-    if rightFactors.contains(value) { multiples.append(target.panelColumns) }
+    if case .matmul(let matmul) = graph[value].op {
+      multiples.append(tile(of: matmul).columns(lanes: target.lanes))
+    }
+    if leftFactors.contains(value) { multiples.append(outerTile.rows) }
+    if rightFactors.contains(value) { multiples.append(outerTile.columns(lanes: target.lanes)) }
     return multiples
   }
 
@@ -140,7 +140,22 @@ public struct ProgramBuilder {
         repeats: elements / graph[id].shape.elementsPerRow), total: total)
   }
 
-  private func multiplication(_ id: ValueID, _ schedule: MatmulSchedule) -> Multiplication? {
+  private func tile(of matmul: Matmul) -> DotTile {
+    target.dot(for: matmul.accumulation, choice: schedule.tile)
+  }
+
+  /// The tile of outer sums.
+  private var outerTile: DotTile { target.dot(for: .fused) }
+
+  private var tileRows: Int {
+    let rows = plan.graph.nodes.compactMap { node -> Int? in
+      guard case .matmul(let matmul) = node.op else { return nil }
+      return tile(of: matmul).rows
+    }
+    return rows.max() ?? outerTile.rows
+  }
+
+  private func multiplication(_ id: ValueID) -> Multiplication? {
     let operands = graph[id].operands
     guard case .matmul(let matmul) = graph[id].op,
       case .input(let weights, let storage) = graph[operands[1]].op
@@ -151,7 +166,7 @@ public struct ProgramBuilder {
     return Multiplication(
       x: x.name, weights: weights, storage: storage, sums: sums.name,
       depth: graph[operands[0]].shape.rowExtent, columns: graph[id].shape.rowExtent,
-      matmul: matmul,
+      matmul: matmul, tile: tile(of: matmul),
       isPacked: computed.contains(weights) || schedule.packsWeights && isPackable(operands[1]))
   }
 
@@ -161,8 +176,8 @@ public struct ProgramBuilder {
   }
 
   /// As many rows as keep the weights' way from memory short, as long as the panels stay near.
-  private func blockRows(_ schedule: MatmulSchedule, _ panels: [Panel]) -> Int {
-    let tile = target.matmulTile.rows
+  private func blockRows(_ panels: [Panel]) -> Int {
+    let tile = tileRows
     // A block that were no whole tiles would grow beyond its panels.
     if let forced = schedule.blockRows {
       return (min(max(forced, 1), Self.mostForcedRows) + tile - 1) / tile * tile

@@ -77,6 +77,8 @@ public struct MatmulSchedule: Hashable, Sendable, Codable {
   public var mostPanelBytes: Int
   /// How many steps ahead a tile asks for weights: far enough for memory to answer.
   public var weightStepsAhead: Int
+  /// Which of the target's tiles for an accumulation is taken, counted from 0.
+  public var tile: Int
   /// Bytes of an outer sum's factors that are gathered together, at least a tile's: they stay in a
   /// second-level cache.
   public var gatheredBytes: Int
@@ -84,8 +86,10 @@ public struct MatmulSchedule: Hashable, Sendable, Codable {
   /// Creates a schedule.
   public init(
     blockRows: Int? = nil, packsWeights: Bool = true, mostBlockRows: Int = 112,
-    mostPanelBytes: Int = 8 << 20, weightStepsAhead: Int = 64, gatheredBytes: Int = 256 << 10
+    mostPanelBytes: Int = 8 << 20, weightStepsAhead: Int = 64, gatheredBytes: Int = 256 << 10,
+    tile: Int = 0
   ) {
+    self.tile = tile
     self.blockRows = blockRows
     self.packsWeights = packsWeights
     self.mostBlockRows = mostBlockRows

@@ -1,3 +1,6 @@
+public import NormGenIR
+public import NormGenLoops
+
 /// An instruction set that kernels are emitted for.
 ///
 /// A target names its SIMD templates; everything else about it is numbers. All targets give the
@@ -25,8 +28,9 @@ public struct Target: Hashable, Sendable {
   public let hasStreamingStores: Bool
   /// Whether vectors are rounded to bf16 or i8 together for less.
   public let pairsHalfStores: Bool
-  /// The sums of a matmul that registers hold at once.
-  public let matmulTile: MatmulTile
+  /// The tiles of products, for each accumulation the one that is taken first and what else a schedule
+  /// may choose.
+  public let dots: [DotTile]
   /// Vectors of partials that registers hold beside what a pass computes of them; nil for as many
   /// as there are.
   public let partialVectors: Int?
@@ -38,7 +42,7 @@ public struct Target: Hashable, Sendable {
     name: String, templates: [String]? = nil, lanes: Int, architecture: String?,
     guardMacro: String?, functionFeatures: String?, compilerArguments: [String],
     requiredFeatures: [String], hasStreamingStores: Bool = false, pairsHalfStores: Bool = false,
-    matmulTile: MatmulTile = MatmulTile(rows: 4, vectors: 2), partialVectors: Int? = nil
+    dots: [DotTile] = Target.dots([(4, 2), (2, 4)]), partialVectors: Int? = nil
   ) {
     self.name = name
     self.templates = templates ?? [name]
@@ -50,7 +54,7 @@ public struct Target: Hashable, Sendable {
     self.requiredFeatures = requiredFeatures
     self.hasStreamingStores = hasStreamingStores
     self.pairsHalfStores = pairsHalfStores
-    self.matmulTile = matmulTile
+    self.dots = dots
     self.partialVectors = partialVectors
   }
 
@@ -61,26 +65,22 @@ public struct Target: Hashable, Sendable {
   public static func named(_ name: String) -> Target? { all.first { $0.name == name } }
 }
 
-/// Rows by vectors of columns; each element is one register's lane.
-public struct MatmulTile: Hashable, Sendable {
-  /// The most rows.
-  public let rows: Int
-  /// Vectors of columns.
-  public let vectors: Int
-
-  /// Creates a tile.
-  public init(rows: Int, vectors: Int) {
-    self.rows = rows
-    self.vectors = vectors
+extension Target {
+  /// Tiles of the same extents for every accumulation.
+  public static func dots(_ extents: [(rows: Int, vectors: Int)]) -> [DotTile] {
+    Matmul.Accumulation.allCases.flatMap { accumulation in
+      extents.map { DotTile(accumulation, rows: $0.rows, vectors: $0.vectors) }
+    }
   }
 
-  /// The rows that tiles are made for, the most first: what one leaves over the next ones take.
-  public var heights: [Int] { [rows] + [8, 4, 2, 1].filter { $0 < rows } }
-}
-
-extension Target {
-  /// Columns that packed weights are cut into.
-  public var panelColumns: Int { lanes * matmulTile.vectors }
+  /// The tile for an accumulation.
+  ///
+  /// - Parameter choice: Which of those that there are for it, counted from 0; the last for any beyond.
+  public func dot(for accumulation: Matmul.Accumulation, choice: Int = 0) -> DotTile {
+    let tiles = dots.filter { $0.accumulation == accumulation }
+    guard !tiles.isEmpty else { return DotTile(accumulation, rows: 1, vectors: 1) }
+    return tiles[min(max(choice, 0), tiles.count - 1)]
+  }
 }
 
 extension Target: CustomStringConvertible {

@@ -196,6 +196,9 @@ import Testing
       x: product.x, weights: weights ?? product.weights, storage: product.storage,
       sums: sums ?? product.sums, depth: product.depth + depth,
       columns: product.columns + columns, matmul: matmul ?? product.matmul,
+      tile: DotTile(
+        (matmul ?? product.matmul).accumulation, rows: product.tile.rows,
+        vectors: product.tile.vectors),
       isPacked: product.isPacked)
   }
 

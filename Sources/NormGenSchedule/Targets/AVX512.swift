@@ -6,7 +6,7 @@ extension Target {
     compilerArguments: ["-march=x86-64-v4", "-mprefer-vector-width=512"],
     requiredFeatures: ["avx512f", "avx512bw", "avx512dq", "avx512vl"],
     hasStreamingStores: true, pairsHalfStores: true,
-    matmulTile: MatmulTile(rows: 14, vectors: 2))
+    dots: Target.dots([(14, 2), (8, 3)]))
 
   /// The same with AVX512_BF16: bf16 dot products, and conversions to bf16, by instructions.
   public static let avx512bf16 = Target(
@@ -16,5 +16,5 @@ extension Target {
     compilerArguments: avx512.compilerArguments + ["-mavx512bf16"],
     requiredFeatures: avx512.requiredFeatures + ["avx512_bf16"],
     hasStreamingStores: avx512.hasStreamingStores, pairsHalfStores: avx512.pairsHalfStores,
-    matmulTile: avx512.matmulTile)
+    dots: avx512.dots)
 }

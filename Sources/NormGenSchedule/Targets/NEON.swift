@@ -3,5 +3,5 @@ extension Target {
   public static let neon = Target(
     name: "neon", lanes: 4, architecture: "aarch64", guardMacro: "__aarch64__",
     functionFeatures: nil, compilerArguments: [],
-    requiredFeatures: [], matmulTile: MatmulTile(rows: 14, vectors: 2))
+    requiredFeatures: [], dots: Target.dots([(14, 2), (8, 3)]))
 }
