@@ -10,7 +10,7 @@ struct ProductFunctions {
   let extents: String
   let symbol: String
   let target: Target
-  let schedule: MatmulSchedule
+  let schedule: ProductSchedule
   let xStride: Int
   let sumsStride: Int
 
@@ -23,6 +23,7 @@ struct ProductFunctions {
     let storage: DType
     let matmul: Matmul
     let isPacked: Bool
+    let schedule: ProductSchedule
   }
 
   /// The functions of a program's products; those alike share them.
@@ -37,7 +38,8 @@ struct ProductFunctions {
       let key = Key(
         xStride: strides[product.x] ?? 0, sumsStride: strides[product.sums] ?? 0,
         depth: product.depth, columns: product.columns, storage: product.storage,
-        matmul: product.matmul, isPacked: product.isPacked)
+        matmul: product.matmul, isPacked: product.isPacked,
+        schedule: schedule.product(product.weights))
       var extents = known[key] ?? "\(product.depth)x\(product.columns)"
       if known[key] == nil {
         let plain = extents
@@ -50,7 +52,7 @@ struct ProductFunctions {
       }
       return ProductFunctions(
         product: product, extents: extents, symbol: symbol, target: target,
-        schedule: schedule, xStride: key.xStride, sumsStride: key.sumsStride)
+        schedule: key.schedule, xStride: key.xStride, sumsStride: key.sumsStride)
     }
   }
 

@@ -93,6 +93,16 @@ public struct KernelPlan: Hashable, Sendable {
       && stages[0].products.isEmpty && stages[0].sums.isEmpty
   }
 
+  /// Whether values pass from one step to another: there are products, or columns between regions.
+  public var hasSteps: Bool { stages.count > 1 || !panels.isEmpty || !views.isEmpty }
+
+  /// The weights of the products, each once.
+  public var weights: [String] {
+    var seen: Set<String> = []
+    return stages.flatMap(\.products).compactMap { graph[graph[$0].operands[1]].inputName }
+      .filter { seen.insert($0).inserted }
+  }
+
   /// All regions, in order.
   public var regions: [Region] { stages.flatMap(\.regions) }
 

@@ -132,7 +132,7 @@ public struct ProgramBuilder {
     return Multiplication(
       x: x.name, weights: weights, storage: storage, sums: sums.name,
       depth: graph[operands[0]].shape.rowExtent, columns: graph[id].shape.rowExtent,
-      matmul: matmul, isPacked: schedule.packsWeights && isPackable(operands[1]))
+      matmul: matmul, isPacked: schedule.product(weights).packsWeights && isPackable(operands[1]))
   }
 
   /// Whether all that a graph does with weights is one kind of matmul: packed they fit no other use.
