@@ -43,10 +43,8 @@ public struct Compiler: Sendable {
   public var target: Target
   /// The strategies to choose from, the preferred first.
   public var strategies: [any Strategy]
-  /// The schedule to force; nil lets the compiler choose.
-  public var schedule: Schedule?
-  /// How matmuls are done; nil for what ``schedule`` says, or for the compiler's choice.
-  public var matmulSchedule: MatmulSchedule?
+  /// The schedules to force; the compiler chooses what is left out.
+  public var schedule = KernelSchedule()
   /// The command that emitted files name for emitting them again; nil names the kernel.
   public var command: String?
   /// Where compiled objects are kept between processes.
@@ -99,26 +97,16 @@ public struct Compiler: Sendable {
       if trace.verifies { try GraphVerifier.verify(graph) }
     } catch { throw .graph(error) }
     let plan = try plan(graph)
-    let hasSteps = plan.stages.count > 1 || !plan.panels.isEmpty || !plan.views.isEmpty
-    if matmulSchedule != nil, !hasSteps {
-      throw .plan(
-        PlanError(kernel: graph.name, message: "a schedule for matmuls is given, but it has none"))
-    }
-    if let rows = (matmulSchedule ?? schedule?.matmul)?.blockRows, !plan.totals.isEmpty {
-      throw .plan(
-        PlanError(
-          kernel: graph.name,
-          message: "a schedule asks for blocks of \(rows) rows, but sums over rows are taken in "
-            + "blocks of \(RowSumOrder.block)"))
-    }
+    do { try schedule.verify(for: plan) } catch { throw .schedule(error) }
     // Panels and weights are read again soon.
     let streams = plan.onlyRegion != nil || plan.sumsInRegionsOnly
     var schedules: [Schedule] = []
     var kernels: [[LoopKernel]] = []
     var weights: [LoopKernel] = []
     func lowered(_ region: Region) throws(PlanError) -> LoopKernel {
-      let strategy = try chosenStrategy(for: region)
-      var schedule = self.schedule ?? strategy.schedule(for: region, target: target)
+      let forced = schedule.regions[region.graph.name] ?? schedule.region
+      let strategy = try chosenStrategy(for: region, forced?.strategy)
+      var schedule = forced ?? strategy.schedule(for: region, target: target)
       schedule.strategy = strategy.name
       if !streams { schedule.streamingBytes = nil }
       schedules.append(schedule)
@@ -130,9 +118,9 @@ public struct Compiler: Sendable {
         for region in stage.regions { rows.append(try lowered(region)) }
         kernels.append(rows)
       }
-      for planned in plan.weights { weights.append(try lowered(planned.region)) }
+      for planned in plan.computedWeights { weights.append(try lowered(planned.region)) }
     } catch { throw .plan(error.of(kernel: graph.name)) }
-    let products = matmulSchedule ?? schedule?.matmul ?? MatmulSchedule()
+    let products = schedule.matmul ?? MatmulSchedule()
     let program = ProgramBuilder.program(
       of: plan, kernels: kernels, weights: weights, schedule: products, target: target)
     guard program.statementCount <= LoopProgram.mostStatements else {
@@ -163,8 +151,10 @@ public struct Compiler: Sendable {
     return plan
   }
 
-  private func chosenStrategy(for region: Region) throws(PlanError) -> any Strategy {
-    guard let name = schedule?.strategy ?? trace.strategy else {
+  private func chosenStrategy(
+    for region: Region, _ forced: String?
+  ) throws(PlanError) -> any Strategy {
+    guard let name = forced ?? trace.strategy else {
       if let strategy = strategies.first(where: { $0.applies(to: region, target: target) }) {
         return strategy
       }

@@ -5,7 +5,7 @@ extension CompilerError {
   /// the environment or the request, which meet every kernel alike.
   package var concernsOneKernel: Bool {
     switch self {
-    case .graph, .plan, .region, .loops, .template: true
+    case .graph, .plan, .schedule, .region, .loops, .template: true
     case .environment, .unknownTarget, .targetNotRunnable: false
     case .jit(let error):
       switch error {

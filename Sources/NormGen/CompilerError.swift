@@ -10,6 +10,8 @@ public enum CompilerError: Error, Sendable, CustomStringConvertible {
   case graph(GraphError)
   /// The kernel can't be planned.
   case plan(PlanError)
+  /// The schedule means nothing for the kernel.
+  case schedule(ScheduleError)
   /// The planner made a wrong region: a defect of the planner.
   case region(RegionError)
   /// A strategy made wrong loops: a defect of the strategy.
@@ -29,6 +31,7 @@ public enum CompilerError: Error, Sendable, CustomStringConvertible {
     switch self {
     case .graph(let error): error.description
     case .plan(let error): error.description
+    case .schedule(let error): error.description
     case .region(let error): error.description
     case .loops(let error): error.description
     case .template(let error): error.description

@@ -8,7 +8,7 @@ struct MatmulSummary {
 
   init(_ lowering: Lowering, _ compiler: Compiler) {
     self.lowering = lowering
-    self.forced = compiler.matmulSchedule ?? compiler.schedule?.matmul
+    self.forced = compiler.schedule.matmul
   }
 
   private var bytesPerRow: Int { program.panels.map(\.bytesPerRow).reduce(0, +) }
@@ -60,7 +60,7 @@ struct MatmulSummary {
       return "packed: it is computed from \(inputs), once, when it is packed"
     }
     if product.isPacked { return "packed: packing once saves gathering it in every call" }
-    if forced?.packsWeights == false { return "as it is, as asked for" }
+    if forced?.product(product.weights).packsWeights == false { return "as it is, as asked for" }
     return "as it is: the kernel does more with it than matmuls of one kind"
   }
 

@@ -94,7 +94,8 @@ struct ScheduleOption: ParsableArguments {
     var compiler = try Compiler(trace: trace)
     compiler.strategies = Registry.current.strategies
     if plainWeights || blockRows != nil {
-      compiler.matmulSchedule = MatmulSchedule(blockRows: blockRows, packsWeights: !plainWeights)
+      compiler.schedule.matmul = MatmulSchedule(
+        blockRows: blockRows, packsWeights: !plainWeights)
     }
     return compiler
   }
@@ -122,7 +123,7 @@ extension Compiler {
   func emitting(_ kernel: SelectedKernel) -> Compiler {
     var compiler = self
     var schedule = trace.strategy.map { " --schedule \($0)" } ?? ""
-    if let matmul = matmulSchedule {
+    if let matmul = self.schedule.matmul {
       if !matmul.packsWeights { schedule += " --plain-weights" }
       if let rows = matmul.blockRows { schedule += " --block-rows \(rows)" }
     }

@@ -93,9 +93,8 @@ struct FuzzBatch {
     let target = judge.targets[index]
     var compiler = judge.compiler
     compiler.target = target
-    if var schedule = fuzzCase.schedules[index % max(fuzzCase.schedules.count, 1)] {
-      schedule.strategy = compiler.trace.strategy ?? compiler.strategies.first?.name ?? ""
-      compiler.schedule = schedule
+    if let schedule = fuzzCase.schedules[index % max(fuzzCase.schedules.count, 1)] {
+      compiler.schedule = schedule.by(compiler.trace.strategy ?? compiler.strategies.first?.name)
     }
     do {
       return try compiler.lower(fuzzCase.graph)

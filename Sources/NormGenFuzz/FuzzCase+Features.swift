@@ -15,9 +15,12 @@ extension FuzzCase {
     if graph.outputs.count > 1 { found.insert("several outputs") }
     found.formUnion(sizes)
     for schedule in schedules.compactMap({ $0 }) {
-      if schedule.matmul.packsWeights { found.insert("packed weights") }
-      if schedule.matmul.blockRows != nil { found.insert("block rows") }
-      if schedule.streamingBytes != nil { found.insert("streaming stores") }
+      let products = schedule.matmul?.products.values
+      if products?.contains(where: \.packsWeights) == true { found.insert("packed weights") }
+      if schedule.matmul?.blockRows != nil { found.insert("block rows") }
+      if schedule.regions.values.contains(where: { $0.streamingBytes != nil }) {
+        found.insert("streaming stores")
+      }
     }
     for optimization in optimizations { found.insert("optimization \(optimization)") }
     for call in calls {

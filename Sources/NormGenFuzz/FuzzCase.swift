@@ -10,7 +10,7 @@ public struct FuzzCase: Hashable, Sendable {
   /// Its calls: ordinary ones by rows, then perhaps one on special rows.
   public package(set) var calls: [FuzzCall]
   /// The knobs for the targets in turn; nil for the compiler's choice. Bits must not depend on them.
-  public package(set) var schedules: [Schedule?]
+  public package(set) var schedules: [KernelSchedule?]
   /// The share of kernels that are large in one way; they take the most time.
   private static let largeShare = 0.015
 
@@ -31,18 +31,9 @@ public struct FuzzCase: Hashable, Sendable {
     let drawn = (0..<3).map { _ in random.choice(allowed) }
     let isOverRows = graph.values.contains(where: graph.isOverRows)
     let plain = random.below(3)
+    let space = FuzzCase.space(of: graph)
     self.schedules = (0..<3).map { position in
-      let schedule = Schedule(
-        streamingBytes: random.choice([nil, 1, Schedule.defaultStreamingBytes]),
-        rowTile: 1 + random.below(5), prefetchesNextRow: random.happens(0.5),
-        keeping: KeepingSchedule(
-          leastOutputCost: random.choice([2.5, 0]),
-          leastScratchCost: random.choice([6, 0])),
-        matmul: MatmulSchedule(
-          // Sums over rows fix the blocks themselves.
-          blockRows: isOverRows ? nil : random.choice([nil, 1, 14, 28, 40]),
-          packsWeights: random.happens(0.5), mostBlockRows: random.choice([112, 5]),
-          weightStepsAhead: random.choice([64, 0]), gatheredBytes: random.choice([256 << 10, 1])))
+      let schedule = space?.drawn(using: &random)
       return position == plain ? nil : schedule
     }
     self.optimizations = FuzzCase.optimizations(group: seed / UInt64(FuzzRun.batch))
@@ -53,6 +44,13 @@ public struct FuzzCase: Hashable, Sendable {
       let most = isOverRows ? 1 + random.below(3) : special
       let count = (1...most).last { FuzzCase.work(of: graph, rows: $0) <= FuzzCase.mostWork } ?? 1
       calls.append(FuzzCall(rows: count, firstSpecial: random.below(special - count + 1)))
+    }
+  }
+
+  /// The schedules to draw from, of a target that has all knobs; nil for a kernel that can't be planned.
+  private static func space(of graph: Graph) -> ScheduleSpace<KernelSchedule>? {
+    (try? FusionPlanner.plan(of: graph)).map {
+      ScheduleSpace(of: $0, strategy: RowStreaming(), target: .avx512)
     }
   }
 

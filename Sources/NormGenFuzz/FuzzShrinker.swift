@@ -80,6 +80,8 @@ struct FuzzShrinker {
     }
     add { $0.optimizations = $0.optimizations.map { _ in .full } }
     add { $0.schedules = $0.schedules.map { _ in nil } }
+    // Names of regions and weights stand in the way of smaller graphs.
+    add { $0.schedules = $0.schedules.map { $0?.withoutNames } }
     for position in current.schedules.indices { add { $0.schedules[position] = nil } }
     return calls
   }

@@ -10,7 +10,7 @@ struct ProductFunctions {
   let extents: String
   let symbol: String
   let target: Target
-  let schedule: MatmulSchedule
+  let schedule: ProductSchedule
   let xStride: Int
   let sumsStride: Int
   /// How the weights are computed, if they are.
@@ -28,6 +28,7 @@ struct ProductFunctions {
     let matmul: Matmul
     let tile: DotTile
     let isPacked: Bool
+    let schedule: ProductSchedule
   }
 
   /// The functions of a program's products; those alike share them.
@@ -44,7 +45,8 @@ struct ProductFunctions {
       let key = Key(
         xStride: strides[product.x] ?? 0, sumsStride: strides[product.sums] ?? 0,
         depth: product.depth, columns: product.columns, storage: product.storage,
-        matmul: product.matmul, tile: product.tile, isPacked: product.isPacked)
+        matmul: product.matmul, tile: product.tile, isPacked: product.isPacked,
+        schedule: schedule.product(product.weights))
       var extents = known[key] ?? "\(product.depth)x\(product.columns)"
       if known[key] == nil {
         let plain = extents
@@ -57,7 +59,7 @@ struct ProductFunctions {
       }
       return ProductFunctions(
         product: product, extents: extents, symbol: symbol, target: target,
-        schedule: schedule, xStride: key.xStride, sumsStride: key.sumsStride,
+        schedule: key.schedule, xStride: key.xStride, sumsStride: key.sumsStride,
         computed: computed[product.weights],
         sources: computed[product.weights]?.inputs
           ?? program.buffers.filter { $0.name == product.weights })

@@ -19,7 +19,7 @@ public enum FusionPlanner {
     try TotalsPlanner.verifyUses(in: whole)
     let (graph, weights) = try WeightPlanner.separated(from: whole)
     var plan = try divided(graph)
-    plan.weights = weights
+    plan.computedWeights = weights
     return plan
   }
 

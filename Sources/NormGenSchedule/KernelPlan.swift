@@ -18,7 +18,7 @@ public struct KernelPlan: Hashable, Sendable {
   /// Values over all rows.
   public let totals: [PlannedTotal]
   /// Weights that are computed when they are packed.
-  public internal(set) var weights: [PlannedWeights] = []
+  public internal(set) var computedWeights: [PlannedWeights] = []
 
   /// Creates a plan.
   init(
@@ -126,8 +126,18 @@ public struct KernelPlan: Hashable, Sendable {
       && stages[0].products.isEmpty && stages[0].sums.isEmpty
   }
 
-  /// All regions, in order; those of weights behind the stages'.
-  public var regions: [Region] { stages.flatMap(\.regions) + weights.map(\.region) }
+  /// Whether values pass from one step to another: there are products, or columns between regions.
+  public var hasSteps: Bool { stages.count > 1 || !panels.isEmpty || !views.isEmpty }
+
+  /// The weights of the products, each once.
+  public var weights: [String] {
+    var seen: Set<String> = []
+    return stages.flatMap(\.products).compactMap { graph[graph[$0].operands[1]].inputName }
+      .filter { seen.insert($0).inserted }
+  }
+
+  /// All regions, in order; those of computed weights behind the stages'.
+  public var regions: [Region] { stages.flatMap(\.regions) + computedWeights.map(\.region) }
 
   /// The panels of each value, in order.
   var panelsByValue: [ValueID: [PlannedPanel]] { Dictionary(grouping: panels, by: \.value) }

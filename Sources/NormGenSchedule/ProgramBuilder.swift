@@ -27,7 +27,7 @@ public struct ProgramBuilder {
     totalNames = Dictionary(
       plan.totals.map { ($0.value, $0.name) }, uniquingKeysWith: { first, _ in first })
     stored = Set(plan.graph.outputs.map(\.value))
-    computed = Set(plan.weights.map(\.name))
+    computed = Set(plan.computedWeights.map(\.name))
     for node in plan.graph.nodes {
       for operand in node.operands where plan.graph[operand].inputName != nil {
         uses[operand, default: []].insert(node.op)
@@ -77,7 +77,7 @@ public struct ProgramBuilder {
       views: plan.views.map { LoopProgram.View(name: $0.name, base: $0.base, offset: $0.offset) },
       steps: steps,
       totals: plan.totals.map { total($0) },
-      weights: zip(plan.weights, weights).map { planned, kernel in
+      weights: zip(plan.computedWeights, weights).map { planned, kernel in
         ComputedWeights(
           name: planned.name, storage: planned.storage, rows: planned.shape.extents[0],
           columns: planned.shape.rowExtent, kernel: kernel,
@@ -97,9 +97,7 @@ public struct ProgramBuilder {
   /// The columns that a step writes or reads at once.
   private func padding(of value: ValueID) -> [Int] {
     var multiples: [Int] = []
-    if case .matmul(let matmul) = graph[value].op {
-      multiples.append(tile(of: matmul).columns(lanes: target.lanes))
-    }
+    if let tile = tile(of: value) { multiples.append(tile.columns(lanes: target.lanes)) }
     if leftFactors.contains(value) { multiples.append(outerTile.rows) }
     if rightFactors.contains(value) { multiples.append(outerTile.columns(lanes: target.lanes)) }
     return multiples
@@ -140,18 +138,18 @@ public struct ProgramBuilder {
         repeats: elements / graph[id].shape.elementsPerRow), total: total)
   }
 
-  private func tile(of matmul: Matmul) -> DotTile {
-    target.dot(for: matmul.accumulation, choice: schedule.tile)
+  /// The tile of a product; nil for any other value.
+  private func tile(of id: ValueID) -> DotTile? {
+    guard case .matmul(let matmul) = graph[id].op else { return nil }
+    let weights = graph[graph[id].operands[1]].inputName ?? ""
+    return target.dot(for: matmul.accumulation, choice: schedule.product(weights).tile)
   }
 
   /// The tile of outer sums.
   private var outerTile: DotTile { target.dot(for: .fused) }
 
   private var tileRows: Int {
-    let rows = plan.graph.nodes.compactMap { node -> Int? in
-      guard case .matmul(let matmul) = node.op else { return nil }
-      return tile(of: matmul).rows
-    }
+    let rows = graph.values.compactMap { tile(of: $0)?.rows }
     return rows.max() ?? outerTile.rows
   }
 
@@ -161,13 +159,14 @@ public struct ProgramBuilder {
       case .input(let weights, let storage) = graph[operands[1]].op
     else { return nil }
     guard let x = panel(operands[0], matmul.accumulation.step.operand),
-      let sums = panel(id, .f32)
+      let sums = panel(id, .f32), let tile = tile(of: id)
     else { return nil }
     return Multiplication(
       x: x.name, weights: weights, storage: storage, sums: sums.name,
       depth: graph[operands[0]].shape.rowExtent, columns: graph[id].shape.rowExtent,
-      matmul: matmul, tile: tile(of: matmul),
-      isPacked: computed.contains(weights) || schedule.packsWeights && isPackable(operands[1]))
+      matmul: matmul, tile: tile,
+      isPacked: computed.contains(weights)
+        || schedule.product(weights).packsWeights && isPackable(operands[1]))
   }
 
   /// Whether all that a graph does with weights is one kind of matmul: packed they fit no other use.

@@ -1,7 +1,86 @@
-/// The knobs of a strategy; they change speed, never bits.
+import NormGenIR
+
+/// How a kernel is compiled: the knobs of its regions and of its matmuls; they change speed, never bits.
 ///
-/// A schedule can be written down and read again, so that a search may try many. The defaults of all
-/// knobs were measured.
+/// A schedule can be written down and read again, so that a search may try many.
+public struct KernelSchedule: Hashable, Sendable, Codable {
+  /// The knobs of regions that have none of their own; nil for those that suit each.
+  public var region: Schedule?
+  /// Regions' own knobs, by the region's name.
+  public var regions: [String: Schedule]
+  /// The knobs of the matmuls; nil for the defaults.
+  public var matmul: MatmulSchedule?
+
+  /// Creates a schedule; the compiler chooses what is left out.
+  public init(
+    region: Schedule? = nil, regions: [String: Schedule] = [:], matmul: MatmulSchedule? = nil
+  ) {
+    self.region = region
+    self.regions = regions
+    self.matmul = matmul
+  }
+
+  /// Checks that it means something for a plan.
+  ///
+  /// - Throws: ``ScheduleError``.
+  public func verify(for plan: KernelPlan) throws(ScheduleError) {
+    let names = plan.regions.map(\.graph.name)
+    if let name = regions.keys.sorted().first(where: { !names.contains($0) }) {
+      throw ScheduleError(.unknownRegion(name, known: names), kernel: plan.graph.name)
+    }
+    guard let matmul else { return }
+    guard plan.hasSteps else { throw ScheduleError(.noMatmuls, kernel: plan.graph.name) }
+    if let rows = matmul.blockRows, !plan.totals.isEmpty {
+      throw ScheduleError(.blocksOfSums(rows: rows), kernel: plan.graph.name)
+    }
+    if let name = matmul.products.keys.sorted().first(where: { !plan.weights.contains($0) }) {
+      throw ScheduleError(.unknownWeights(name, known: plan.weights), kernel: plan.graph.name)
+    }
+  }
+}
+
+/// A schedule that means nothing for a kernel.
+public struct ScheduleError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What a schedule may name or ask for in vain.
+  public enum Reason: Hashable, Sendable {
+    /// The kernel has no region of this name.
+    case unknownRegion(String, known: [String])
+    /// The kernel has no product with these weights.
+    case unknownWeights(String, known: [String])
+    /// The kernel has no matmuls.
+    case noMatmuls
+    /// Sums over rows fix the blocks themselves.
+    case blocksOfSums(rows: Int)
+  }
+
+  /// What it names or asks for in vain.
+  public let reason: Reason
+  /// The kernel.
+  public let kernel: String
+
+  init(_ reason: Reason, kernel: String) {
+    self.reason = reason
+    self.kernel = kernel
+  }
+
+  public var description: String {
+    let message =
+      switch reason {
+      case .unknownRegion(let name, let known):
+        "a schedule names the region '\(name)'; known: \(known.joined(separator: ", "))"
+      case .unknownWeights(let name, let known):
+        "a schedule names a product with the weights '\(name)'; known: "
+          + (known.isEmpty ? "none" : known.joined(separator: ", "))
+      case .noMatmuls: "a schedule for matmuls is given, but it has none"
+      case .blocksOfSums(let rows):
+        "a schedule asks for blocks of \(rows) rows, but sums over rows are taken in blocks of "
+          + "\(RowSumOrder.block)"
+      }
+    return "kernel '\(kernel)' cannot be scheduled: \(message)"
+  }
+}
+
+/// The knobs of a region, and the strategy whose they are. The defaults of all knobs were measured.
 public struct Schedule: Hashable, Sendable, Codable {
   /// The strategy's name, one of those the compiler chooses from.
   public var strategy: String
@@ -13,21 +92,18 @@ public struct Schedule: Hashable, Sendable, Codable {
   public var prefetchesNextRow: Bool
   /// Which values later passes read back.
   public var keeping: KeepingSchedule
-  /// How matmuls are done.
-  public var matmul: MatmulSchedule
 
   /// Creates a schedule.
   public init(
     strategy: String = "row_streaming", streamingBytes: Int? = defaultStreamingBytes,
     rowTile: Int = 1, prefetchesNextRow: Bool = true,
-    keeping: KeepingSchedule = KeepingSchedule(), matmul: MatmulSchedule = MatmulSchedule()
+    keeping: KeepingSchedule = KeepingSchedule()
   ) {
     self.strategy = strategy
     self.streamingBytes = streamingBytes
     self.rowTile = rowTile
     self.prefetchesNextRow = prefetchesNextRow
     self.keeping = keeping
-    self.matmul = matmul
   }
 
   /// What a tile's rows keep lies on the stack.
@@ -63,7 +139,7 @@ public struct KeepingSchedule: Hashable, Sendable, Codable {
   public static let mostScratchElements = 32768
 }
 
-/// The knobs of a kernel's matmuls.
+/// The knobs of a kernel's matmuls and of its sums over rows beside them.
 public struct MatmulSchedule: Hashable, Sendable, Codable {
   /// The most rows of a block, rounded up to whole tiles of the target and at most 65536; nil for
   /// as many as the panels' memory allows.
@@ -82,19 +158,46 @@ public struct MatmulSchedule: Hashable, Sendable, Codable {
   /// Bytes of an outer sum's factors that are gathered together, at least a tile's: they stay in a
   /// second-level cache.
   public var gatheredBytes: Int
+  /// Products' own knobs, by the name of their weights.
+  public var products: [String: ProductSchedule]
 
   /// Creates a schedule.
   public init(
     blockRows: Int? = nil, packsWeights: Bool = true, mostBlockRows: Int = 112,
     mostPanelBytes: Int = 8 << 20, weightStepsAhead: Int = 64, gatheredBytes: Int = 256 << 10,
-    tile: Int = 0
+    tile: Int = 0, products: [String: ProductSchedule] = [:]
   ) {
     self.tile = tile
+    self.products = products
     self.blockRows = blockRows
     self.packsWeights = packsWeights
     self.mostBlockRows = mostBlockRows
     self.mostPanelBytes = mostPanelBytes
     self.weightStepsAhead = weightStepsAhead
     self.gatheredBytes = gatheredBytes
+  }
+
+  /// The knobs of the products with some weights.
+  public func product(_ weights: String) -> ProductSchedule {
+    products[weights]
+      ?? ProductSchedule(
+        packsWeights: packsWeights, weightStepsAhead: weightStepsAhead, tile: tile)
+  }
+}
+
+/// The knobs that each of a kernel's products may have of its own.
+public struct ProductSchedule: Hashable, Sendable, Codable {
+  /// As ``MatmulSchedule/packsWeights``.
+  public var packsWeights: Bool
+  /// As ``MatmulSchedule/weightStepsAhead``.
+  public var weightStepsAhead: Int
+  /// As ``MatmulSchedule/tile``.
+  public var tile: Int
+
+  /// Creates a schedule.
+  public init(packsWeights: Bool = true, weightStepsAhead: Int = 64, tile: Int = 0) {
+    self.tile = tile
+    self.packsWeights = packsWeights
+    self.weightStepsAhead = weightStepsAhead
   }
 }

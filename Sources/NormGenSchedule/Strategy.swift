@@ -14,6 +14,8 @@ public protocol Strategy: Sendable {
   func applies(to region: Region, target: Target) -> Bool
   /// The knobs that suit `region`, measured; a caller's own schedule takes their place.
   func schedule(for region: Region, target: Target) -> Schedule
+  /// The schedules that a search or a check of bits tries, those knobs among them.
+  func space(for region: Region, target: Target) -> ScheduleSpace<Schedule>
   /// The loops.
   func lowered(
     _ region: Region, schedule: Schedule, target: Target
@@ -24,6 +26,11 @@ extension Strategy {
   /// The default knobs under the strategy's name.
   public func schedule(for region: Region, target: Target) -> Schedule {
     Schedule(strategy: name)
+  }
+
+  /// The strategy's choice alone.
+  public func space(for region: Region, target: Target) -> ScheduleSpace<Schedule> {
+    ScheduleSpace(schedule(for: region, target: target))
   }
 }
 

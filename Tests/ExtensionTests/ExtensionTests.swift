@@ -199,7 +199,7 @@ private struct OneByOne: Strategy {
     // Where it does not apply, the next one is chosen; by name it is refused.
     let norm = Kernel("own_norm", x.rmsNorm())
     #expect(try compiler.lower(norm).schedules[0].strategy != "one_by_one")
-    compiler.schedule = Schedule(strategy: "one_by_one")
+    compiler.schedule.region = Schedule(strategy: "one_by_one")
     #expect(throws: CompilerError.self) { try compiler.lower(norm) }
   }
 

@@ -113,7 +113,7 @@ import Testing
         for strategy in compiler.strategies {
           let region = try FusionPlanner.region(of: graph)
           guard strategy.applies(to: region, target: target) else { continue }
-          compiler.schedule = Schedule(strategy: strategy.name)
+          compiler.schedule.region = Schedule(strategy: strategy.name)
           // Lowering runs the verifiers of the graph and the loops.
           let lowering = try compiler.lower(graph)
           #expect(lowering.schedules[0].strategy == strategy.name)

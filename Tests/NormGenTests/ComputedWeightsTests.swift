@@ -114,7 +114,7 @@ import Testing
   @Test func noScheduleTakesThemAsTheyAre() throws {
     let w = Tensor.input("w", [70, 45], .f32)
     var compiler = Compiler(target: .portable)
-    compiler.matmulSchedule = MatmulSchedule(packsWeights: false)
+    compiler.schedule = KernelSchedule(matmul: MatmulSchedule(packsWeights: false))
     let lowering = try compiler.lower(Kernel("k", Self.x.matmul(w * 3)))
     #expect(lowering.program.multiplications.allSatisfy { $0.isPacked })
   }

@@ -117,10 +117,10 @@ import Testing
     let graph = try specimen.kernel(256, Specimen.Types.all[0], epsilon: 1e-5).graph()
     for target in Targets.native where target.hasStreamingStores {
       var compiler = Compiler(target: target)
-      compiler.schedule = Schedule(strategy: "row_streaming", streamingBytes: 0)
+      compiler.schedule.region = Schedule(strategy: "row_streaming", streamingBytes: 0)
       let streaming = try compiler.lower(graph)
       #expect(streaming.source.source.contains("finish_streams()"))
-      compiler.schedule = Schedule(strategy: "row_streaming", streamingBytes: nil)
+      compiler.schedule.region = Schedule(strategy: "row_streaming", streamingBytes: nil)
       let plain = try compiler.lower(graph)
       #expect(!plain.source.source.contains("finish_streams()"))
     }

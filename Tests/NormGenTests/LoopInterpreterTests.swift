@@ -77,7 +77,7 @@ import Testing
       of: graph, rows: rows, inputs: inputs, columns: .all(of: graph))
     for target in [Target.portable, .avx2] {
       var compiler = Compiler(target: target)
-      compiler.matmulSchedule = MatmulSchedule(blockRows: 6, packsWeights: packsWeights)
+      compiler.schedule.matmul = MatmulSchedule(blockRows: 6, packsWeights: packsWeights)
       let module = try compiler.lower(graph).module
       for parts in [1, 2, 3] {
         let outputs = try LoopInterpreter.outputs(

@@ -23,7 +23,7 @@ import Testing
   private func sources(_ target: Target) throws -> [Lowering] {
     let compiler = Compiler(target: target)
     var plain = compiler
-    plain.schedule = Schedule(matmul: MatmulSchedule(packsWeights: false))
+    plain.schedule.matmul = MatmulSchedule(packsWeights: false)
     return [
       try compiler.lower(graph("gelu_residual_layer", .f32, .inOut)),
       try compiler.lower(graph("mlp", .bf16, .outIn)),

@@ -49,7 +49,7 @@ import Testing
     for target in targets {
       for schedule in schedules {
         var compiler = Compiler(target: target)
-        compiler.schedule = schedule.map { Schedule(matmul: $0) }
+        compiler.schedule.matmul = schedule
         let lowering = try compiler.lower(graph)
         let kernel = try compiler.compile(lowering)
         if expected == nil {
@@ -175,7 +175,7 @@ import Testing
     let specimen = try #require(MatmulSpecimen.named("mlp"))
     let graph = try specimen.graph(Shape(terms: 40, columns: 70))
     var compiler = Compiler(target: .neon)
-    compiler.schedule = Schedule(matmul: MatmulSchedule(blockRows: 8, packsWeights: parts != 3))
+    compiler.schedule.matmul = MatmulSchedule(blockRows: 8, packsWeights: parts != 3)
     let lowering = try compiler.lower(graph)
     for rows in [1, 8, 20] {
       let inputs = try RandomInputs.tensors(for: graph, rows: rows, seed: 5)
@@ -224,7 +224,7 @@ import Testing
       let graph = try #require(MatmulSpecimen.named(name)).graph(Shape(terms: 100, columns: 33))
       for schedule in Self.schedules {
         var compiler = Compiler(target: target)
-        compiler.schedule = schedule.map { Schedule(matmul: $0) }
+        compiler.schedule.matmul = schedule
         let kernel = try compiler.compile(graph)
         for rows in Self.rows {
           for parts in [1, 2, 3, 7] {

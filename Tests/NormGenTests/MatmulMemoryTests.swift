@@ -22,7 +22,7 @@ import Testing
       for schedule in [
         MatmulSchedule(), MatmulSchedule(blockRows: 8, packsWeights: number == 1),
       ] {
-        compiler.schedule = Schedule(matmul: schedule)
+        compiler.schedule.matmul = schedule
         let lowering = try compiler.lower(graph)
         for edge in GuardedMemory.Edge.allCases {
           for (parts, gap) in [(1, 0), (2, 1), (3, 16), (7, 5)] {

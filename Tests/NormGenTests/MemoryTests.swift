@@ -47,7 +47,7 @@ import Testing
         Schedule(strategy: $0.name, streamingBytes: 0, rowTile: 1 + position % 4)
       }
       for schedule in own + forced {
-        compiler.schedule = schedule
+        compiler.schedule.region = schedule
         let kernel = try compiler.compile(graph)
         let expected = try kernel(inputs)
         for edge in GuardedMemory.Edge.allCases {

@@ -164,7 +164,7 @@ import Testing
       for types in Specimen.Types.all.prefix(3) {
         let graph = try specimen.kernel(300, types, epsilon: 0.8765).graph()
         var compiler = Compiler(target: HostCPU.current.bestTarget)
-        compiler.schedule = Schedule(rowTile: 1)
+        compiler.schedule.region = Schedule(rowTile: 1)
         let right = try compiler.lower(graph)
         let source = right.source.source.replacing(edit.from, with: edit.to)
         #expect(source != right.source.source, "'\(edit.from)' is not in the C")

@@ -73,7 +73,7 @@ import Testing
         """)
     for target in Targets.native {
       var compiler = Compiler(target: target)
-      compiler.schedule = Schedule(strategy: RowStreaming().name, streamingBytes: 1)
+      compiler.schedule.region = Schedule(strategy: RowStreaming().name, streamingBytes: 1)
       let checks = try KernelCheck.checks(
         of: compiler.lower(graphs[0]), rows: [3], seed: 5, compiler: compiler)
       #expect(checks.allSatisfy { $0.outputs.allSatisfy { $0.agreement.passes } })

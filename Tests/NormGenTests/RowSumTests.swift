@@ -171,7 +171,7 @@ import Testing
       let inputs = try RandomInputs.tensors(for: graph, rows: rows, seed: 11)
       func call(_ schedule: Schedule) throws -> [String: HostTensor] {
         var compiler = Compiler(target: target)
-        compiler.schedule = schedule
+        compiler.schedule.region = schedule
         let lowering = try compiler.lower(graph)
         #expect(lowering.program.kernels.map(\.tile) == [schedule.rowTile])
         let takesAllRows = lowering.source.source.contains("all_rows >= ")

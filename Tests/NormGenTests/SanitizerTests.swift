@@ -7,7 +7,7 @@ import Testing
   /// A kernel for small extents that no vector divides.
   struct Subject: Sendable, CustomTestStringConvertible {
     let name: String
-    var schedule: Schedule?
+    var schedule: MatmulSchedule?
     let graph: @Sendable () throws -> Graph
 
     var testDescription: String { name }
@@ -25,7 +25,7 @@ import Testing
     }
 
     static func mlp(_ name: String, packs: Bool) -> Subject {
-      let schedule = Schedule(matmul: MatmulSchedule(blockRows: 6, packsWeights: packs))
+      let schedule = MatmulSchedule(blockRows: 6, packsWeights: packs)
       return Subject(name: name, schedule: schedule) {
         let types = Specimen.Types(input: .bf16, gain: .bf16)
         return try #require(MatmulSpecimen.named("mlp")).graph(
@@ -54,7 +54,7 @@ import Testing
     guard HostCPU.current.supports(target) else { return }
     let gcc = try #require(Self.gcc)
     var compiler = Compiler(target: target)
-    compiler.schedule = subject.schedule
+    compiler.schedule.matmul = subject.schedule
     let lowering = try compiler.lower(subject.graph())
     // Two blocks of a sum over rows, the second one short.
     let graph = lowering.graph

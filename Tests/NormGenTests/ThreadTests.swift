@@ -50,9 +50,7 @@ import Testing
     func kernel(_ target: Target) throws -> CompiledKernel {
       var compiler = Compiler(target: target)
       if self == .plain {
-        var schedule = Schedule()
-        schedule.matmul.packsWeights = false
-        compiler.schedule = schedule
+        compiler.schedule.matmul = MatmulSchedule(packsWeights: false)
       }
       let graph = try #require(try GraphParser.graphs(in: text, file: "threads.ng").first)
       let lowering = try compiler.lower(graph)

@@ -53,6 +53,34 @@ import Testing
     #expect(check.results.allSatisfy { $0.executions > 3 && $0.omission == nil })
   }
 
+  /// All schedules of a small space and some of a larger one, each C once.
+  @Test(arguments: texts)
+  func aWalkThroughASpaceChangesNoBit(text: String) throws {
+    let graph = try Self.graph(text)
+    var compiler = Compiler(target: HostCPU.current.bestTarget)
+    let chosen = try compiler.lower(graph)
+    let space = ScheduleSpace(of: chosen.plan, strategy: RowStreaming(), target: chosen.target)
+    var random = SeededGenerator(seed: 11)
+    let schedules =
+      space.count <= 200
+      ? (0..<space.count).map { space[$0] } : (0..<30).map { _ in space.drawn(using: &random) }
+    let inputs = try RandomInputs.tensors(for: graph, rows: 29, seed: 3)
+    let expected = try TargetMachine.outputs(
+      of: [KernelCall(chosen, rows: 29, inputs: inputs)], on: chosen.target, compiler: compiler)
+    var texts: Set<String> = []
+    for schedule in schedules {
+      compiler.schedule = schedule
+      let lowering = try compiler.lower(graph)
+      guard texts.insert(lowering.source.source).inserted else { continue }
+      let found = try TargetMachine.outputs(
+        of: [KernelCall(lowering, rows: 29, inputs: inputs)], on: chosen.target, compiler: compiler)
+      let differences = try TargetComparison.Difference.all(
+        of: graph, rows: 29, executions: ["chosen", "\(schedule)"], expected[0], found[0])
+      #expect(differences.isEmpty, "\(differences)")
+    }
+    #expect(texts.count > 8, "\(texts.count) of \(space.count)")
+  }
+
   /// An epsilon that depends on what must not matter.
   struct Defect: CustomTestStringConvertible, Sendable {
     let variation: Variation

@@ -33,6 +33,28 @@ public struct RowStreaming: Strategy {
     return schedule
   }
 
+  public func space(for region: Region, target: Target) -> ScheduleSpace<Schedule> {
+    let base = schedule(for: region, target: target)
+    var knobs: [Knob<Schedule>] = []
+    if target.hasStreamingStores {
+      knobs.append(
+        Knob("streaming_bytes", \.streamingBytes, [base.streamingBytes, nil, 0]))
+    }
+    guard region.passes.count > 1 else { return ScheduleSpace(base, knobs: knobs) }
+    if region.outerExtents.isEmpty {
+      let tiles = [1, 2, 3, 4, 8].filter { $0 != base.rowTile }
+      knobs += [
+        Knob("row_tile", \.rowTile, [base.rowTile] + tiles),
+        Knob("prefetches_next_row", \.prefetchesNextRow, [true, false]),
+      ]
+    }
+    knobs += [
+      Knob("least_output_cost", \.keeping.leastOutputCost, [base.keeping.leastOutputCost, 0]),
+      Knob("least_scratch_cost", \.keeping.leastScratchCost, [base.keeping.leastScratchCost, 0]),
+    ]
+    return ScheduleSpace(base, knobs: knobs)
+  }
+
   /// In elements; measured.
   private static let shortRow = 256
 
