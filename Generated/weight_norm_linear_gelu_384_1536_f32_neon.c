@@ -454,7 +454,7 @@ void weight_norm_linear_gelu_384_1536_f32_neon(int64_t rows, const float *x, int
       scratch, 0, 0, 1);
 }
 
-void weight_norm_linear_gelu_384_1536_f32_neon_pack_effective_v_entry(const void *const *buffers,
+void weight_norm_linear_gelu_384_1536_f32_neon_entry_pack_effective_v(const void *const *buffers,
     void *packed) {
   weight_norm_linear_gelu_384_1536_f32_neon_pack_effective_v(buffers[0], buffers[1], packed);
 }

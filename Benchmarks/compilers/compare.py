@@ -106,7 +106,7 @@ class Build:
                 size.restype = ctypes.c_int64
                 packed = (ctypes.c_char * (size() * BYTES[tensor.type]))()
                 # Computed weights are timed as if they had been given.
-                pack = getattr(code, f"{kernel.name}_pack_{tensor.name}_entry", None)
+                pack = getattr(code, f"{kernel.name}_entry_pack_{tensor.name}", None)
                 if pack is None:
                     code[f"{kernel.name}_pack_{tensor.name}"](memory, packed)
                 else:

@@ -50,13 +50,14 @@ int64_t weight_norm_linear_gelu_384_1536_f32_avx2_packed_elements_effective_v(vo
 // writes 595968 elements, of which the last 6144 are its own.
 void weight_norm_linear_gelu_384_1536_f32_avx2_pack_effective_v(const float *v, const float *g,
     float *packed);
+// The same for a caller that has what it reads in an array.
+void weight_norm_linear_gelu_384_1536_f32_avx2_entry_pack_effective_v(const void *const *buffers,
+    void *packed);
 
 /*
  * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
  * i-th tensor above; the stride of a tensor without rows is not read.
  */
-void weight_norm_linear_gelu_384_1536_f32_avx2_pack_effective_v_entry(const void *const *buffers,
-    void *packed);
 void weight_norm_linear_gelu_384_1536_f32_avx2_entry(int64_t rows, void *const *buffers,
     const int64_t *strides, void *scratch, int64_t phase, int64_t part, int64_t parts);
 

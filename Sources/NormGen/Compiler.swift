@@ -103,12 +103,14 @@ public struct Compiler: Sendable {
     var schedules: [Schedule] = []
     var kernels: [[LoopKernel]] = []
     var weights: [LoopKernel] = []
-    func lowered(_ region: Region) throws(PlanError) -> LoopKernel {
+    func lowered(_ region: Region, inTiles: Bool = true) throws(PlanError) -> LoopKernel {
       let forced = schedule.regions[region.graph.name] ?? schedule.region
       let strategy = try chosenStrategy(for: region, forced?.strategy)
       var schedule = forced ?? strategy.schedule(for: region, target: target)
       schedule.strategy = strategy.name
       if !streams { schedule.streamingBytes = nil }
+      // So few rows of weights are computed at a time that compilers know their number.
+      if !inTiles { schedule.rowTile = 1 }
       schedules.append(schedule)
       return try strategy.lowered(region, schedule: schedule, target: target)
     }
@@ -118,7 +120,9 @@ public struct Compiler: Sendable {
         for region in stage.regions { rows.append(try lowered(region)) }
         kernels.append(rows)
       }
-      for planned in plan.computedWeights { weights.append(try lowered(planned.region)) }
+      for planned in plan.computedWeights {
+        weights.append(try lowered(planned.region, inTiles: false))
+      }
     } catch { throw .plan(error.of(kernel: graph.name)) }
     let products = schedule.matmul ?? MatmulSchedule()
     let program = ProgramBuilder.program(

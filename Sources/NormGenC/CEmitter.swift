@@ -29,7 +29,7 @@ public struct CEmitter {
     let isDivided = module.interface.parts != nil
     let functions = Functions(
       contract: printer.contract(), prototypes: printer.prototypes(),
-      entry: printer.entryPrototypes(),
+      entry: printer.entryPrototype(end: ";"),
       definitions: (printer.definitions() + printer.entries())
         .joined(separator: "\n\n"),
       keepsLoops: isDivided)

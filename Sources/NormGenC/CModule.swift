@@ -85,6 +85,9 @@ struct CModule {
     where function.linkage == .exported && !known.contains(function.name) {
       lines += [""] + CLayout.comment(function.comment, depth: 0)
       lines += printed(function).prototype(end: ";")
+      guard let packing = packings.first(where: { $0.symbol == function.name }) else { continue }
+      lines += ["// The same for a caller that has what it reads in an array."]
+      lines.append(packEntryPrototype(packing, end: ";"))
     }
     return lines.joined(separator: "\n")
   }
@@ -122,11 +125,5 @@ struct CModule {
   private func packEntryPrototype(_ packing: KernelInterface.Packing, end: String) -> String {
     CLayout.wrappedText(
       "void \(packing.entry ?? packing.symbol)(const void *const *buffers, void *packed)\(end)")
-  }
-
-  /// The declarations for callers with arrays of parameters.
-  func entryPrototypes() -> String {
-    (packings.map { packEntryPrototype($0, end: ";") } + [entryPrototype(end: ";")])
-      .joined(separator: "\n")
   }
 }

@@ -42,7 +42,7 @@ enum CReserved {
     Set(
       ["", "_tile", "_entry", "_part", "_phases", "_scratch_bytes"].map { symbol + $0 }
         + weights.flatMap {
-          ["\(symbol)_pack_\($0)", "\(symbol)_pack_\($0)_entry", "\(symbol)_packed_elements_\($0)"]
+          ["\(symbol)_pack_\($0)", "\(symbol)_entry_pack_\($0)", "\(symbol)_packed_elements_\($0)"]
         }
         + [headerGuard(of: symbol)])
   }

@@ -23,7 +23,7 @@ extension Tensor {
     guard product.node.error == nil else { return product }
     do {
       try matmul.verifyOperands(
-        value: node.beneathReshapes.op, weights: weights.node.beneathReshapes.op)
+        value: node.beneathReshapes.op, weights: weights.node.beneathViews.op)
       return product
     } catch {
       return Tensor(failed: GraphError(.matmul(error), at: location))
@@ -36,6 +36,13 @@ extension TensorNode {
   fileprivate var beneathReshapes: TensorNode {
     var node = self
     while case .reshape = node.op, let operand = node.operands.first { node = operand }
+    return node
+  }
+
+  /// The node that has all elements of this one as they are.
+  fileprivate var beneathViews: TensorNode {
+    var node = self
+    while node.op.isView, let operand = node.operands.first { node = operand }
     return node
   }
 }

@@ -170,8 +170,10 @@ struct RandomProducts {
 
   /// Weights that are computed when they are packed.
   private mutating func computedWeights(_ rows: Int, _ columns: Int) -> Tensor {
-    func input(_ extents: [Int]) -> Tensor {
-      .input(name("u"), extents.map { .fixed($0) }, type())
+    // Whole numbers are no weights by themselves.
+    let fractions = random.choice(DType.allCases.filter(\.holdsFractions))
+    func input(_ extents: [Int], _ type: DType? = nil) -> Tensor {
+      .input(name("u"), extents.map { .fixed($0) }, type ?? self.type())
     }
     let w = input([rows, columns])
     let scale = input(random.choice([[columns], [rows, 1], [1, columns], [1]]))
@@ -181,13 +183,15 @@ struct RandomProducts {
       // Of two inputs that are used in several ways.
       let zero = input([rows, 1])
       return (w - zero) * scale + zero
-    case 2: return w.weightNorm(gain: input([rows, 1]))
-    case 3: return normalized(w)
-    case 4: return random.unary(of: w).rounded(to: type())
-    case 5: return input([rows * columns]).reshaped([.fixed(rows), .fixed(columns)])
+    case 2: return input([rows, columns], fractions).weightNorm(gain: input([rows, 1]))
+    case 3: return normalized(w) * scale
+    case 4: return random.unary(of: w).rounded(to: fractions)
+    case 5:
+      return input([rows * columns], fractions).reshaped([.fixed(rows), .fixed(columns)])
     case 6:
       let start = random.below(5)
-      return input([rows, start + columns + random.below(3)]).columns(start..<start + columns)
+      let wide = input([rows, start + columns + random.below(3)], fractions)
+      return wide.columns(start..<start + columns)
     case 7:
       let groups = [2, 3, 4, 5, 8].filter { columns % $0 == 0 }
       guard let count = groups.isEmpty ? nil : random.choice(groups) else { return w + scale }

@@ -180,6 +180,13 @@ public struct Graph: Hashable, Sendable {
     return id
   }
 
+  /// The value that has all elements of weights as they are: beneath reshapes and columns.
+  public func beneathViews(_ id: ValueID) -> ValueID {
+    var id = id
+    while self[id].op.isView, let operand = self[id].operands.first { id = operand }
+    return id
+  }
+
   /// Where a value was written, or what it is computed from; nil if nothing of it is known.
   public func location(of id: ValueID) -> SourceLocation? {
     var pending = [id]

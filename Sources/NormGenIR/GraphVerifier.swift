@@ -71,7 +71,7 @@ public enum GraphVerifier {
       do {
         try matmul.verifyOperands(
           value: graph[graph.beneathReshapes(node.operands[0])].op,
-          weights: graph[graph.beneathReshapes(node.operands[1])].op)
+          weights: graph[graph.beneathViews(node.operands[1])].op)
       } catch {
         throw GraphError(.matmul(error), kernel: graph.name)
       }

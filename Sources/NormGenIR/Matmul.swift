@@ -88,7 +88,7 @@ public enum MatmulOrder {
 
 /// Operands that a matmul does not admit.
 public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The weights are stored as integers, which only their own scales give a meaning.
+  /// The weights are stored as, or rounded to, integers, which only their own scales give a meaning.
   case integerWeights(DType)
   /// The weights of a bf16 dot product may lie between bf16 values.
   case weightsNotBF16(found: Op)
@@ -98,8 +98,8 @@ public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .integerWeights(let storage):
-      "the weights of a matmul must be stored as f32, bf16 or f16, found \(storage.rawValue); give "
-        + "integers their meaning by multiplying them with their scale"
+      "the weights of a matmul must be f32, bf16 or f16, found \(storage.rawValue); give integers their "
+        + "meaning by multiplying them with their scale"
     case .weightsNotBF16(let found):
       "the weights of a bf16 dot product must hold bf16 values, an input stored as bf16 or weights "
         + "after `.rounded(to: .bf16)`, written bf16(w) in the text form; found "
@@ -133,15 +133,14 @@ extension Matmul {
   ///
   /// - Parameters:
   ///   - value: What computes the value, beneath any reshapes.
-  ///   - weights: What computes the weights, beneath any reshapes.
+  ///   - weights: What computes the weights, beneath any reshapes and columns.
   /// - Throws: ``MatmulError``.
   public func verifyOperands(value: Op, weights: Op) throws(MatmulError) {
-    if case .input(_, let storage) = weights, !storage.holdsFractions {
-      throw .integerWeights(storage)
-    }
+    let storage = weights.traits.exactStorage
+    guard storage.holdsFractions else { throw .integerWeights(storage) }
     let operand = accumulation.step.operand
     guard operand != .f32 else { return }
-    guard weights.traits.exactStorage == operand else { throw .weightsNotBF16(found: weights) }
+    guard storage == operand else { throw .weightsNotBF16(found: weights) }
     guard value.traits.exactStorage == operand else { throw .valueNotBF16(found: value) }
   }
 }

@@ -77,6 +77,14 @@ public struct OpTraits: Hashable, Sendable {
 }
 
 extension Op {
+  /// Whether all elements are the operand's as they are, some or all of them.
+  public var isView: Bool {
+    if case .columns = self { return true }
+    return self == .reshape
+  }
+}
+
+extension Op {
   /// What the operation is, as far as most stages care.
   public var traits: OpTraits {
     switch self {

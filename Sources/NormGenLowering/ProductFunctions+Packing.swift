@@ -192,7 +192,12 @@ extension ProductFunctions {
   /// What it calls a tensor that it takes.
   private func sourceName(_ name: String) -> String {
     guard computed != nil else { return weights.name }
-    return ["packed", "computed", "k", "panel", "depth", "count"].contains(name) ? "\(name)_" : name
+    let own: Set = ["packed", "computed", "k", "panel", "depth", "count"]
+    guard own.contains(name) else { return name }
+    let taken = own.union(sources.map(\.name))
+    var candidate = name
+    while taken.contains(candidate) { candidate += "_" }
+    return candidate
   }
 
   var packContract: String {

@@ -102,7 +102,8 @@ struct ProductFunctions {
   /// How packed weights lie.
   var packing: KernelInterface.Packing {
     KernelInterface.Packing(
-      symbol: packName, entry: computed == nil ? nil : "\(packName)_entry", sources: sources,
+      symbol: packName, entry: computed == nil ? nil : "\(symbol)_entry_pack_\(product.weights)",
+      sources: sources,
       elements: panels * columns * steps + workElements,
       elementsSymbol: "\(symbol)_packed_elements_\(product.weights)")
   }

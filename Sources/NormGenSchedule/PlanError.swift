@@ -6,25 +6,35 @@ public struct PlanError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The kernel.
   public let kernel: String
   /// What stands in the way.
-  public let message: String
+  public let reason: String
+  /// What can be done about it, if that is known.
+  public let remedy: String?
   /// Where the value that stands in the way was written, if known.
   public let location: SourceLocation?
 
+  /// What stands in the way, and what can be done about it.
+  public var message: String { reason + (remedy.map { "; \($0)" } ?? "") }
+
   /// Creates an error.
   public init(kernel: String, message: String, at location: SourceLocation? = nil) {
+    self.init(kernel: kernel, reason: message, remedy: nil, at: location)
+  }
+
+  init(kernel: String, reason: String, remedy: String?, at location: SourceLocation?) {
     self.kernel = kernel
-    self.message = message
+    self.reason = reason
+    self.remedy = remedy
     self.location = location
   }
 
   /// The error of a value of `graph`, at the place where it was written.
-  init(at id: ValueID, in graph: Graph, _ message: String) {
-    self.init(kernel: graph.name, message: message, at: graph.location(of: id))
+  init(at id: ValueID, in graph: Graph, _ reason: String, remedy: String? = nil) {
+    self.init(kernel: graph.name, reason: reason, remedy: remedy, at: graph.location(of: id))
   }
 
   /// The error of a part of a kernel as the kernel's own.
   public func of(kernel: String) -> PlanError {
-    PlanError(kernel: kernel, message: message, at: location)
+    PlanError(kernel: kernel, reason: reason, remedy: remedy, at: location)
   }
 
   /// A kernel whose loops have more statements than ``LoopProgram/mostStatements``.

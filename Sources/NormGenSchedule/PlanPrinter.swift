@@ -8,8 +8,8 @@ public enum PlanPrinter {
     var parts = plan.computedWeights.map { weights in
       let sources = weights.sources.map { source in
         let start = source.offset == 0 ? "" : " from \(source.offset) on"
-        return source.name == source.parameter && start.isEmpty
-          ? source.name : "\(source.name) = \(source.parameter)\(start)"
+        return (source.name == source.parameter ? "" : "\(source.name) = ") + source.parameter
+          + start
       }
       return "weights \(weights.name): \(weights.storage.rawValue) \(weights.shape), computed from "
         + "\(sources.joined(separator: ", ")) when they are packed\n"

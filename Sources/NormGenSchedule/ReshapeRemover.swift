@@ -63,8 +63,8 @@ enum ReshapeRemover {
         throw PlanError(
           at: other.id, in: graph,
           "statistics and leading parts see a row in two ways, \(words(first)) and \(words(other)), "
-            + "but one kernel sees a row one way; make a value between them an output, and an input "
-            + "of a second kernel")
+            + "but one kernel sees a row one way",
+          remedy: "make a value between them an output, and an input of a second kernel")
       }
       viewed = views.first?.id
       if let view = views.first { return view.extents }
@@ -127,7 +127,7 @@ enum ReshapeRemover {
         at: id, in: graph,
         "\(printer.label(of: id, in: graph)) combines " + operands.joined(separator: " and ")
           + ", but the kernel sees its rows as \(view), since \(reason), and along those axes they "
-          + "do not fit; \(remedy)")
+          + "do not fit", remedy: remedy)
     }
 
     /// The operation under the view: a sum over rows keeps as many elements as before.
@@ -162,8 +162,8 @@ enum ReshapeRemover {
       let value = GraphPrinter(graph).label(of: stale, in: graph)
       throw PlanError(
         at: id, in: graph,
-        "the value \(value) reshaped to \(graph[stale].shape) is used along its new axes, but only whole rows can "
-          + "be; declare the input with that shape")
+        "the value \(value) reshaped to \(graph[stale].shape) is used along its new axes, but only "
+          + "whole rows can be", remedy: "declare the input with that shape")
     }
 
     /// A shape with as many elements as a row of the view is seen as the view.

@@ -139,16 +139,21 @@ private struct WeightRows {
   private mutating func plan(name: String) throws(PlanError) -> KernelPlan.PlannedWeights {
     for use in try uses() { try add(use) }
     builder[weights] = values[Use(id: weights, hasRows: true)]
-    let storage = graph[graph.beneathReshapes(weights)].op.traits.exactStorage
+    let storage = graph[graph.beneathViews(weights)].op.traits.exactStorage
     let rows = builder.graph(
       name: "\(graph.name)_\(name)",
       inputs: builder.nodes.indices.map { ValueID($0) }
         .filter { builder.node($0).inputName != nil },
       outputs: [Output(name: name, value: weights, storage: storage)])
     let read = Set(sources.map(\.parameter))
+    let region: Region
+    do { region = try FusionPlanner.region(of: rows) } catch {
+      throw PlanError(
+        kernel: graph.name, reason: "the weights \(label) are computed row by row: \(error.reason)",
+        remedy: "make them an input of this kernel", at: error.location)
+    }
     return KernelPlan.PlannedWeights(
-      name: name, storage: storage, shape: graph[weights].shape,
-      region: try FusionPlanner.region(of: rows),
+      name: name, storage: storage, shape: graph[weights].shape, region: region,
       inputs: graph.buffers.filter { !$0.isOutput && read.contains($0.name) }, sources: sources)
   }
 
@@ -183,17 +188,24 @@ private struct WeightRows {
         throw refusal(of: use.id, "takes the weights' first axis apart or puts it together")
       }
       return [Use(id: operand, hasRows: use.hasRows)]
-    case .columns: throw refusal(of: use.id, "takes columns of a computed value")
+    case .columns:
+      let isInput = graph[graph.beneathReshapes(node.operands[0])].inputName != nil
+      throw refusal(
+        of: use.id,
+        isInput
+          ? "takes columns of an input with more axes" : "takes columns of a computed value")
     case .concatenate, .matmul: throw refusal(of: use.id, "has rows of its own")
     case .rowSum, .outerSum: throw refusal(of: use.id, "is known when the last row is done")
     }
   }
 
+  private var label: String { GraphPrinter(graph).label(of: weights, in: graph) }
+
   private func refusal(of id: ValueID, _ reason: String) -> PlanError {
     let printer = GraphPrinter(graph)
     return PlanError(
       at: id, in: graph,
-      "the weights \(printer.label(of: weights, in: graph)) of shape \(graph[weights].shape) are "
+      "the weights \(label) of shape \(graph[weights].shape) are "
         + "computed row by row, each for itself, from inputs, but \(printer.label(of: id, in: graph)) "
         + "\(reason); make it an input of this kernel")
   }

@@ -140,8 +140,14 @@ import Testing
     #expect(reason(x.matmul(integers)) == .matmul(.integerWeights(.i8)))
     #expect(
       reason(x.matmul(integers))?.description
-        == "the weights of a matmul must be stored as f32, bf16 or f16, found i8; give integers their "
+        == "the weights of a matmul must be f32, bf16 or f16, found i8; give integers their "
         + "meaning by multiplying them with their scale")
+    for weights in [
+      integers.reshaped([64, 96]), (w * 2).rounded(to: .i8),
+      Tensor.input("w", [64, 100], .i8).columns(4..<100),
+    ] {
+      #expect(reason(x.matmul(weights)) == .matmul(.integerWeights(.i8)))
+    }
     #expect(reason(Tensor.input("x", [.rows, 64], .i8).matmul(w)) == nil)
   }
 

@@ -1,3 +1,4 @@
+import Foundation
 import NormGen
 import NormGenCheck
 import NormGenTestSupport
@@ -131,6 +132,48 @@ import Testing
     #expect(throws: CompilerError.self) { try Compiler(target: .avx2).lower(mean) }
   }
 
+  /// Names that the functions around them use, or make of others.
+  @Test func anyNamesWillDo() throws {
+    let text = """
+      kernel k(x: f32[rows, 8], k: f32[8, 5], k_: f32[8, 1], packed: f32[5], packed_: f32[8, 5]) {
+        a = k * k_
+        a_entry = packed_ * packed
+        y = matmul(x, a)
+        z = matmul(x, a_entry)
+      } -> y, z
+      """
+    let graph = try #require(try GraphParser.graphs(in: text, file: "k.ng").first)
+    let inputs = try RandomInputs.tensors(for: graph, rows: 3, seed: 8)
+    let reference = try ReferenceOutputs(
+      of: graph, rows: 3, inputs: inputs, columns: .all(of: graph))
+    for target in Targets.native {
+      let outputs = try Compiler(target: target).compile(graph)(inputs)
+      for (index, output) in graph.outputs.enumerated() {
+        let tensor = try #require(outputs[output.name])
+        #expect(reference.judgement(of: tensor, output: index).exact.passes)
+      }
+    }
+  }
+
+  /// A compiler that knows how many rows are computed at a time finds nothing odd in it.
+  @Test(arguments: CCompiler.all)
+  func theCCompilesWithoutAWarning(compiler: CCompiler) throws {
+    let x = Tensor.input("x", [.rows, 8], .f32)
+    let w = Tensor.input("q", [8, 16], .i8) + .input("d", [16], .f16)
+    let kernel = Kernel("k", x.matmul(w * w.mean()))
+    for target in Target.all where compiler.compiles(target) {
+      let source = try Compiler(target: target).lower(kernel).source.source
+      for level in ["-O2", "-O3"] {
+        try withTemporaryDirectory { directory in
+          try Data(source.utf8).write(to: directory.appendingPathComponent("k.c"))
+          try compiler.run(
+            ["-std=c11", level, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c", "k.c"],
+            in: directory)
+        }
+      }
+    }
+  }
+
   @Test func gradientsGoThroughThem() throws {
     let w = Tensor.input("w", [70, 45], .f32)
     let scale = Tensor.input("scale", [45], .f32)
@@ -174,6 +217,22 @@ import Testing
         "but 'reshape(flat * 2.0, [70, 45])' takes the weights' first axis apart or puts it together; "
           + "make it an input of this kernel") == true,
       "\(refusal((flat * 2).reshaped([70, 45])) ?? "compiles")")
+  }
+
+  @Test func errorsNameTheWeights() throws {
+    let w = Tensor.input("w", [8, 2, 4], .f32)
+    let normed = w.rmsNorm().reshaped([8, 8])
+    let x = Tensor.input("x", [.rows, 8], .f32)
+    let kernel = Kernel("k", x.matmul(normed.weightNorm().named("wn"), layout: .outIn))
+    do {
+      _ = try Compiler(target: .portable).lower(kernel)
+      Issue.record("a row is seen two ways")
+    } catch CompilerError.plan(let error) {
+      #expect(error.message.hasPrefix("the weights 'wn' are computed row by row: statistics and"))
+      #expect(error.message.hasSuffix("; make them an input of this kernel"))
+    }
+    let wide = Tensor.input("w", [70, 2, 45], .f32).columns(3..<20).reshaped([70, 34])
+    #expect(refusal(wide)?.contains("takes columns of an input with more axes") == true)
   }
 
   @Test func whatLiesInAnInputIsReadThere() throws {

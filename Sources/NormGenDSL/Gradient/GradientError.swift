@@ -48,9 +48,9 @@ public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
       "the gradient of the weights '\(weights)' needs rows of one axis, found \(shape); reshape "
         + "them before the matmul"
     case .computedWeights(let weights):
-      "the gradient of the weights \(weights) is known when the last row is done, and what they are "
-        + "computed from needs it; make the weights an input of this kernel, compute them in one of "
-        + "their own, and derive that, too"
+      "\(weights) is computed and the weights of a matmul; its gradient is known when the last row is "
+        + "done, but what it is computed from needs it; make it an input of this kernel, compute it in "
+        + "one of its own, and derive that, too"
     case .overRows(let value):
       "\(value) is taken over all rows, which has no derivative in one pass over them"
     case .notElementwise(let activation):
