@@ -15,9 +15,19 @@ public enum FunctionLowering {
     of program: LoopProgram, target: Target, schedules: [Schedule],
     matmulSchedule: MatmulSchedule = MatmulSchedule()
   ) -> LoopModule {
-    let symbol = "\(program.name)_\(target.name)"
+    module(
+      of: program, symbol: "\(program.name)_\(target.name)", target: target,
+      schedules: schedules, matmulSchedule: matmulSchedule)
+  }
+
+  private static func module(
+    of program: LoopProgram, symbol: String, target: Target, schedules: [Schedule],
+    matmulSchedule: MatmulSchedule
+  ) -> LoopModule {
     if let kernel = program.onlyKernel {
-      return module(of: kernel, symbol: symbol, target: target, schedule: schedules.first)
+      let rows = RowFunctions(
+        kernel, name: symbol, schedule: schedules.first ?? Schedule(), target: target)
+      if rows.lentBytes == 0 { return module(of: kernel, rows, symbol: symbol) }
     }
     var driver = DriverFunctions(
       program, symbol: symbol, target: target, schedule: matmulSchedule)
@@ -62,9 +72,16 @@ public enum FunctionLowering {
   public static func module(
     of kernel: LoopKernel, symbol: String, target: Target, schedule: Schedule? = nil
   ) -> LoopModule {
-    let rows = RowFunctions(
-      kernel, name: symbol, schedule: schedule ?? Schedule(), target: target)
-    return LoopModule(
+    module(
+      of: LoopProgram(kernel), symbol: symbol, target: target,
+      schedules: schedule.map { [$0] } ?? [], matmulSchedule: MatmulSchedule())
+  }
+
+  /// The functions of a row program whose arrays have room on the stack.
+  private static func module(
+    of kernel: LoopKernel, _ rows: RowFunctions, symbol: String
+  ) -> LoopModule {
+    LoopModule(
       interface: KernelInterface(
         symbol: symbol, entry: "\(symbol)_entry",
         parameters: kernel.buffers.map { .init(buffer: $0, packing: nil) }, parts: nil),
