@@ -103,14 +103,20 @@ public struct Compiler: Sendable {
     var schedules: [Schedule] = []
     var kernels: [[LoopKernel]] = []
     var weights: [LoopKernel] = []
-    func lowered(_ region: Region, inTiles: Bool = true) throws(PlanError) -> LoopKernel {
+    func lowered(
+      _ region: Region, isOfWeights: Bool = false
+    ) throws(PlanError) -> LoopKernel {
       let forced = schedule.regions[region.graph.name] ?? schedule.region
       let strategy = try chosenStrategy(for: region, forced?.strategy)
       var schedule = forced ?? strategy.schedule(for: region, target: target)
       schedule.strategy = strategy.name
       if !streams { schedule.streamingBytes = nil }
-      // So few rows of weights are computed at a time that compilers know their number.
-      if !inTiles { schedule.rowTile = 1 }
+      if isOfWeights {
+        // So few rows are computed at a time that compilers know their number; packing has no scratch memory.
+        schedule.rowTile = 1
+        schedule.keeping.scratchElements = min(
+          schedule.keeping.scratchElements, FunctionLowering.stackElements)
+      }
       schedules.append(schedule)
       return try strategy.lowered(region, schedule: schedule, target: target)
     }
@@ -121,7 +127,15 @@ public struct Compiler: Sendable {
         kernels.append(rows)
       }
       for planned in plan.computedWeights {
-        weights.append(try lowered(planned.region, inTiles: false))
+        let kernel = try lowered(planned.region, isOfWeights: true)
+        guard FunctionLowering.lentBytes(of: kernel) == 0 else {
+          throw PlanError(
+            kernel: graph.name,
+            message:
+              "the weights '\(planned.name)' have more statistics than the stack has room for; "
+              + "make them an input of this kernel")
+        }
+        weights.append(kernel)
       }
     } catch { throw .plan(error.of(kernel: graph.name)) }
     let products = schedule.matmul ?? MatmulSchedule()

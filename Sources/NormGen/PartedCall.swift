@@ -6,8 +6,8 @@ import NormGenTensors
 
 /// A kernel's functions with the memory of a call, cut into parts that threads share.
 ///
-/// A kernel with matmuls divides its work itself. One without gets rows from a part's first one on,
-/// in whole tiles; the bits of a row do not depend on the rows around it.
+/// A kernel with scratch memory divides its work itself. One without gets rows from a part's first one
+/// on, in whole tiles; the bits of a row do not depend on the rows around it.
 final class PartedCall: @unchecked Sendable {
   // The memory is written here and read by all; scratch memory belongs to the kernel's own parts.
   /// Parts of a phase.
@@ -19,7 +19,7 @@ final class PartedCall: @unchecked Sendable {
   private let parameters: Int
   private let buffers: UnsafeMutablePointer<UnsafeMutableRawPointer?>
   private let strides: UnsafeMutablePointer<Int64>
-  /// Rows of each part of a kernel without matmuls.
+  /// Rows of each part of a kernel without scratch memory.
   private let partRows: UnsafeMutablePointer<Int64>
   private let scratch: AlignedMemory?
 
@@ -32,7 +32,7 @@ final class PartedCall: @unchecked Sendable {
     threads: Int
   ) throws(CallError) {
     let program = kernel.lowering.program
-    let cuts = WorkCuts(program, target: kernel.lowering.target, rows: rows)
+    let cuts = WorkCuts(kernel.lowering, rows: rows)
     code = kernel.code
     parts = max(1, min(threads, cuts.mostParts, WorkerPool.mostThreads))
     phases = code.phases(rows: Int64(rows), parts: Int64(parts))
@@ -88,12 +88,13 @@ private struct WorkCuts {
   /// Rows that stay together; nil where the kernel divides its work itself.
   private let tile: Int?
 
-  init(_ program: LoopProgram, target: Target, rows: Int) {
+  init(_ lowering: Lowering, rows: Int) {
+    let (program, target) = (lowering.program, lowering.target)
     self.rows = rows
     func tiles(of height: Int) -> Int { rows / height + (rows % height == 0 ? 0 : 1) }
     guard program.onlyKernel == nil else {
       let tile = max(program.blockRows, 1)
-      self.tile = tile
+      self.tile = lowering.module.interface.parts == nil ? tile : nil
       mostParts = tiles(of: tile)
       return
     }

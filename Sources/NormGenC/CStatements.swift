@@ -73,8 +73,8 @@ struct CStatements {
     case .scratch(let pointer, let count):
       writable.insert(pointer.name)
       add("float \(expressions.names(pointer.name))[\(count)];", depth)
-    case .partials(let name, let reduction):
-      partials(expressions.names(name), reduction, depth)
+    case .partials(let name, let reduction, let place):
+      partials(expressions.names(name), reduction, place, depth)
     case .define(let name, let expression):
       let type = CExpression.type(of: expression)
       let value = expressions.term(expression)
@@ -106,6 +106,7 @@ struct CStatements {
       let last: [CTerm] = isStreamed ? [.name("stream")] : []
       add(CTerm.call(function, [place, expressions.entry(name, indices)] + last).text + ";", depth)
     case .finishStreams: add("finish_streams();", depth)
+    case .settle: add("settle();", depth)
     case .flag(let name, let condition):
       add("const int \(name) = \(expressions.term(condition).text);", depth)
     case .group, .setGroup, .storeGroup, .rows, .nextRow:
@@ -129,7 +130,7 @@ struct CStatements {
       storeStored(pointer, index, expression, depth)
     case .index(let name, let index):
       add("const int64_t \(name) = \(expressions.term(index).text);", depth)
-    case .array(let name, let extents, let element):
+    case .array(let name, let extents, let element, let place):
       let type: String
       switch element {
       case .scalar:
@@ -138,8 +139,7 @@ struct CStatements {
       case .vector: type = "vec"
       case .pairs: type = "uvec"
       }
-      let suffix = extents.map { "[\($0)]" }.joined()
-      add("\(type) \(expressions.names(name))\(suffix);", depth)
+      add(array(type, expressions.names(name), extents, place) + ";", depth)
     case .setEntry(let name, let indices, let expression):
       let place = expressions.entry(name, indices)
       let value =
@@ -175,6 +175,22 @@ struct CStatements {
     case .leave(let index):
       add("return\(index.map { " " + expressions.term($0).text } ?? "");", depth)
     }
+  }
+
+  /// An array, or its place in memory, which is indexed alike.
+  private mutating func array(
+    _ type: String, _ name: String, _ extents: [Int], _ place: LoopPlace
+  ) -> String {
+    func suffix(_ extents: ArraySlice<Int>) -> String { extents.map { "[\($0)]" }.joined() }
+    guard case .memory(let memory, let byte) = place else {
+      return "\(type) \(name)\(suffix(extents[...]))"
+    }
+    let inner = suffix(extents.dropFirst())
+    func pointer(_ name: String) -> String {
+      inner.isEmpty ? "\(type) *\(name)" : "\(type) (*\(name))\(inner)"
+    }
+    let start = memoryPlace(memory, .constant(byte)).cast(to: pointer(""))
+    return "\(pointer(name)) = \(start.text)"
   }
 
   private mutating func memoryPlace(_ memory: String, _ byte: Index) -> CTerm {
@@ -228,14 +244,16 @@ struct CStatements {
     add("\(CTerm.call("store_\(kind)", [place, value]).text);", depth)
   }
 
-  private mutating func partials(_ name: String, _ reduction: Reduction, _ depth: Int) {
+  private mutating func partials(
+    _ name: String, _ reduction: Reduction, _ place: LoopPlace, _ depth: Int
+  ) {
     let count = Partials.vectors(lanes: lanes)
-    if reduction.isSum {
+    if reduction.isSum, place == .stack {
       add("vec \(name)[\(count)] = {{0}};", depth)
       return
     }
     let identity = CTerm.literal(reduction.identity).text
-    add("vec \(name)[\(count)];", depth)
+    add(array("vec", name, [count], place) + ";", depth)
     let p = LoopIndex.vector
     add(
       "for (int64_t \(p) = 0; \(p) < \(count); ++\(p)) \(name)[\(p)] = broadcast(\(identity));",

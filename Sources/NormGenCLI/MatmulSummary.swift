@@ -1,6 +1,6 @@
 internal import NormGen
 
-/// Why a kernel's matmuls are done as they are, and the memory that they take.
+/// Why a kernel's matmuls are done as they are, and the scratch memory that a call takes.
 struct MatmulSummary {
   private let lowering: Lowering
   private let forced: MatmulSchedule?
@@ -64,9 +64,15 @@ struct MatmulSummary {
     return "as it is: the kernel does more with it than matmuls of one kind"
   }
 
-  /// Rows of the table of costs; none for a kernel without matmuls.
+  /// Rows of the table of costs; none for a kernel without scratch memory.
   var memory: [[String]] {
-    guard program.onlyKernel == nil else { return [] }
+    guard lowering.module.interface.parts != nil else { return [] }
+    guard program.onlyKernel == nil else {
+      return [
+        ["scratch bytes of a call", scratch(rows: 1, parts: 1)],
+        ["the same in 2 parts", scratch(rows: 2, parts: 2)],
+      ]
+    }
     let counts = [1, program.blockRows].map { rows in
       "\(scratch(rows: rows, parts: 1)) for \(rows) \(rows == 1 ? "row" : "rows")"
     }

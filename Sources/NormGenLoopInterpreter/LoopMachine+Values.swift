@@ -30,6 +30,7 @@ extension LoopMachine {
 
   /// The position of an entry of an array.
   func entry(_ name: String, _ indices: [Index]) throws(MemoryError) -> Int {
+    try checkLent(name)
     guard let extents = frame.arrays[name]?.extents, extents.count == indices.count else {
       throw MemoryError(message: "uses '\(name)', which is no array of that kind")
     }
@@ -122,6 +123,7 @@ extension LoopMachine {
     case .leading(let operand, let count):
       return try vector(operand).enumerated().map { $0.offset < count ? $0.element : 0 }
     case .combined(let reduction, let name):
+      try checkLent(name)
       guard var tree = frame.partials[name] else {
         throw MemoryError(message: "combines '\(name)', which is not there")
       }

@@ -43,6 +43,8 @@ struct LoopMachine {
     var arrays: [String: (extents: [Int], isScalar: Bool, entries: [[Float]?])] = [:]
     /// The scratch rows' memories.
     var scratch: [String: Int] = [:]
+    /// The bytes of the scratch memory that arrays lie in.
+    var lent: [String: Range<Int>] = [:]
   }
 
   let lanes: Int
@@ -145,7 +147,8 @@ struct LoopMachine {
         frame.pointers[pointer.name] = add(memory)
         frame.scratch[pointer.name] = memories.count - 1
       }
-    case .partials(let name, let reduction):
+    case .partials(let name, let reduction, let place):
+      try lend(place, to: name, elements: SumOrder.partials)
       frame.partials[name] = [Float](
         repeating: ExactArithmetic.identity(of: reduction), count: SumOrder.partials)
     case .define(let name, let expression), .variable(let name, let expression),
@@ -175,7 +178,7 @@ struct LoopMachine {
         all += vector
       }
       try store(pointer, try value(index), all)
-    case .finishStreams: break
+    case .finishStreams, .settle: break
     case .flag(let name, let condition):
       frame.scope.indices[name] = try holds(condition) ? 1 : 0
     case .group, .setGroup, .storeGroup, .rows, .nextRow:
@@ -198,9 +201,11 @@ struct LoopMachine {
       try memories[place.memory].write(
         stored, at: place.offset + (try value(index)), place.window)
     case .index(let name, let index): frame.scope.indices[name] = try value(index)
-    case .array(let name, let extents, let element):
+    case .array(let name, let extents, let element, let place):
+      let count = extents.reduce(1, *)
+      try lend(place, to: name, elements: element == .scalar ? count : count * lanes)
       frame.arrays[name] = (
-        extents, element == .scalar, [[Float]?](repeating: nil, count: extents.reduce(1, *))
+        extents, element == .scalar, [[Float]?](repeating: nil, count: count)
       )
     case .setEntry(let name, let indices, let expression):
       let isScalar = frame.arrays[name]?.isScalar == true
@@ -276,11 +281,36 @@ struct LoopMachine {
     return place
   }
 
+  /// Gives an array its bytes of the scratch memory, if it lies there. What lay there is lost.
+  mutating func lend(
+    _ place: LoopPlace, to name: String, elements: Int
+  ) throws(MemoryError) {
+    frame.lent[name] = nil
+    guard case .memory(let memory, let byte) = place else { return }
+    let first = try byteOf(memory) + byte
+    let bytes = first..<first + 4 * elements
+    if let other = frame.lent.first(where: { $0.value.overlaps(bytes) }) {
+      throw MemoryError(message: "has '\(name)' in the memory of '\(other.key)'")
+    }
+    _ = try carve(
+      Pointer(name: name, storage: .f32), from: first, count: elements, elements, elements)
+    frame.lent[name] = bytes
+  }
+
+  /// Refuses an array whose bytes have been given to something else.
+  func checkLent(_ name: String) throws(MemoryError) {
+    guard let bytes = frame.lent[name] else { return }
+    guard carved.contains(where: { $0.bytes == bytes }) else {
+      throw MemoryError(message: "uses '\(name)', whose memory is another's")
+    }
+  }
+
   mutating func accumulate(
     _ name: String, _ slot: Int, _ reduction: Reduction, _ terms: [LoopExpr], _ lanes: Lanes
   ) throws(MemoryError) {
     var factors: [[Float]] = []
     for term in terms { factors.append(try vector(term)) }
+    try checkLent(name)
     guard var sums = frame.partials[name] else {
       throw MemoryError(message: "accumulates into '\(name)', which is not there")
     }

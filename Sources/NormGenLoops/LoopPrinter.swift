@@ -44,6 +44,13 @@ public enum LoopPrinter {
     return lines.joined(separator: "\n") + "\n"
   }
 
+  private static func text(_ place: LoopPlace) -> String {
+    switch place {
+    case .stack: ""
+    case .memory(let memory, let byte): " in \(memory) from byte \(byte)"
+    }
+  }
+
   private static func append(_ statements: [Stmt], depth: Int, to lines: inout [String]) {
     let indent = String(repeating: "  ", count: depth)
     for statement in statements {
@@ -53,8 +60,8 @@ public enum LoopPrinter {
         lines.append(indent + "\(pointer.name) = &\(buffer)[\(text(offset))]")
       case .scratch(let pointer, let count):
         lines.append(indent + "scratch \(pointer.name)[\(count)]")
-      case .partials(let name, let reduction):
-        lines.append(indent + "partials \(name): \(reduction.rawValue)")
+      case .partials(let name, let reduction, let place):
+        lines.append(indent + "partials \(name)\(text(place)): \(reduction.rawValue)")
       case .define(let name, let expression):
         lines.append(indent + "let \(name) = \(text(expression))")
       case .variable(let name, let expression):
@@ -96,11 +103,12 @@ public enum LoopPrinter {
         lines.append(
           indent + "\(pointer.name)[\(text(index))...] = \(count) of \(entry(name, indices))")
       case .finishStreams: lines.append(indent + "finish streams")
+      case .settle: lines.append(indent + "settle")
       case .flag(let name, let condition):
         lines.append(indent + "let \(name) = \(text(condition))")
       case .index(let name, let index): lines.append(indent + "let \(name) = \(text(index))")
-      case .array(let name, let extents, let element):
-        lines.append(indent + "array \(name)\(extents): \(element)")
+      case .array(let name, let extents, let element, let place):
+        lines.append(indent + "array \(name)\(extents)\(text(place)): \(element)")
       case .setEntry(let name, let indices, let expression):
         lines.append(indent + "\(entry(name, indices)) = \(text(expression))")
       case .when(let condition, let yes, let no):

@@ -129,7 +129,7 @@ public struct LoopVerifier {
       extents[pointer.name] = (name, start, buffer.shape.elementsPerRow)
     case .scratch(let pointer, let count):
       extents[pointer.name] = (nil, 0, count)
-    case .partials(let name, let reduction):
+    case .partials(let name, let reduction, _):
       guard partials[name] == nil else { throw error("the partials '\(name)' are defined twice") }
       partials[name] = reduction
       scope.partials.append(name)
@@ -196,7 +196,8 @@ public struct LoopVerifier {
       try check(expression)
       guard !expression.isVector else { throw error("a vector is stored as one element") }
       try write(pointer, try value(index), 1)
-    case .storeEntries, .finishStreams, .flag, .storeStored, .index, .array, .setEntry, .when,
+    case .storeEntries, .finishStreams, .settle, .flag, .storeStored, .index, .array, .setEntry,
+      .when,
       .strips, .call, .carve, .memory, .step,
       .leave, .prefetchLine:
       throw error("a statement that row programs do not have: \(statement)")

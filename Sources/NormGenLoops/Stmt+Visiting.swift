@@ -9,7 +9,7 @@ extension Stmt {
     case .comment, .pointer, .scratch, .partials, .define, .variable, .assign, .accumulate, .store,
       .group, .setGroup, .storeGroup, .nextRow, .prefetch, .prefetchLine, .storeScalar,
       .storeStored, .storeEntries, .index, .flag, .array, .setEntry, .call, .carve, .memory, .leave,
-      .finishStreams:
+      .finishStreams, .settle:
       []
     }
   }
@@ -24,7 +24,7 @@ extension Stmt {
     case .accumulate(_, _, _, let terms, _): terms
     case .loop, .block, .rows, .when, .strips, .step, .comment, .pointer, .scratch, .partials,
       .group, .storeGroup, .storeEntries, .nextRow, .prefetch, .prefetchLine, .index, .flag, .array,
-      .call, .carve, .memory, .leave, .finishStreams:
+      .call, .carve, .memory, .leave, .finishStreams, .settle:
       []
     }
   }
@@ -41,7 +41,8 @@ extension Stmt {
     case .partials: LoopIndex.vector
     case .comment, .pointer, .scratch, .define, .variable, .assign, .accumulate, .store, .group,
       .setGroup, .storeGroup, .storeEntries, .prefetch, .prefetchLine, .storeScalar, .storeStored,
-      .array, .setEntry, .call, .carve, .memory, .leave, .finishStreams, .block, .when, .step:
+      .array, .setEntry, .call, .carve, .memory, .leave, .finishStreams, .settle, .block, .when,
+      .step:
       nil
     }
   }
@@ -56,7 +57,7 @@ extension Stmt {
     case .loop, .block, .rows, .when, .strips, .step, .define, .variable, .assign, .setGroup,
       .accumulate, .comment, .pointer, .scratch, .partials, .group, .nextRow, .prefetch,
       .prefetchLine, .index, .flag, .array, .setEntry, .call, .carve, .memory, .leave,
-      .finishStreams:
+      .finishStreams, .settle:
       nil
     }
   }

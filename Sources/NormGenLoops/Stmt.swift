@@ -9,7 +9,7 @@ public indirect enum Stmt: Hashable, Sendable {
   /// A row of Float32 that only this kernel sees.
   case scratch(Pointer, count: Int)
   /// The 64 partials of a statistic, at their reduction's identity.
-  case partials(String, Reduction)
+  case partials(String, Reduction, in: LoopPlace = .stack)
   /// A named value.
   case define(String, LoopExpr)
   /// A scalar or vector that later statements change, at its first value.
@@ -50,8 +50,10 @@ public indirect enum Stmt: Hashable, Sendable {
   case storeEntries(Pointer, at: Index, String, [Index], count: Int)
   /// The end of stores that bypass the caches.
   case finishStreams
+  /// What lies in memory stays there: registers, and so the stack, hold none of it from here on.
+  case settle
   /// Entries by one or more indices, without values at first.
-  case array(String, extents: [Int], LoopArrayElement)
+  case array(String, extents: [Int], LoopArrayElement, in: LoopPlace = .stack)
   /// A value for an entry of an array.
   case setEntry(String, [Index], LoopExpr)
   /// Statements that a condition decides on.
@@ -69,6 +71,14 @@ public indirect enum Stmt: Hashable, Sendable {
   case step(Index, [[Stmt]])
   /// The end of the function; with the number that it returns.
   case leave(Index?)
+}
+
+/// Where an array lies.
+public enum LoopPlace: Hashable, Sendable {
+  /// On the function's stack, or in registers.
+  case stack
+  /// In memory that the caller lends, from a byte on that is a multiple of 64.
+  case memory(String, byte: Int)
 }
 
 /// What an array holds.

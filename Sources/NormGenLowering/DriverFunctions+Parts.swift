@@ -7,7 +7,8 @@ extension DriverFunctions {
   /// - Parameter steps: The function for the steps of a block, if there is one.
   func part(_ steps: LoopFunction?) -> LoopFunction {
     let body =
-      steps.map { hasTotals ? sharedParts($0) : rowParts($0) } ?? blockParts()
+      steps.map { hasTotals ? sharedParts($0) : rowParts($0) }
+      ?? (isRowProgram ? ownRows() : blockParts())
     return LoopFunction(
       self.parts.part,
       comment: "What part `part` of `parts` does in a phase. All parts of a phase may run at once; "
@@ -42,6 +43,17 @@ extension DriverFunctions {
       })
   }
 
+  /// One row program: each part takes rows of its own, and has memory of its own.
+  func ownRows() -> [Stmt] {
+    [
+      .when("rows" < 1, [.leave(nil)], otherwise: []),
+      .memory("memory", from: "scratch", byte: 0, isAligned: true),
+      .memory(
+        gathered, from: "memory", byte: "part" * .constant(gatheredBytes), isAligned: false),
+      .index("row", share("rows")), .index("count", shareEnd("rows") - "row"),
+    ] + program.kernels.map { call($0, at: "row", sums: "sums") }
+  }
+
   /// Without totals: with few rows parts share every step, with many each takes rows of its own.
   func rowParts(_ function: LoopFunction) -> [Stmt] {
     let tile = program.tileRows
@@ -50,7 +62,7 @@ extension DriverFunctions {
       body += [
         .memory("memory", from: "scratch", byte: 0, isAligned: true),
         .memory(
-          "gathered", from: "memory", byte: "part" * .constant(gatheredBytes), isAligned: false),
+          gathered, from: "memory", byte: "part" * .constant(gatheredBytes), isAligned: false),
         .memory(
           "panels", from: "memory", byte: "parts" * .constant(gatheredBytes), isAligned: false),
       ]
@@ -90,6 +102,14 @@ extension DriverFunctions {
     let sums = Pointer(name: "sums", storage: .f32)
     let blockSums = Pointer(name: "block_sums", storage: .f32)
     let row = blockRows * "block"
+    let kept: [Stmt] =
+      gathers
+      ? [
+        .memory(
+          gathered, from: "memory",
+          byte: .constant(totalBytes) * "blocks" + "part" * .constant(gatheredBytes),
+          isAligned: false)
+      ] : []
     return [
       .memory("memory", from: "scratch", byte: 0, isAligned: true),
       .index("blocks", allBlocks),
@@ -98,7 +118,7 @@ extension DriverFunctions {
         stride: program.totalStride),
       .when(
         .equal("phase", 0),
-        [
+        kept + [
           .loop(
             index: "block", from: share("blocks"), to: shareEnd("blocks"), step: 1,
             body: [
@@ -127,7 +147,7 @@ extension DriverFunctions {
     if gathers {
       body.append(
         .memory(
-          "gathered", from: "memory",
+          gathered, from: "memory",
           byte: .constant(totalBytes) + "part" * .constant(gatheredBytes), isAligned: false))
     }
     let gathered: Index = gathers ? "parts" * .constant(gatheredBytes) : 0

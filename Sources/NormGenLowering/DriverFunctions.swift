@@ -64,7 +64,7 @@ struct DriverFunctions {
   static let locals: Set<String> = [
     "rows", "scratch", "phase", "part", "parts", "panels", "own_panels", "gathered", "memory",
     "count", "block", "blocks", "copies", "size", "row", "first", "end", "step", "first_step",
-    "end_step", "sums", "block_sums", "is_first", "i",
+    "end_step", "sums", "block_sums", "is_first", "i", "kept",
   ]
 
   /// The function that does some of a program's steps.
@@ -83,14 +83,23 @@ struct DriverFunctions {
   var steps: Int { program.steps.count }
   var bytesPerRow: Int { program.panels.map(\.bytesPerRow).reduce(0, +) }
   var totalBytes: Int { program.totalStride * 4 }
-  /// Bytes of what one part gathers, weights or factors.
+  /// Bytes of what one part has for itself during a step: weights or factors that it gathers, or what
+  /// its row programs have no room for on the stack.
   var gatheredBytes: Int {
-    max(products.map(\.gatheredBytes).max() ?? 0, sums.gatheredBytes)
+    max(
+      products.map(\.gatheredBytes).max() ?? 0, sums.gatheredBytes,
+      rowFunctions.values.map(\.lentBytes).max() ?? 0)
   }
   var gathers: Bool { gatheredBytes > 0 }
+  /// What a part calls it.
+  var gathered: String {
+    products.contains { $0.gatheredBytes > 0 } || sums.gatheredBytes > 0 ? "gathered" : "kept"
+  }
   var hasTotals: Bool { !program.totals.isEmpty }
   /// Whether panels pass from step to step.
-  var hasSteps: Bool { !hasTotals || program.sharesBlocks }
+  var hasSteps: Bool { !isRowProgram && (!hasTotals || program.sharesBlocks) }
+  /// Whether all that there is is one row program.
+  var isRowProgram: Bool { program.onlyKernel != nil }
 
   /// The rows of the largest block of a call.
   var largestBlock: Index { .minimum("rows", blockRows) }
@@ -117,7 +126,10 @@ struct DriverFunctions {
   func phases() -> LoopFunction {
     let comment: String
     var body: [Stmt] = []
-    if !hasTotals {
+    if isRowProgram {
+      comment = "The phases of a call that `parts` threads share: each takes rows of its own."
+      body = [.leave(1)]
+    } else if !hasTotals {
       comment =
         "The phases of a call that `parts` threads share: with few rows they share every step, with "
         + "many each takes rows of its own through all of them."
@@ -148,7 +160,9 @@ struct DriverFunctions {
     var body: [Stmt] = []
     let block: Stmt = .index("block", .choose("rows" < 1, 0, largestBlock))
     let gathered: Index = gathers ? "parts" * .constant(gatheredBytes) : 0
-    if !hasTotals {
+    if isRowProgram {
+      body = [.leave(gathered + .constant(alignment))]
+    } else if !hasTotals {
       body += [
         block, .index("copies", .choose(phases("rows", "parts") > 1, 1, "parts")),
         .leave(
@@ -163,7 +177,7 @@ struct DriverFunctions {
     } else {
       body += [
         .index("blocks", .choose("rows" < 1, 0, allBlocks)),
-        .leave("blocks" * .constant(totalBytes) + .constant(alignment)),
+        .leave("blocks" * .constant(totalBytes) + gathered + .constant(alignment)),
       ]
     }
     return LoopFunction(
@@ -211,7 +225,7 @@ struct DriverFunctions {
   /// What `run_steps` takes behind the kernel's own parameters.
   func stepsParameters(_ used: Set<String>) -> [LoopFunction.Parameter] {
     [.init("panels", .memory)]
-      + (used.contains("gathered") ? [.init("gathered", .memory)] : [])
+      + (used.contains(gathered) ? [.init(gathered, .memory)] : [])
       + (used.contains("sums") ? [.init("sums", .elements(.f32, isWritable: true))] : [])
       + (used.contains("is_first") ? [.init("is_first", .flag)] : []) + [
         .init("first_step", .index), .init("end_step", .index), .init("part", .index),
@@ -256,6 +270,7 @@ struct DriverFunctions {
       arguments += [.place(name(base), at: column + row * stride), .index(stride)]
     }
     if rows?.takesAllRows == true { arguments.append(.index("rows")) }
+    if let rows, rows.lentBytes > 0 { arguments.append(.place(gathered, at: 0)) }
     return .call(rows?.name ?? kernel.name, arguments)
   }
 

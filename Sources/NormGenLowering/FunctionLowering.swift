@@ -4,6 +4,12 @@ public import NormGenSchedule
 /// Lowers a program's steps to functions: row programs as they are, products, sums over rows, and the
 /// driver that divides the work.
 public enum FunctionLowering {
+  /// Elements of scratch rows that the stack has room for beside some dozen statistics.
+  public static let stackElements = 4096
+
+  /// The bytes of scratch memory that a row program needs because the stack has no room for them.
+  public static func lentBytes(of kernel: LoopKernel) -> Int { RowMemory(of: kernel).bytes }
+
   /// The functions of a kernel.
   ///
   /// - Parameters:
@@ -15,9 +21,19 @@ public enum FunctionLowering {
     of program: LoopProgram, target: Target, schedules: [Schedule],
     matmulSchedule: MatmulSchedule = MatmulSchedule()
   ) -> LoopModule {
-    let symbol = "\(program.name)_\(target.name)"
+    module(
+      of: program, symbol: "\(program.name)_\(target.name)", target: target,
+      schedules: schedules, matmulSchedule: matmulSchedule)
+  }
+
+  private static func module(
+    of program: LoopProgram, symbol: String, target: Target, schedules: [Schedule],
+    matmulSchedule: MatmulSchedule
+  ) -> LoopModule {
     if let kernel = program.onlyKernel {
-      return module(of: kernel, symbol: symbol, target: target, schedule: schedules.first)
+      let rows = RowFunctions(
+        kernel, name: symbol, schedule: schedules.first ?? Schedule(), target: target)
+      if rows.lentBytes == 0 { return module(of: kernel, rows, symbol: symbol) }
     }
     var driver = DriverFunctions(
       program, symbol: symbol, target: target, schedule: matmulSchedule)
@@ -73,9 +89,16 @@ public enum FunctionLowering {
   public static func module(
     of kernel: LoopKernel, symbol: String, target: Target, schedule: Schedule? = nil
   ) -> LoopModule {
-    let rows = RowFunctions(
-      kernel, name: symbol, schedule: schedule ?? Schedule(), target: target)
-    return LoopModule(
+    module(
+      of: LoopProgram(kernel), symbol: symbol, target: target,
+      schedules: schedule.map { [$0] } ?? [], matmulSchedule: MatmulSchedule())
+  }
+
+  /// The functions of a row program whose arrays have room on the stack.
+  private static func module(
+    of kernel: LoopKernel, _ rows: RowFunctions, symbol: String
+  ) -> LoopModule {
+    LoopModule(
       interface: KernelInterface(
         symbol: symbol, entry: "\(symbol)_entry",
         parameters: kernel.buffers.map { .init(buffer: $0, packing: nil) }, parts: nil),

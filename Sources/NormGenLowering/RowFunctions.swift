@@ -12,6 +12,8 @@ struct RowFunctions {
   /// Whether the function is told the rows of the whole call after its tensors: one block of them does
   /// not say how much is written.
   let takesAllRows: Bool
+  /// Where its arrays lie. The function takes the caller's memory for them last.
+  private let memory: RowMemory
 
   /// - Parameter isBlock: Whether a call handles one block of the rows of a call.
   init(
@@ -22,7 +24,11 @@ struct RowFunctions {
     self.schedule = schedule
     streamed = StreamedOutput.all(of: kernel, schedule: schedule, target: target)
     takesAllRows = isBlock && !streamed.isEmpty
+    memory = RowMemory(of: kernel)
   }
+
+  /// The bytes of memory that a call needs; 0 if the stack has room for all.
+  var lentBytes: Int { memory.bytes }
 
   private var hasTiles: Bool { kernel.tile > 1 }
 
@@ -32,7 +38,7 @@ struct RowFunctions {
     let whole = LoopFunction(
       name, comment: comment, linkage: linkage,
       parameters: [.init("rows", .index)] + tensors
-        + (takesAllRows ? [.init("all_rows", .index)] : []),
+        + (takesAllRows ? [.init("all_rows", .index)] : []) + lentMemory,
       hasDistinctTensors: true, streamed: hasTiles ? [] : streamedPointers,
       body: (streamed.isEmpty ? [] : streamDefinition) + body
         + (streamed.isEmpty ? [] : [.when(.flag("stream"), [.finishStreams], otherwise: [])]))
@@ -52,11 +58,28 @@ struct RowFunctions {
     }
   }
 
+  /// The scalars of which each row of a tile has one, and what lies in memory of the others.
+  private var scalarArrays: [Stmt] {
+    func array(_ name: String, _ count: Int) -> Stmt {
+      .array(name, extents: [count], .scalar, in: memory.place(of: name))
+    }
+    return kernel.tileScalars.map { array($0, kernel.tile) }
+      + memory.scalars.sorted().map { array($0, 1) }
+      + memory.numbers.sorted { $0.key < $1.key }.flatMap { bits, name in
+        [array(name, 1), .setEntry(name, [0], .constant(Float(bitPattern: bits)))]
+      }
+  }
+
+  private var lentMemory: [LoopFunction.Parameter] {
+    memory.bytes > 0 ? [.init(memory.name, .memory)] : []
+  }
+
   // MARK: Rows
 
   private var row: Stmt {
     .loop(
-      index: LoopIndex.row, from: 0, to: "rows", step: 1, body: kernel.row.map { lowered($0) })
+      index: LoopIndex.row, from: 0, to: "rows", step: 1,
+      body: scalarArrays + kernel.row.map { lowered($0) })
   }
 
   /// The function for a tile, compiled once for whole tiles and once for single rows.
@@ -64,11 +87,10 @@ struct RowFunctions {
     LoopFunction(
       tileName, comment: "The rows from `first` on, as many as a tile has.", linkage: .inlined,
       parameters: (tileNeedsRows ? [.init("rows", .index)] : []) + tensors
-        + [.init("first", .index)] + (streamed.isEmpty ? [] : [.init("stream", .flag)])
-        + [.init("tile", .constant)],
+        + lentMemory + [.init("first", .index)]
+        + (streamed.isEmpty ? [] : [.init("stream", .flag)]) + [.init("tile", .constant)],
       hasDistinctTensors: true, streamed: streamedPointers,
-      body: kernel.tileScalars.map { .array($0, extents: [kernel.tile], .scalar) }
-        + kernel.row.map { lowered($0) })
+      body: scalarArrays + kernel.row.map { lowered($0) })
   }
 
   private var tileName: String { "\(name)_tile" }
@@ -80,7 +102,8 @@ struct RowFunctions {
   private var strips: [Stmt] {
     func call(_ count: Int) -> LoopStrip {
       let arguments: [CallArgument] =
-        (tileNeedsRows ? [.index("rows")] : []) + tensors.map { $0.handedOn() }
+        (tileNeedsRows ? [.index("rows")] : [])
+        + (tensors + lentMemory).map { $0.handedOn() }
         + [.index(.variable(LoopIndex.row))] + (streamed.isEmpty ? [] : [.flag(.flag("stream"))])
         + [.index(.constant(count))]
       return LoopStrip(count: count, body: [.call(tileName, arguments)])
@@ -116,9 +139,36 @@ struct RowFunctions {
     kernel.tileGroups.contains(name) || kernel.tileScalars.contains(name)
   }
 
-  /// The indices of what each row of a tile has one of.
+  /// Whether a scalar is an entry of an array.
+  private func isEntry(_ name: String) -> Bool {
+    isOfTile(name) || memory.scalars.contains(name)
+  }
+
+  /// The indices of what each row of a tile has one of, or of a scalar in memory.
   private func indices(_ name: String) -> [Index] {
-    isOfTile(name) ? [RowFunctions.rowOfTile] : []
+    isOfTile(name) ? [RowFunctions.rowOfTile] : memory.scalars.contains(name) ? [0] : []
+  }
+
+  /// The statements of a loop or block, around which what lies in memory stays there: compilers would
+  /// hold it in registers, of which there are too few, and so on the stack again.
+  private func settled(_ statements: [Stmt]) -> [Stmt] {
+    let lowered = statements.map { self.lowered($0) }
+    return statements.contains(where: usesMemory) ? [.settle] + lowered + [.settle] : lowered
+  }
+
+  /// Whether a statement itself uses partials, a group or a scalar in memory.
+  private func usesMemory(_ statement: Stmt) -> Bool {
+    switch statement {
+    case .accumulate(let name, _, _, _, _), .setGroup(let name, _, _):
+      if memory.place(of: name) != .stack { return true }
+    default: break
+    }
+    guard !memory.scalars.isEmpty || !memory.numbers.isEmpty else { return false }
+    var uses = false
+    for value in statement.values {
+      loweredOperand(value).visit { if case .scalarEntry = $0 { uses = true } }
+    }
+    return uses
   }
 
   /// A statement of the row program as one of a function.
@@ -132,42 +182,63 @@ struct RowFunctions {
         body: body.map { lowered($0) })
     case .loop(let index, let from, let to, let step, let body):
       return .loop(
-        index: index, from: from, to: to, step: step, body: body.map { lowered($0) })
-    case .block(let text, let body): return .block(text, body.map { lowered($0) })
+        index: index, from: from, to: to, step: step,
+        body: settled(body))
+    case .block(let text, let body): return .block(text, settled(body))
     case .nextRow:
       let after = row + (hasTiles ? "tile" : 1)
       return .index(LoopIndex.next, .choose(after < "rows", after, row))
     case .group(let name):
       let tile = kernel.tileGroups.contains(name) ? [kernel.tile] : []
-      return .array(name, extents: tile + [vectors], .vector)
+      return .array(name, extents: tile + [vectors], .vector, in: memory.place(of: name))
+    case .scratch(let pointer, let count):
+      guard case .memory(let name, let byte) = memory.place(of: pointer.name) else {
+        return statement
+      }
+      return .carve(
+        pointer, from: name, byte: .constant(byte), count: .constant(count), columns: count,
+        stride: count)
+    case .partials(let name, let reduction, _):
+      return .partials(name, reduction, in: memory.place(of: name))
     case .setGroup(let name, let slot, let value):
       return .setEntry(name, indices(name) + [slot], lowered(value))
     case .storeGroup(let pointer, let index, let name):
       return .storeEntries(pointer, at: index, name, indices(name), count: vectors)
     case .define(let name, let value):
-      guard isOfTile(name) else { return .define(name, lowered(value)) }
+      guard isEntry(name) else { return .define(name, lowered(value)) }
       return .setEntry(name, indices(name), lowered(value))
     case .variable(let name, let value): return .variable(name, lowered(value))
     case .assign(let name, let value): return .assign(name, lowered(value))
     case .accumulate(let name, let slot, let reduction, let terms, let lanes):
       return .accumulate(
-        partials: name, slot: slot, reduction, terms: terms.map { lowered($0) }, lanes)
+        partials: name, slot: slot, reduction, terms: terms.map { loweredOperand($0) }, lanes)
     case .store(let pointer, let index, let value, let lanes):
       return .store(pointer, at: index, lowered(value), lanes)
     case .storeScalar(let pointer, let index, let value):
       return .storeScalar(pointer, at: index, lowered(value))
-    case .comment, .pointer, .scratch, .partials, .prefetch, .prefetchLine, .storeStored, .index,
-      .array, .setEntry, .when, .strips, .call, .carve, .memory, .step, .leave, .flag,
-      .finishStreams, .storeEntries:
+    case .comment, .pointer, .prefetch, .prefetchLine, .storeStored, .index, .array, .setEntry,
+      .when, .strips, .call, .carve, .memory, .step, .leave, .flag,
+      .finishStreams, .settle, .storeEntries:
       return statement
     }
+  }
+
+  /// The same of what a vector is computed with.
+  private func loweredOperand(_ value: LoopExpr) -> LoopExpr {
+    guard case .constant(let number) = value, let name = memory.numbers[number.bitPattern] else {
+      return lowered(value)
+    }
+    return .scalarEntry(name, [0])
   }
 
   /// A value of the row program as one of a function.
   private func lowered(_ value: LoopExpr) -> LoopExpr {
     switch value {
-    case .scalar(let name): return isOfTile(name) ? .scalarEntry(name, indices(name)) : value
-    case .apply(let op, let operands): return .apply(op, operands.map { lowered($0) })
+    case .scalar(let name): return isEntry(name) ? .scalarEntry(name, indices(name)) : value
+    case .apply(let op, let operands):
+      return .apply(
+        op,
+        operands.map { value.isVector ? loweredOperand($0) : lowered($0) })
     case .rounded(let type, let operand): return .rounded(type, lowered(operand))
     case .leading(let operand, let count): return .leading(lowered(operand), count: count)
     case .vector, .constant, .load, .loadScalar, .combined, .broadcast, .entry, .scalarEntry,

@@ -106,7 +106,7 @@ public struct Schedule: Hashable, Sendable, Codable {
     self.keeping = keeping
   }
 
-  /// What a tile's rows keep lies on the stack.
+  /// What a tile's rows keep should stay in the nearest cache.
   public static let mostTileRows = 64
 
   /// Measured: below it a reader may still find the output in a cache.
@@ -135,7 +135,7 @@ public struct KeepingSchedule: Hashable, Sendable, Codable {
     self.scratchElements = scratchElements
   }
 
-  /// Scratch rows live on the stack: together at most 128 KiB of Float32.
+  /// 128 KiB of Float32, which the second-level cache holds.
   public static let mostScratchElements = 32768
 }
 

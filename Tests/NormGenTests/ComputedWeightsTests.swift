@@ -235,6 +235,24 @@ import Testing
     #expect(refusal(wide)?.contains("takes columns of an input with more axes") == true)
   }
 
+  /// Packing has no memory of the caller's: long rows are computed again, and hundreds of statistics refused.
+  @Test func packingNeedsNoMemoryOfItsOwn() throws {
+    let x = Tensor.input("x", [.rows, 16384], .f32)
+    let w = Tensor.input("w", [3, 16384], .f32)
+    let (gelu, silu) = (w.gelu(), w.silu())
+    let kernel = Kernel("k", x.matmul(gelu * gelu.mean() + silu * silu.mean(), layout: .outIn))
+    let graph = try kernel.graph()
+    let inputs = try RandomInputs.tensors(for: graph, rows: 2, seed: 3)
+    let reference = try ReferenceOutputs(
+      of: graph, rows: 2, inputs: inputs, columns: .all(of: graph))
+    let y = try Compiler(target: HostCPU.current.bestTarget).compile(graph)(inputs)["y"]
+    #expect(reference.judgement(of: try #require(y), output: 0).exact.passes)
+    let sums = (0..<400).map { (w * Float($0 + 2)).sum() }
+    let many = Kernel(
+      "k", x.matmul(w + sums.dropFirst().reduce(sums[0]) { $0 + $1 }, layout: .outIn))
+    #expect(throws: CompilerError.self) { try Compiler(target: .avx2).lower(many) }
+  }
+
   @Test func whatLiesInAnInputIsReadThere() throws {
     let wide = Tensor.input("wide", [70, 61], .f16)
     let flat = Tensor.input("flat", [3150], .f32)

@@ -81,7 +81,7 @@ import Testing
         case .comment, .pointer, .scratch, .partials, .define, .variable, .assign, .accumulate,
           .store, .group, .setGroup, .storeGroup, .nextRow, .prefetch, .storeScalar, .prefetchLine,
           .storeStored, .index, .array, .setEntry, .when, .strips, .call, .carve, .memory, .step,
-          .leave, .flag, .storeEntries, .finishStreams:
+          .leave, .flag, .storeEntries, .finishStreams, .settle:
           return change(statement)
         }
       }

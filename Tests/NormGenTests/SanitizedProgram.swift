@@ -4,12 +4,15 @@ import NormGenTestSupport
 import Testing
 
 /// A C program around emitted C, on blocks of the heap that are no longer than they must be: under
-/// the sanitizers it ends at the first access outside of them or undefined operation.
+/// the sanitizers it ends at the first access outside of them or undefined operation, and without them
+/// in a thread of its own at the first access beyond the thread's stack.
 struct SanitizedProgram {
   let lowering: Lowering
   let rows: Int
   /// C in place of what was emitted.
   var source: String?
+  /// The bytes of the stack of a thread that does all; nil for the first thread and the sanitizers.
+  var stackBytes: Int?
   private var name: String { lowering.source.name }
   private var buffers: [Buffer] { lowering.parameters }
 
@@ -34,14 +37,19 @@ struct SanitizedProgram {
       }
       try Data(bytes).write(to: directory.appendingPathComponent("inputs"))
       try compiler.run(
-        ["-std=c11", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-          + ["main.c", "\(name).c", "-o", "program"], in: directory)
+        flags + ["main.c", "\(name).c", "-o", "program"], in: directory)
       return try parts.map { parts in
         try Command.output(
           "/bin/sh", ["-c", "./program \(parts) < inputs > outputs"], in: directory)
         return try tensors(Data(contentsOf: directory.appendingPathComponent("outputs")))
       }
     }
+  }
+
+  private var flags: [String] {
+    stackBytes == nil
+      ? ["-std=c11", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+      : ["-std=gnu11", "-O2", "-pthread"]
   }
 
   private func tensors(_ data: Data) throws -> [String: HostTensor] {
@@ -60,7 +68,8 @@ struct SanitizedProgram {
 
   private var text: String {
     var lines = ["#include <stdio.h>", "#include <stdlib.h>", "#include \"\(name).h\"", ""]
-    lines += ["int main(int count, char **arguments) {", "  if (count != 2) return 2;"]
+    let function = stackBytes == nil ? "int main" : "static int run"
+    lines += ["\(function)(int count, char **arguments) {", "  if (count != 2) return 2;"]
     lines += ["  const int64_t parts = atoi(arguments[1]);", "  (void)parts;"]
     lines.append("  void *buffers[\(buffers.count)];")
     for (index, buffer) in buffers.enumerated() {
@@ -81,7 +90,22 @@ struct SanitizedProgram {
       }
       lines.append("  free(buffers[\(index)]);")
     }
-    return (lines + ["  return 0;", "}", ""]).joined(separator: "\n")
+    return (lines + ["  return 0;", "}", ""] + thread).joined(separator: "\n")
+  }
+
+  /// What runs it all in a thread.
+  private var thread: [String] {
+    guard let stackBytes else { return [] }
+    return [
+      "#include <pthread.h>", "struct call { int count; char **arguments; int status; };",
+      "static void *begin(void *of) {", "  struct call *call = of;",
+      "  call->status = run(call->count, call->arguments);", "  return NULL;", "}",
+      "int main(int count, char **arguments) {", "  struct call call = {count, arguments, 4};",
+      "  pthread_attr_t attributes;", "  pthread_t thread;", "  pthread_attr_init(&attributes);",
+      "  if (pthread_attr_setstacksize(&attributes, \(stackBytes)) != 0) return 5;",
+      "  if (pthread_create(&thread, &attributes, begin, &call) != 0) return 6;",
+      "  pthread_join(thread, NULL);", "  return call.status;", "}", "",
+    ]
   }
 
   /// What the kernel takes: tensors as they are, and packed weights.

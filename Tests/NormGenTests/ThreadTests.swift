@@ -11,6 +11,8 @@ import Testing
   enum Subject: String, CaseIterable {
     /// Cut into tiles of rows by the host.
     case rows
+    /// A row that the stack has no room for.
+    case kept
     /// A product, and statistics of what it yields.
     case statistics
     /// One product behind the other.
@@ -19,7 +21,11 @@ import Testing
     case plain
 
     var rows: [Int] {
-      self == .rows ? [0, 1, 2, 13, 199] : [0, 1, 2, 13, 14, 15, 113, 300]
+      switch self {
+      case .rows: [0, 1, 2, 13, 199]
+      case .kept: [0, 1, 2, 13]
+      case .statistics, .chain, .plain: [0, 1, 2, 13, 14, 15, 113, 300]
+      }
     }
 
     private var text: String {
@@ -28,6 +34,12 @@ import Testing
         """
         kernel row_norm(x: f32[rows, 129], gain: bf16[129]) {
           y = rms_norm(x, gain: gain, epsilon: 1e-6)
+        } -> y
+        """
+      case .kept:
+        """
+        kernel gelu_norm(x: f32[rows, 8001]) {
+          y = rms_norm(gelu(x), epsilon: 1e-6)
         } -> y
         """
       case .statistics, .plain:
