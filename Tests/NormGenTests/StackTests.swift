@@ -68,7 +68,7 @@ import Testing
 
     func compiler(_ target: Target) -> Compiler {
       var compiler = Compiler(target: target)
-      if self == .tiles { compiler.schedule = Schedule(rowTile: 64) }
+      if self == .tiles { compiler.schedule = KernelSchedule(region: Schedule(rowTile: 64)) }
       return compiler
     }
 
