@@ -189,7 +189,7 @@ import Testing
       #expect(reference.judgement(of: found, output: index).exact.passes)
     }
     // What all rows add to is known when the last one is done.
-    #expect(throws: GradientError.computedWeights("w * scale")) {
+    #expect(throws: GradientError.computedWeights("the value w * scale")) {
       try forward.gradient(withRespectTo: ["w"])
     }
   }
