@@ -28,7 +28,8 @@ public struct FuzzCase: Hashable, Sendable {
     let allowed = FuzzCase.rowCounts.filter {
       FuzzCase.work(of: graph, rows: $0) <= FuzzCase.mostWork
     }
-    let drawn = (0..<3).map { _ in random.choice(allowed) }
+    // What has no rows is evaluated with any number of them.
+    let drawn = (0..<3).map { _ in random.choice(allowed.isEmpty ? [0, 1] : allowed) }
     let isOverRows = graph.values.contains(where: graph.isOverRows)
     let plain = random.below(3)
     let space = FuzzCase.space(of: graph)

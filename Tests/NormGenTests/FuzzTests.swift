@@ -43,7 +43,8 @@ import Testing
     var found: Set<String> = []
     for seed in 0..<1000 as Range<UInt64> { found.formUnion(try FuzzCase(seed: seed).features) }
     var expected: Set<String> = [
-      "block rows", "blocks of rows", "columns", "concatenate", "leading_part", "long chain",
+      "block rows", "blocks of rows", "columns", "computed weights", "concatenate", "leading_part",
+      "long chain",
       "long names", "many axes", "many inputs", "many outputs", "many products", "many statistics",
       "matmul bf16_dot",
       "matmul in_out", "matmul out_in", "mean_rows", "no rows", "outer_sum", "packed weights",
