@@ -10,10 +10,10 @@ import Testing
   @Test func rightKernelsPass() throws {
     let directory = try TestDirectory()
     let result = try CommandLineFixture.normgen(
-      ["fuzz", "--count", "3", "--seed", "5", "--target", "host"], in: directory,
+      ["fuzz", "--count", "3", "--seed", "8", "--target", "host"], in: directory,
       environment: ["NORMGEN_CACHE": directory.path("cache")])
     #expect(result.status == 0, "\(result.output)\(result.errors)")
-    #expect(result.output.hasPrefix("seed 5\n"))
+    #expect(result.output.hasPrefix("seed 8\n"))
     #expect(result.output.contains("kernels 3, passed 3, refused 0, failed 0"))
     #expect(result.output.contains("targets \(Self.host), 1 and 3 threads"))
     #expect(result.output.hasSuffix("pass\n"))

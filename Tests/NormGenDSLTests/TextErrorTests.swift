@@ -78,8 +78,8 @@ struct MalformedText: Sendable, CustomTestStringConvertible {
     MalformedText(
       "weights of other rank", statement: "y = ▸matmul(x, g)", "two fixed axes and no rows"),
     MalformedText(
-      "weights computed", statement: "y = ▸matmul(x, reshape(g, [1, 4]), layout: out_in)",
-      "must be an input as it is, found a reshaped value"),
+      "weights of integers", statement: "y = ▸matmul(x, i8(reshape(g, [1, 4])), layout: out_in)",
+      "must be f32, bf16 or f16, found i8"),
     MalformedText(
       "no such layout", statement: "y = matmul(x, g, ▸layout: rows)",
       "expected one of in_out, out_in, found 'rows'"),
