@@ -198,8 +198,8 @@ import Testing
     #expect(finding.smallestFailure.kind == kind)
     let text = "\(smallest.graph)"
     #expect(text.contains(shows))
-    // An input, what is wrong, and at most one more step.
-    #expect(smallest.graph.nodes.count <= 3, "\(text)")
+    // One input or two, what is wrong, and at most one more step.
+    #expect(smallest.graph.nodes.count <= 4, "\(text)")
     #expect(smallest.graph.outputs.count == 1)
     #expect(smallest.calls.count == 1 && smallest.calls[0].rows <= 3)
     #expect(smallest.graph.nodes.allSatisfy { $0.shape.elementsPerRow <= 8 }, "\(text)")

@@ -306,7 +306,7 @@ import Testing
     Edit(
       name: "last column dropped", pattern: "left > 0", replacement: "left > 1"),
     Edit(
-      name: "last column dropped", pattern: "first + c < 33", replacement: "first + c < 32",
+      name: "last column dropped", pattern: "c < count ?", replacement: "c + 1 < count ?",
       layouts: [.outIn]),
     Edit(
       name: "wrong row of x", pattern: " * r + k]", replacement: " * (height - 1 - r) + k]"),
@@ -316,8 +316,10 @@ import Testing
     Edit(name: "block of x not moved", pattern: "x_block = x + k", replacement: "x_block = x"),
     Edit(name: "first panel again", pattern: "* panel + ", replacement: "* 0 + "),
     Edit(
-      name: "layout exchanged", pattern: "weights[33 * (first + c) + k + i]",
-      replacement: "weights[33 * (k + i) + first + c]", layouts: [.outIn], isSquare: true),
+      // Only as far as the weights go from the panel's first one on.
+      name: "layout exchanged", pattern: "weights[33 * c + i]",
+      replacement: "weights[i < count ? 33 * i + c : 33 * c + i]", layouts: [.outIn],
+      isSquare: true),
     Edit(
       name: "bias missing", pattern: " + load_f32(bias + ", replacement: " + 0 * load_f32(bias + "),
     Edit(
