@@ -8,6 +8,8 @@ import NormGenJIT
 public final class CompiledKernel: Sendable {
   /// The stages that led to the code.
   public let lowering: Lowering
+  /// The parameters: inputs, then outputs. Every call reads them.
+  public let parameters: [Buffer]
   /// Whether the code came from the disk cache.
   public let cacheStatus: CacheStatus
   private let object: any LoadedCode
@@ -42,6 +44,7 @@ public final class CompiledKernel: Sendable {
     lowering: Lowering, object: any LoadedCode, cacheStatus: CacheStatus
   ) throws(JITError) {
     self.lowering = lowering
+    self.parameters = lowering.parameters
     self.object = object
     self.cacheStatus = cacheStatus
     self.code = try KernelCode(lowering, object)
@@ -49,7 +52,4 @@ public final class CompiledKernel: Sendable {
 
   /// The kernel's name.
   public var name: String { lowering.graph.name }
-
-  /// The parameters: inputs, then outputs.
-  public var parameters: [Buffer] { lowering.parameters }
 }

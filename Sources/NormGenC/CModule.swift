@@ -81,11 +81,12 @@ struct CModule {
       first: " *", next: " *")
     lines += [" */"] + declared(parts.part) + declared(phases) + declared(scratchBytes)
     let known: Set<String> = [symbol, phases, scratchBytes, parts.part]
+    let packings = Dictionary(packings.map { ($0.symbol, $0) }, uniquingKeysWith: { $1 })
     for function in module.functions
     where function.linkage == .exported && !known.contains(function.name) {
       lines += [""] + CLayout.comment(function.comment, depth: 0)
       lines += printed(function).prototype(end: ";")
-      guard let packing = packings.first(where: { $0.symbol == function.name }) else { continue }
+      guard let packing = packings[function.name] else { continue }
       lines += ["// The same for a caller that has what it reads in an array."]
       lines.append(packEntryPrototype(packing, end: ";"))
     }

@@ -18,6 +18,7 @@ extension KernelSchedule {
     if let product = matmul?.products.min(by: { $0.key < $1.key })?.value {
       schedule.matmul?.packsWeights = product.packsWeights
       schedule.matmul?.weightStepsAhead = product.weightStepsAhead
+      schedule.matmul?.tile = product.tile
       schedule.matmul?.products = [:]
     }
     return schedule

@@ -7,6 +7,9 @@ public enum LoopPrinter {
     if let kernel = program.onlyKernel { return text(of: kernel) }
     let memory = program.panels.map(\.summary) + program.totals.map(\.summary)
     var parts = [memory.map { "# \($0)\n" }.joined()]
+    for weights in program.weights {
+      parts += ["\(weights.summary)\n", text(of: weights.kernel)]
+    }
     for (number, step) in program.steps.enumerated() {
       parts.append("step \(number + 1), for a block of at most \(program.blockRows) rows\n")
       switch step {

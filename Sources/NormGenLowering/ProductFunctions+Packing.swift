@@ -21,12 +21,15 @@ extension ProductFunctions {
 
   /// Its call for a panel's steps from k on.
   func gather(_ panel: Index, _ k: Index, depth: Index, to block: CallArgument) -> Stmt {
-    .call(
-      gatherName,
-      [
-        .place(weights.name, at: place(of: panel, k)), .index(left(behind: panel)), .index(depth),
-        block,
-      ])
+    gather(
+      .place(weights.name, at: place(of: panel, k)), left: left(behind: panel), depth: depth,
+      to: block)
+  }
+
+  private func gather(
+    _ place: CallArgument, left: Index, depth: Index, to block: CallArgument
+  ) -> Stmt {
+    .call(gatherName, [place, .index(left), .index(depth), block])
   }
 
   /// Where the weights of a panel's step lie.
@@ -122,13 +125,10 @@ extension ProductFunctions {
     let rows = Pointer(name: "computed", storage: product.storage)
     let behind = Stmt.pointer(
       rows, buffer: packed, offset: .constant(panels * columns * steps))
-    func gathered(_ place: Index, left: Index, depth: Index, to panel: Index, _ k: Index) -> Stmt {
-      .call(
-        gatherName,
-        [
-          .place(rows.name, at: place), .index(left), .index(depth),
-          .place(packed, at: packedPlace(panel, k)),
-        ])
+    func gathered(_ place: Index, left: Index) -> Stmt {
+      gather(
+        .place(rows.name, at: place), left: left, depth: "depth",
+        to: .place(packed, at: packedPlace("panel", "k")))
     }
     switch product.matmul.layout {
     case .inOut:
@@ -140,9 +140,7 @@ extension ProductFunctions {
           behind, call(computed, rows: "depth", from: "k", to: rows.name),
           .each(
             "panel", upTo: .constant(panels),
-            gathered(
-              .constant(columns) * "panel", left: left(behind: "panel"), depth: "depth",
-              to: "panel", "k")),
+            gathered(.constant(columns) * "panel", left: left(behind: "panel"))),
         ])
     case .outIn:
       // A row of weights is a column of one panel.
@@ -152,7 +150,7 @@ extension ProductFunctions {
           .index("count", .minimum(left(behind: "panel"), .constant(columns))),
           behind,
           call(computed, rows: "count", from: .constant(columns) * "panel", to: rows.name),
-          blocks([gathered("k", left: "count", depth: "depth", to: "panel", "k")]),
+          blocks([gathered("k", left: "count")]),
         ])
     }
   }

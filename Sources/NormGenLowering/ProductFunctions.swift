@@ -39,6 +39,7 @@ struct ProductFunctions {
       program.panels.map { ($0.name, $0.stride) }, uniquingKeysWith: { $1 })
     let computed = Dictionary(
       program.weights.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    let buffers = Dictionary(program.buffers.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     var known: [Key: String] = [:]
     var taken: Set<String> = []
     return program.multiplications.map { product in
@@ -62,7 +63,7 @@ struct ProductFunctions {
         schedule: key.schedule, xStride: key.xStride, sumsStride: key.sumsStride,
         computed: computed[product.weights],
         sources: computed[product.weights]?.inputs
-          ?? program.buffers.filter { $0.name == product.weights })
+          ?? buffers[product.weights].map { [$0] } ?? [])
     }
   }
 

@@ -71,22 +71,8 @@ public struct KernelPlan: Hashable, Sendable {
     public let region: Region
     /// The kernel's inputs that it reads, in the kernel's order.
     public let inputs: [Buffer]
-    /// Where the region's parameters lie in them.
-    public let sources: [Source]
-
-    /// A parameter of the region.
-    public struct Source: Hashable, Sendable {
-      /// Its name in the region.
-      public let name: String
-      /// The kernel's input that holds it.
-      public let parameter: String
-      /// Whether it has an element for each of the weights' rows, or all rows share it.
-      public let hasRows: Bool
-      /// The input's elements before the first one.
-      public let offset: Int
-      /// The input's elements from row to row.
-      public let stride: Int
-    }
+    /// Where the region's parameters lie in them, in order.
+    public let sources: [ComputedWeights.Source]
   }
 
   /// A value that one stage or product leaves for another.

@@ -1,4 +1,5 @@
 import NormGenIR
+import NormGenLoops
 
 /// Prints plans for `explain` and for goldens.
 public enum PlanPrinter {

@@ -81,12 +81,7 @@ public struct ProgramBuilder {
         ComputedWeights(
           name: planned.name, storage: planned.storage, rows: planned.shape.extents[0],
           columns: planned.shape.rowExtent, kernel: kernel,
-          inputs: planned.inputs,
-          sources: planned.sources.map { source in
-            ComputedWeights.Source(
-              name: source.name, parameter: source.parameter, hasRows: source.hasRows,
-              offset: source.offset, stride: source.stride)
-          })
+          inputs: planned.inputs, sources: planned.sources)
       })
   }
 

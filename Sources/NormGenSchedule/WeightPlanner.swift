@@ -74,15 +74,15 @@ struct WeightPlanner {
     _ key: Key, isKept: Bool
   ) throws(PlanError) -> KernelPlan.PlannedWeights {
     if let known = computed[key] { return known }
-    let isFirst = !computed.keys.contains { $0.value == key.value }
+    var rows = WeightRows(graph, key.value)
     let name: String
     if let own = graph[key.value].name {
+      let isFirst = !computed.keys.contains { $0.value == key.value }
       name = isFirst && !isKept ? names.own(own) : names.fresh(own)
     } else {
-      let rows = WeightRows(graph, key.value)
       name = names.fresh("effective_\(rows.firstInput ?? "weights")")
     }
-    let weights = try WeightRows(graph, key.value).planned(name: name)
+    let weights = try rows.planned(name: name)
     computed[key] = weights
     planned.append(weights)
     return weights
@@ -97,7 +97,7 @@ private struct WeightRows {
   private let count: Int
   private var builder: GraphBuilder
   private var values: [Use: ValueID] = [:]
-  private var sources: [KernelPlan.PlannedWeights.Source] = []
+  private var sources: [ComputedWeights.Source] = []
 
   /// A value as something that has rows, or as something that all rows share.
   private struct Use: Hashable {
@@ -131,12 +131,7 @@ private struct WeightRows {
     return nil
   }
 
-  func planned(name: String) throws(PlanError) -> KernelPlan.PlannedWeights {
-    var rows = self
-    return try rows.plan(name: name)
-  }
-
-  private mutating func plan(name: String) throws(PlanError) -> KernelPlan.PlannedWeights {
+  mutating func planned(name: String) throws(PlanError) -> KernelPlan.PlannedWeights {
     for use in try uses() { try add(use) }
     builder[weights] = values[Use(id: weights, hasRows: true)]
     let storage = graph[graph.beneathViews(weights)].op.traits.exactStorage
@@ -242,7 +237,7 @@ private struct WeightRows {
     let node = graph[use.id]
     if let leaf = leaf(of: use), case .input(let parameter, let storage) = graph[leaf.input].op {
       let shape = shape(of: use)
-      let source = KernelPlan.PlannedWeights.Source(
+      let source = ComputedWeights.Source(
         name: fresh(parameter), parameter: parameter, hasRows: use.hasRows, offset: leaf.offset,
         stride: leaf.stride ?? shape.elementsPerRow)
       sources.append(source)

@@ -107,6 +107,11 @@ import Testing
       "k", Self.x.matmul(normed).silu() + Self.x.matmul(normed, layout: .outIn))
     let lowering = try Compiler(target: .portable).lower(kernel)
     #expect(lowering.program.weights.count == 2)
+    // Every stage that is printed shows how they are computed.
+    for weights in lowering.program.weights {
+      #expect(LoopPrinter.text(of: lowering.program).contains("loops \(weights.kernel.name)("))
+      #expect(PlanPrinter.text(of: lowering.plan).contains("region \(weights.kernel.name):"))
+    }
     #expect(Set(lowering.program.weights.map(\.name)).count == 2)
     let shared = Kernel("k", Self.x.matmul(normed) + Self.x.silu().matmul(normed))
     #expect(try Compiler(target: .portable).lower(shared).program.weights.count == 1)
