@@ -154,6 +154,13 @@ static inline void prefetch_u16_group(const uint16_t *p) {
   __builtin_prefetch((const void *)((uintptr_t)p + 64), 0, 2);
 }
 
+// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
+// product itself may overflow. One part takes all without a division.
+static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
+  if (parts == 1) return count * part;
+  return count / parts * part + count % parts * part / parts;
+}
+
 // The rows from `first` on, as many as a tile has.
 static inline __attribute__((always_inline)) void gemma_rms_norm_2304_bf16_neon_tile(int64_t rows,
     const uint16_t *restrict x, int64_t x_stride, const uint16_t *restrict gain,
@@ -210,9 +217,40 @@ void gemma_rms_norm_2304_bf16_neon(int64_t rows, const uint16_t *restrict x, int
   }
 }
 
+// The phases of a call that `parts` threads share: each takes rows of its own.
+int64_t gemma_rms_norm_2304_bf16_neon_phases(int64_t rows, int64_t parts) {
+  (void)rows;
+  (void)parts;
+  return 1;
+}
+
+// The bytes of scratch memory of such a call.
+int64_t gemma_rms_norm_2304_bf16_neon_scratch_bytes(int64_t rows, int64_t parts) {
+  (void)rows;
+  (void)parts;
+  return 0;
+}
+
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next phase
+// begins when they have ended.
+void gemma_rms_norm_2304_bf16_neon_part(int64_t rows, const uint16_t *x, int64_t x_stride,
+    const uint16_t *gain, uint16_t *y, int64_t y_stride, void *scratch, int64_t phase,
+    int64_t part, int64_t parts) {
+  (void)scratch;
+  (void)phase;
+  if (rows < 1) return;
+  const int64_t tiles = (rows + 3) / 4;
+  const int64_t row = begin_of_part(tiles, part, parts) * 4;
+  const int64_t end = begin_of_part(tiles, part + 1, parts) * 4;
+  const int64_t count = (end < rows ? end : rows) - row;
+  gemma_rms_norm_2304_bf16_neon(count, x + row * x_stride, x_stride, gain, y + row * y_stride,
+      y_stride);
+}
+
 void gemma_rms_norm_2304_bf16_neon_entry(int64_t rows, void *const *buffers,
-    const int64_t *strides) {
-  gemma_rms_norm_2304_bf16_neon(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
+    const int64_t *strides, void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  gemma_rms_norm_2304_bf16_neon_part(rows, buffers[0], strides[0], buffers[1], buffers[2],
+      strides[2], scratch, phase, part, parts);
 }
 
 #if defined(__clang__)

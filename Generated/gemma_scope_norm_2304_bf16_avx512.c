@@ -213,6 +213,13 @@ static inline void prefetch_u16_group(const uint16_t *p) {
   __builtin_prefetch((const void *)((uintptr_t)p + 64), 0, 2);
 }
 
+// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
+// product itself may overflow. One part takes all without a division.
+static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
+  if (parts == 1) return count * part;
+  return count / parts * part + count % parts * part / parts;
+}
+
 /*
  * gemma_scope_norm_2304_bf16_avx512 of `rows` rows; with none, nothing is read or written.
  *
@@ -251,9 +258,37 @@ void gemma_scope_norm_2304_bf16_avx512(int64_t rows, const uint16_t *restrict z,
   if (stream) finish_streams();
 }
 
+// The phases of a call that `parts` threads share: each takes rows of its own.
+int64_t gemma_scope_norm_2304_bf16_avx512_phases(int64_t rows, int64_t parts) {
+  (void)rows;
+  (void)parts;
+  return 1;
+}
+
+// The bytes of scratch memory of such a call.
+int64_t gemma_scope_norm_2304_bf16_avx512_scratch_bytes(int64_t rows, int64_t parts) {
+  (void)rows;
+  (void)parts;
+  return 0;
+}
+
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next phase
+// begins when they have ended.
+void gemma_scope_norm_2304_bf16_avx512_part(int64_t rows, const uint16_t *z, int64_t z_stride,
+    uint16_t *y, int64_t y_stride, void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  (void)scratch;
+  (void)phase;
+  if (rows < 1) return;
+  const int64_t row = begin_of_part(rows, part, parts);
+  const int64_t count = begin_of_part(rows, part + 1, parts) - row;
+  gemma_scope_norm_2304_bf16_avx512(count, z + row * z_stride, z_stride, y + row * y_stride,
+      y_stride);
+}
+
 void gemma_scope_norm_2304_bf16_avx512_entry(int64_t rows, void *const *buffers,
-    const int64_t *strides) {
-  gemma_scope_norm_2304_bf16_avx512(rows, buffers[0], strides[0], buffers[1], strides[1]);
+    const int64_t *strides, void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  gemma_scope_norm_2304_bf16_avx512_part(rows, buffers[0], strides[0], buffers[1], strides[1],
+      scratch, phase, part, parts);
 }
 
 #if defined(__clang__)

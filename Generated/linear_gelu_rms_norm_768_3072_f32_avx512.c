@@ -224,8 +224,9 @@ static inline void prefetch_line(const void *p, int64_t byte) {
 }
 
 // Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
-// product itself may overflow.
+// product itself may overflow. One part takes all without a division.
 static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
+  if (parts == 1) return count * part;
   return count / parts * part + count % parts * part / parts;
 }
 

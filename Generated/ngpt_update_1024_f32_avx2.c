@@ -150,6 +150,13 @@ static inline void prefetch_f32_group(const float *p) {
   }
 }
 
+// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
+// product itself may overflow. One part takes all without a division.
+static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
+  if (parts == 1) return count * part;
+  return count / parts * part + count % parts * part / parts;
+}
+
 /*
  * ngpt_update_1024_f32_avx2 of `rows` rows; with none, nothing is read or written.
  *
@@ -207,9 +214,38 @@ void ngpt_update_1024_f32_avx2(int64_t rows, const float *restrict h, int64_t h_
   if (stream) finish_streams();
 }
 
-void ngpt_update_1024_f32_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
-  ngpt_update_1024_f32_avx2(rows, buffers[0], strides[0], buffers[1], strides[1], buffers[2],
-      buffers[3], strides[3]);
+// The phases of a call that `parts` threads share: each takes rows of its own.
+int64_t ngpt_update_1024_f32_avx2_phases(int64_t rows, int64_t parts) {
+  (void)rows;
+  (void)parts;
+  return 1;
+}
+
+// The bytes of scratch memory of such a call.
+int64_t ngpt_update_1024_f32_avx2_scratch_bytes(int64_t rows, int64_t parts) {
+  (void)rows;
+  (void)parts;
+  return 0;
+}
+
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next phase
+// begins when they have ended.
+void ngpt_update_1024_f32_avx2_part(int64_t rows, const float *h, int64_t h_stride,
+    const float *block_, int64_t block__stride, const float *alpha, float *y, int64_t y_stride,
+    void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  (void)scratch;
+  (void)phase;
+  if (rows < 1) return;
+  const int64_t row = begin_of_part(rows, part, parts);
+  const int64_t count = begin_of_part(rows, part + 1, parts) - row;
+  ngpt_update_1024_f32_avx2(count, h + row * h_stride, h_stride, block_ + row * block__stride,
+      block__stride, alpha, y + row * y_stride, y_stride);
+}
+
+void ngpt_update_1024_f32_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides,
+    void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  ngpt_update_1024_f32_avx2_part(rows, buffers[0], strides[0], buffers[1], strides[1], buffers[2],
+      buffers[3], strides[3], scratch, phase, part, parts);
 }
 
 #if defined(__clang__)

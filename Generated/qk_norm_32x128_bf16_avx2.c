@@ -202,6 +202,13 @@ static inline void put_bf16_group(uint16_t *p, const vec *v, int stream) {
   else store_bf16_group(p, v);
 }
 
+// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
+// product itself may overflow. One part takes all without a division.
+static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
+  if (parts == 1) return count * part;
+  return count / parts * part + count % parts * part / parts;
+}
+
 /*
  * qk_norm_32x128_bf16_avx2 of `rows` rows; with none, nothing is read or written.
  *
@@ -244,8 +251,37 @@ void qk_norm_32x128_bf16_avx2(int64_t rows, const uint16_t *restrict q, int64_t 
   if (stream) finish_streams();
 }
 
-void qk_norm_32x128_bf16_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
-  qk_norm_32x128_bf16_avx2(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
+// The phases of a call that `parts` threads share: each takes rows of its own.
+int64_t qk_norm_32x128_bf16_avx2_phases(int64_t rows, int64_t parts) {
+  (void)rows;
+  (void)parts;
+  return 1;
+}
+
+// The bytes of scratch memory of such a call.
+int64_t qk_norm_32x128_bf16_avx2_scratch_bytes(int64_t rows, int64_t parts) {
+  (void)rows;
+  (void)parts;
+  return 0;
+}
+
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next phase
+// begins when they have ended.
+void qk_norm_32x128_bf16_avx2_part(int64_t rows, const uint16_t *q, int64_t q_stride,
+    const uint16_t *gain, uint16_t *y, int64_t y_stride, void *scratch, int64_t phase,
+    int64_t part, int64_t parts) {
+  (void)scratch;
+  (void)phase;
+  if (rows < 1) return;
+  const int64_t row = begin_of_part(rows, part, parts);
+  const int64_t count = begin_of_part(rows, part + 1, parts) - row;
+  qk_norm_32x128_bf16_avx2(count, q + row * q_stride, q_stride, gain, y + row * y_stride, y_stride);
+}
+
+void qk_norm_32x128_bf16_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides,
+    void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  qk_norm_32x128_bf16_avx2_part(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2],
+      scratch, phase, part, parts);
 }
 
 #if defined(__clang__)

@@ -127,6 +127,13 @@ static inline void put_f32(float *p, vec v, int stream) {
   else store_f32(p, v);
 }
 
+// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
+// product itself may overflow. One part takes all without a division.
+static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
+  if (parts == 1) return count * part;
+  return count / parts * part + count % parts * part / parts;
+}
+
 /*
  * rms_norm_128_f32_avx512 of `rows` rows; with none, nothing is read or written.
  *
@@ -165,8 +172,37 @@ void rms_norm_128_f32_avx512(int64_t rows, const float *restrict x, int64_t x_st
   if (stream) finish_streams();
 }
 
-void rms_norm_128_f32_avx512_entry(int64_t rows, void *const *buffers, const int64_t *strides) {
-  rms_norm_128_f32_avx512(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2]);
+// The phases of a call that `parts` threads share: each takes rows of its own.
+int64_t rms_norm_128_f32_avx512_phases(int64_t rows, int64_t parts) {
+  (void)rows;
+  (void)parts;
+  return 1;
+}
+
+// The bytes of scratch memory of such a call.
+int64_t rms_norm_128_f32_avx512_scratch_bytes(int64_t rows, int64_t parts) {
+  (void)rows;
+  (void)parts;
+  return 0;
+}
+
+// What part `part` of `parts` does in a phase. All parts of a phase may run at once; the next phase
+// begins when they have ended.
+void rms_norm_128_f32_avx512_part(int64_t rows, const float *x, int64_t x_stride,
+    const float *gain, float *y, int64_t y_stride, void *scratch, int64_t phase, int64_t part,
+    int64_t parts) {
+  (void)scratch;
+  (void)phase;
+  if (rows < 1) return;
+  const int64_t row = begin_of_part(rows, part, parts);
+  const int64_t count = begin_of_part(rows, part + 1, parts) - row;
+  rms_norm_128_f32_avx512(count, x + row * x_stride, x_stride, gain, y + row * y_stride, y_stride);
+}
+
+void rms_norm_128_f32_avx512_entry(int64_t rows, void *const *buffers, const int64_t *strides,
+    void *scratch, int64_t phase, int64_t part, int64_t parts) {
+  rms_norm_128_f32_avx512_part(rows, buffers[0], strides[0], buffers[1], buffers[2], strides[2],
+      scratch, phase, part, parts);
 }
 
 #if defined(__clang__)

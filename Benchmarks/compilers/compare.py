@@ -70,7 +70,6 @@ class Kernel:
         self.path, self.name = path, path.stem
         header = (path.parent / "include" / f"{path.stem}.h").read_text()
         self.tensors = [Tensor(match) for match in Tensor.PATTERN.finditer(header)]
-        self.has_parts = f"{self.name}_scratch_bytes" in header
         self.packed = re.findall(rf"int64_t {self.name}_packed_elements_(\w+)\(void\)", header)
 
     def rows_of(self):
@@ -118,17 +117,14 @@ class Build:
         buffers = (ctypes.c_void_p * len(places))(*[ctypes.addressof(p) for p in places])
         numbers = (ctypes.c_int64 * len(strides))(*strides)
         arguments = [ctypes.c_int64(rows), buffers, numbers]
-        if kernel.has_parts:
-            one = ctypes.c_int64(1)
-            size = code[f"{kernel.name}_scratch_bytes"]
-            size.restype = ctypes.c_int64
-            self.scratch = (ctypes.c_char * size(ctypes.c_int64(rows), one))()
-            phases = code[f"{kernel.name}_phases"]
-            phases.restype = ctypes.c_int64
-            calls = [arguments + [self.scratch, ctypes.c_int64(phase), ctypes.c_int64(0), one]
-                     for phase in range(phases(ctypes.c_int64(rows), one))]
-        else:
-            calls = [arguments]
+        one = ctypes.c_int64(1)
+        size = code[f"{kernel.name}_scratch_bytes"]
+        size.restype = ctypes.c_int64
+        self.scratch = (ctypes.c_char * size(ctypes.c_int64(rows), one))()
+        phases = code[f"{kernel.name}_phases"]
+        phases.restype = ctypes.c_int64
+        calls = [arguments + [self.scratch, ctypes.c_int64(phase), ctypes.c_int64(0), one]
+                 for phase in range(phases(ctypes.c_int64(rows), one))]
 
         def run(repeats):
             start = time.perf_counter()

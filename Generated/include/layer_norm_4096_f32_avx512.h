@@ -28,10 +28,23 @@ void layer_norm_4096_f32_avx512(int64_t rows, const float *x, int64_t x_stride, 
     const float *shift, float *y, int64_t y_stride);
 
 /*
+ * The same by `parts` threads: every phase from 0 to layer_norm_4096_f32_avx512_phases(rows, parts)
+ * - 1 in order, each with all parts from 0 to parts - 1, at once or one after the other, on scratch
+ * memory of layer_norm_4096_f32_avx512_scratch_bytes(rows, parts) bytes. The bits do not depend on
+ * the number of parts.
+ */
+void layer_norm_4096_f32_avx512_part(int64_t rows, const float *x, int64_t x_stride,
+    const float *gain, const float *shift, float *y, int64_t y_stride, void *scratch,
+    int64_t phase, int64_t part, int64_t parts);
+int64_t layer_norm_4096_f32_avx512_phases(int64_t rows, int64_t parts);
+int64_t layer_norm_4096_f32_avx512_scratch_bytes(int64_t rows, int64_t parts);
+
+/*
  * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
  * i-th tensor above; the stride of a tensor without rows is not read.
  */
-void layer_norm_4096_f32_avx512_entry(int64_t rows, void *const *buffers, const int64_t *strides);
+void layer_norm_4096_f32_avx512_entry(int64_t rows, void *const *buffers, const int64_t *strides,
+    void *scratch, int64_t phase, int64_t part, int64_t parts);
 
 #ifdef __cplusplus
 }

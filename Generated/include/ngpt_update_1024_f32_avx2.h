@@ -28,10 +28,23 @@ void ngpt_update_1024_f32_avx2(int64_t rows, const float *h, int64_t h_stride, c
     int64_t block_stride, const float *alpha, float *y, int64_t y_stride);
 
 /*
+ * The same by `parts` threads: every phase from 0 to ngpt_update_1024_f32_avx2_phases(rows, parts)
+ * - 1 in order, each with all parts from 0 to parts - 1, at once or one after the other, on scratch
+ * memory of ngpt_update_1024_f32_avx2_scratch_bytes(rows, parts) bytes. The bits do not depend on
+ * the number of parts.
+ */
+void ngpt_update_1024_f32_avx2_part(int64_t rows, const float *h, int64_t h_stride,
+    const float *block_, int64_t block__stride, const float *alpha, float *y, int64_t y_stride,
+    void *scratch, int64_t phase, int64_t part, int64_t parts);
+int64_t ngpt_update_1024_f32_avx2_phases(int64_t rows, int64_t parts);
+int64_t ngpt_update_1024_f32_avx2_scratch_bytes(int64_t rows, int64_t parts);
+
+/*
  * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
  * i-th tensor above; the stride of a tensor without rows is not read.
  */
-void ngpt_update_1024_f32_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides);
+void ngpt_update_1024_f32_avx2_entry(int64_t rows, void *const *buffers, const int64_t *strides,
+    void *scratch, int64_t phase, int64_t part, int64_t parts);
 
 #ifdef __cplusplus
 }

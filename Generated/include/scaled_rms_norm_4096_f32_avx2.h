@@ -27,11 +27,23 @@ void scaled_rms_norm_4096_f32_avx2(int64_t rows, const float *x, int64_t x_strid
     const float *gain, float *y, int64_t y_stride);
 
 /*
+ * The same by `parts` threads: every phase from 0 to scaled_rms_norm_4096_f32_avx2_phases(rows,
+ * parts) - 1 in order, each with all parts from 0 to parts - 1, at once or one after the other, on
+ * scratch memory of scaled_rms_norm_4096_f32_avx2_scratch_bytes(rows, parts) bytes. The bits do not
+ * depend on the number of parts.
+ */
+void scaled_rms_norm_4096_f32_avx2_part(int64_t rows, const float *x, int64_t x_stride,
+    const float *gain, float *y, int64_t y_stride, void *scratch, int64_t phase, int64_t part,
+    int64_t parts);
+int64_t scaled_rms_norm_4096_f32_avx2_phases(int64_t rows, int64_t parts);
+int64_t scaled_rms_norm_4096_f32_avx2_scratch_bytes(int64_t rows, int64_t parts);
+
+/*
  * The same for a caller that has its parameters in arrays: buffers[i] and strides[i] belong to the
  * i-th tensor above; the stride of a tensor without rows is not read.
  */
 void scaled_rms_norm_4096_f32_avx2_entry(int64_t rows, void *const *buffers,
-    const int64_t *strides);
+    const int64_t *strides, void *scratch, int64_t phase, int64_t part, int64_t parts);
 
 #ifdef __cplusplus
 }

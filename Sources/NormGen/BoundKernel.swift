@@ -140,12 +140,15 @@ extension CompiledKernel {
   public func callAsFunction(
     rows: Int, _ arguments: [KernelArgument], threads: Int = 1
   ) throws(CallError) {
-    guard threads == 1, case .rows(let function) = code.entry else {
+    // Without memory of its own a call has nothing to bind.
+    guard threads == 1, code.packs.isEmpty, !lowering.module.interface.takesScratch else {
       try bound(rows: rows, arguments, threads: threads)()
       return
     }
     let strides = try CallCheck.strides(of: self, rows: rows, arguments).map { Int64($0) }
     let buffers = arguments.map(\.bytes.baseAddress)
-    function(Int64(rows), buffers, strides)
+    for phase in 0..<code.phases(Int64(rows), 1) {
+      code.entry(Int64(rows), buffers, strides, nil, phase, 0, 1)
+    }
   }
 }

@@ -99,7 +99,6 @@ public struct Compiler: Sendable {
     let plan = try plan(graph)
     do { try schedule.verify(for: plan) } catch { throw .schedule(error) }
     // Panels and weights are read again soon.
-    let streams = plan.onlyRegion != nil || plan.sumsInRegionsOnly
     var schedules: [Schedule] = []
     var kernels: [[LoopKernel]] = []
     var weights: [LoopKernel] = []
@@ -110,7 +109,7 @@ public struct Compiler: Sendable {
       let strategy = try chosenStrategy(for: region, forced?.strategy)
       var schedule = forced ?? strategy.schedule(for: region, target: target)
       schedule.strategy = strategy.name
-      if !streams { schedule.streamingBytes = nil }
+      if plan.hasSteps { schedule.streamingBytes = nil }
       if isOfWeights {
         // So few rows are computed at a time that compilers know their number; packing has no scratch memory.
         schedule.rowTile = 1

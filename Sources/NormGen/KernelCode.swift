@@ -4,13 +4,9 @@ import NormGenLoops
 
 /// The addresses of a kernel's functions; their C types are fixed by the emitter.
 struct KernelCode: Sendable {
-  /// `void entry(int64_t rows, void *const *buffers, const int64_t *strides)`.
-  typealias RowEntry =
-    @convention(c) (
-      Int64, UnsafePointer<UnsafeMutableRawPointer?>?, UnsafePointer<Int64>?
-    ) -> Void
-  /// The same with `void *scratch, int64_t phase, int64_t part, int64_t parts`.
-  typealias PartEntry =
+  /// `void entry(int64_t rows, void *const *buffers, const int64_t *strides, void *scratch,
+  /// int64_t phase, int64_t part, int64_t parts)`.
+  typealias Entry =
     @convention(c) (
       Int64, UnsafePointer<UnsafeMutableRawPointer?>?, UnsafePointer<Int64>?,
       UnsafeMutableRawPointer?, Int64, Int64, Int64
@@ -51,51 +47,26 @@ struct KernelCode: Sendable {
     }
   }
 
-  /// How the kernel is called.
-  enum Entry: Sendable {
-    /// Rows by rows, without scratch memory.
-    case rows(RowEntry)
-    /// In phases that parts share, with scratch memory.
-    case parts(PartEntry, phases: Extent, scratchBytes: Extent)
-  }
-
+  /// What a part does in a phase.
   let entry: Entry
+  /// The phases of a call of so many rows in so many parts.
+  let phases: Extent
+  /// The bytes of scratch memory of such a call.
+  let scratchBytes: Extent
   /// The function that packs a parameter's weights, by the parameter's name.
   let packs: [String: Pack]
 
   init(_ lowering: Lowering, _ object: any LoadedCode) throws(JITError) {
     let interface = lowering.module.interface
-    let entry = try object.address(of: interface.entry)
-    if let parts = interface.parts {
-      let phases = try object.address(of: parts.phases)
-      let scratchBytes = try object.address(of: parts.scratchBytes)
-      self.entry = .parts(
-        unsafeBitCast(entry, to: PartEntry.self), phases: unsafeBitCast(phases, to: Extent.self),
-        scratchBytes: unsafeBitCast(scratchBytes, to: Extent.self))
-    } else {
-      self.entry = .rows(unsafeBitCast(entry, to: RowEntry.self))
-    }
+    entry = unsafeBitCast(try object.address(of: interface.entry), to: Entry.self)
+    phases = unsafeBitCast(try object.address(of: interface.parts.phases), to: Extent.self)
+    scratchBytes = unsafeBitCast(
+      try object.address(of: interface.parts.scratchBytes), to: Extent.self)
     var packs: [String: Pack] = [:]
     for parameter in interface.parameters {
       guard let packing = parameter.packing else { continue }
       packs[parameter.buffer.name] = try Pack(packing, object)
     }
     self.packs = packs
-  }
-
-  /// Bytes of scratch memory that a call needs.
-  func scratchBytes(rows: Int64, parts: Int64) -> Int {
-    switch entry {
-    case .rows: 0
-    case .parts(_, _, let scratchBytes): Int(scratchBytes(rows, parts))
-    }
-  }
-
-  /// Phases of a call.
-  func phases(rows: Int64, parts: Int64) -> Int {
-    switch entry {
-    case .rows: 1
-    case .parts(_, let phases, _): Int(phases(rows, parts))
-    }
   }
 }

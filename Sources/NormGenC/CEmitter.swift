@@ -26,13 +26,12 @@ public struct CEmitter {
   ) throws(TemplateError) -> CSource {
     let emitter = try CEmitter(graph, target)
     let printer = CModule(module, hasTotals: !program.totals.isEmpty, library: emitter.library)
-    let isDivided = module.interface.parts != nil
     let functions = Functions(
       contract: printer.contract(), prototypes: printer.prototypes(),
       entry: printer.entryPrototype(end: ";"),
       definitions: (printer.definitions() + printer.entries())
         .joined(separator: "\n\n"),
-      keepsLoops: isDivided)
+      keepsLoops: program.division != .rows)
     let strategy = schedules.first?.strategy ?? Schedule().strategy
     return try emitter.source(
       functions, summary: program.summary, strategy: strategy, command: command)

@@ -57,10 +57,10 @@ struct CModule {
           note: notes[buffer.name])
       })
     lines.append(" *")
-    if let parts = module.interface.parts {
+    if module.interface.takesScratch {
       lines += CLayout.words(
-        "scratch: \(parts.scratchBytes)(rows, 1) bytes of any alignment that nobody else uses.",
-        first: " *", next: " *")
+        "scratch: \(module.interface.parts.scratchBytes)(rows, 1) bytes of any alignment that nobody "
+          + "else uses.", first: " *", next: " *")
     }
     return (lines + CContract.rules + [" */"]).joined(separator: "\n")
   }
@@ -69,9 +69,7 @@ struct CModule {
   func prototypes() -> String {
     let symbol = module.interface.symbol
     func declared(_ name: String) -> [String] { function(name)?.prototype(end: ";") ?? [] }
-    guard let parts = module.interface.parts else {
-      return declared(symbol).joined(separator: "\n")
-    }
+    let parts = module.interface.parts
     let (phases, scratchBytes) = (parts.phases, parts.scratchBytes)
     var lines = declared(symbol) + ["", "/*"]
     lines += CLayout.words(
@@ -95,20 +93,16 @@ struct CModule {
 
   /// The declaration for callers with arrays of parameters.
   func entryPrototype(end: String) -> String {
-    let last =
-      module.interface.parts == nil
-      ? "" : ", void *scratch, int64_t phase, int64_t part, int64_t parts"
-    return CLayout.wrappedText(
-      "void \(module.interface.entry)(int64_t rows, void *const *buffers, const int64_t *strides"
-        + "\(last))\(end)")
+    CLayout.wrappedText(
+      "void \(module.interface.entry)(int64_t rows, void *const *buffers, const int64_t *strides, "
+        + "void *scratch, int64_t phase, int64_t part, int64_t parts)\(end)")
   }
 
   /// Its definition, and those of functions that pack what several tensors hold.
   func entries() -> [String] {
-    let callee = module.interface.parts?.part ?? module.interface.symbol
-    return packings.map { packing in
+    packings.map { packing in
       calling(packing.symbol, from: packEntryPrototype(packing, end: " {"), ["packed"])
-    } + [calling(callee, from: entryPrototype(end: " {"), [])]
+    } + [calling(module.interface.parts.part, from: entryPrototype(end: " {"), [])]
   }
 
   private func calling(_ callee: String, from head: String, _ last: [String]) -> String {

@@ -15,7 +15,7 @@ struct MatmulSummary {
 
   /// A line for each choice; none for a kernel without matmuls.
   var reasons: [String] {
-    guard program.onlyKernel == nil else { return [] }
+    guard program.division != .rows else { return [] }
     var lines =
       tiles + [
         "rows pass from step to step in panels: that costs K and N operations a row beside K · N, "
@@ -66,8 +66,8 @@ struct MatmulSummary {
 
   /// Rows of the table of costs; none for a kernel without scratch memory.
   var memory: [[String]] {
-    guard lowering.module.interface.parts != nil else { return [] }
-    guard program.onlyKernel == nil else {
+    guard lowering.module.interface.takesScratch else { return [] }
+    guard program.division != .rows else {
       return [
         ["scratch bytes of a call", scratch(rows: 1, parts: 1)],
         ["the same in 2 parts", scratch(rows: 2, parts: 2)],

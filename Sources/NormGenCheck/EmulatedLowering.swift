@@ -3,8 +3,8 @@ package import NormGenEmulation
 
 /// A lowered kernel as an emulated machine calls it.
 ///
-/// A kernel with matmuls comes with a C function that packs its weights and runs all its phases.
-/// The memory for that follows the kernel's own buffers, so that it is watched as they are.
+/// It comes with a C function that packs its weights and runs all its phases. The memory for that follows
+/// the kernel's own buffers, so that it is watched as they are.
 package struct EmulatedLowering: Sendable {
   /// What the machine links.
   package let kernel: EmulatedKernel
@@ -36,15 +36,10 @@ package struct EmulatedLowering: Sendable {
           tensors.firstIndex { $0.name == source.name }
         }, bytes: packing.elements * buffer.storage.byteCount)
     }
-    let source = try EmulatedLowering.source(lowering, compiler: compiler)
-    let name = lowering.source.name
-    if let division = interface.parts {
-      self.kernel = EmulatedKernel(
-        name: "\(name)_whole", source: source,
-        adapter: EmulatedLowering.adapter(lowering, division, parts: parts, packed: packed))
-    } else {
-      self.kernel = EmulatedKernel(name: name, source: source)
-    }
+    self.kernel = EmulatedKernel(
+      name: "\(lowering.source.name)_whole",
+      source: try EmulatedLowering.source(lowering, compiler: compiler),
+      adapter: EmulatedLowering.adapter(lowering, parts: parts, packed: packed))
   }
 
   private static func source(
@@ -80,21 +75,20 @@ package struct EmulatedLowering: Sendable {
   /// A call of the machine's kernel at an index, on memory for each of the lowered parameters.
   package func call(kernel: Int, rows: Int, buffers: [EmulatedBuffer]) -> EmulatedCall {
     var buffers = buffers
-    if self.kernel.adapter != nil {
-      // Nothing may depend on what the memory holds: Float32 of these bits are NaN.
-      func memory(_ bytes: Int) -> EmulatedBuffer {
-        EmulatedBuffer(bytes: [UInt8](repeating: 0xff, count: bytes), rowStride: bytes)
-      }
-      buffers += packed.map { memory($0.bytes) }
-      // The machine compares the size with what the kernel asks for.
-      buffers.append(memory((try? lowering.module.scratchBytes(rows: rows, parts: parts)) ?? 0))
+    // Nothing may depend on what the memory holds: Float32 of these bits are NaN.
+    func memory(_ bytes: Int) -> EmulatedBuffer {
+      EmulatedBuffer(bytes: [UInt8](repeating: 0xff, count: bytes), rowStride: bytes)
     }
+    buffers += packed.map { memory($0.bytes) }
+    // The machine compares the size with what the kernel asks for.
+    buffers.append(memory((try? lowering.module.scratchBytes(rows: rows, parts: parts)) ?? 0))
     return EmulatedCall(kernel: kernel, rows: rows, buffers: buffers)
   }
 
   private static func adapter(
-    _ lowering: Lowering, _ division: KernelInterface.Parts, parts: Int, packed: [Weights]
+    _ lowering: Lowering, parts: Int, packed: [Weights]
   ) -> String {
+    let division = lowering.module.interface.parts
     let name = lowering.source.name
     let tensors = lowering.parameters
     let scratch = tensors.count + packed.count

@@ -96,22 +96,10 @@ public struct LoopInterpreter {
       }
       memories.append(try packed(parameter.buffer, of: sources, packing, by: module))
     }
-    func arguments(from row: Int) -> [LoopMachine.Value] {
-      interface.parameters.enumerated().flatMap { index, parameter -> [LoopMachine.Value] in
-        let memory = memories[index]
-        guard parameter.buffer.shape.hasRows else { return [.place(memory.place(index, from: 0))] }
-        return [.place(memory.place(index, from: row)), .index(memory.stride)]
-      }
-    }
-    guard let division = interface.parts else {
-      // Rows do not know of each other: calls share them.
-      var machine = LoopMachine(module, memories: memories, scratchBytes: 0)
-      for part in 0..<parts {
-        let share = rows * part / parts..<rows * (part + 1) / parts
-        let arguments = arguments(from: share.lowerBound)
-        try machine.call(interface.symbol, [.index(share.count)] + arguments)
-      }
-      return machine.memories
+    let tensors = interface.parameters.enumerated().flatMap {
+      index, parameter -> [LoopMachine.Value] in
+      let place = LoopMachine.Value.place(memories[index].place(index))
+      return parameter.buffer.shape.hasRows ? [place, .index(memories[index].stride)] : [place]
     }
     let phases = try number { () throws(IndexScope.Fault) in
       try module.phases(rows: rows, parts: parts)
@@ -119,17 +107,17 @@ public struct LoopInterpreter {
     let bytes = try number { () throws(IndexScope.Fault) in
       try module.scratchBytes(rows: rows, parts: parts)
     }
-    let tensors = arguments(from: 0)
     var machine = LoopMachine(module, memories: memories, scratchBytes: bytes)
     if parts == 1 {
-      try machine.call(interface.symbol, [.index(rows)] + tensors + [.byte(0)])
+      try machine.call(
+        interface.symbol, [.index(rows)] + tensors + (interface.takesScratch ? [.byte(0)] : []))
       return machine.memories
     }
     for phase in 0..<phases {
       // No part may read what another writes in the same phase: neither order may matter.
       for part in phase % 2 == 0 ? Array(0..<parts) : (0..<parts).reversed() {
         try machine.call(
-          division.part,
+          interface.parts.part,
           [.index(rows)] + tensors + [.byte(0), .index(phase), .index(part), .index(parts)])
       }
     }
@@ -175,14 +163,14 @@ public struct LoopInterpreter {
     var machine = LoopMachine(module, memories: memories, scratchBytes: 0)
     try machine.call(
       packing.symbol,
-      memories.enumerated().map { .place($1.place($0, from: 0)) })
+      memories.enumerated().map { .place($1.place($0)) })
     return machine.memories[sources.count]
   }
 }
 
 extension LoopMemory {
-  /// The place of a row in the memory at an index.
-  fileprivate func place(_ index: Int, from row: Int) -> LoopMachine.Place {
-    LoopMachine.Place(memory: index, offset: row * stride, window: .all(of: self))
+  /// The place of the first element in the memory at an index.
+  fileprivate func place(_ index: Int) -> LoopMachine.Place {
+    LoopMachine.Place(memory: index, offset: 0, window: .all(of: self))
   }
 }

@@ -129,13 +129,11 @@ extension LoopModule {
 
   /// The phases of a call that `parts` threads share, as the emitted function counts them.
   public func phases(rows: Int, parts: Int) throws(IndexScope.Fault) -> Int {
-    guard let division = interface.parts else { return 1 }
-    return try scope.result(of: division.phases, [rows, parts])
+    try scope.result(of: interface.parts.phases, [rows, parts])
   }
 
   /// The bytes of scratch memory of such a call, as the emitted function counts them.
   public func scratchBytes(rows: Int, parts: Int) throws(IndexScope.Fault) -> Int {
-    guard let division = interface.parts else { return 0 }
-    return try scope.result(of: division.scratchBytes, [rows, parts])
+    try scope.result(of: interface.parts.scratchBytes, [rows, parts])
   }
 }

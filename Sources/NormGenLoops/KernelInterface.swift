@@ -62,23 +62,29 @@ public struct KernelInterface: Hashable, Sendable {
   }
 
   /// The kernel: `void symbol(int64_t rows, ...)`, each tensor followed by its row stride if it has
-  /// rows, in the end `void *scratch` if a call is divided.
+  /// rows, in the end `void *scratch` if ``takesScratch``.
   public let symbol: String
-  /// The same for a caller with arrays of pointers and strides.
+  /// ``Parts/part`` for a caller with arrays of pointers and strides, the same of every kernel:
+  /// `void entry(int64_t rows, void *const *buffers, const int64_t *strides, void *scratch,
+  /// int64_t phase, int64_t part, int64_t parts)`.
   public let entry: String
   /// The tensors that the kernel takes, inputs first. Computed weights are one; what they are computed
   /// of is none unless it has other uses.
   public let parameters: [Parameter]
-  /// How a call is divided into phases and parts; nil for a kernel that needs no scratch memory and
-  /// whose rows any number of calls may share.
-  public let parts: Parts?
+  /// How a call is divided into phases and parts.
+  public let parts: Parts
+  /// Whether a call needs scratch memory.
+  public let takesScratch: Bool
 
   /// Creates an interface.
-  public init(symbol: String, entry: String, parameters: [Parameter], parts: Parts?) {
+  public init(
+    symbol: String, entry: String, parameters: [Parameter], parts: Parts, takesScratch: Bool
+  ) {
     self.symbol = symbol
     self.entry = entry
     self.parameters = parameters
     self.parts = parts
+    self.takesScratch = takesScratch
   }
 
   /// The parameter called `name`.

@@ -4,7 +4,9 @@ import NormGenIR
 public enum LoopPrinter {
   /// The steps of `program` as indented text.
   public static func text(of program: LoopProgram) -> String {
-    if let kernel = program.onlyKernel { return text(of: kernel) }
+    if program.division == .rows {
+      return program.kernels.map { text(of: $0) }.joined(separator: "\n")
+    }
     let memory = program.panels.map(\.summary) + program.totals.map(\.summary)
     var parts = [memory.map { "# \($0)\n" }.joined()]
     for weights in program.weights {

@@ -2,8 +2,8 @@ public import NormGenIR
 
 /// A kernel as steps over a block of rows: row programs, and the multiplications between them.
 ///
-/// A kernel without matmuls is one row program. With matmuls, every step finishes its work on the
-/// block before the next one begins; what passes from step to step lies in panels.
+/// Every step finishes its work on the block before the next one begins; what passes from step to step
+/// lies in panels. A kernel without matmuls is one step of row programs.
 public struct LoopProgram: Hashable, Sendable {
   /// The kernel's name.
   public let name: String
@@ -75,7 +75,26 @@ public struct LoopProgram: Hashable, Sendable {
   public init(_ kernel: LoopKernel) {
     self.init(
       name: kernel.name, buffers: kernel.buffers, lanes: kernel.lanes, blockRows: kernel.tile,
-      panels: [], steps: [.rows([kernel])])
+      tileRows: kernel.tile, panels: [], steps: [.rows([kernel])])
+  }
+
+  /// How parts share the work of a call.
+  public enum Division: Hashable, Sendable {
+    /// Row programs and nothing between them: each part takes rows of its own through all of them.
+    case rows
+    /// With few rows parts share every step, with many each takes rows of its own through all steps.
+    case steps
+    /// Each block of rows is one part's and has totals of its own, which a last phase joins.
+    case blocks
+    /// Parts share every step of one block after the other, because all add to the same totals, which a
+    /// last phase stores.
+    case stepsOfBlocks
+  }
+
+  /// How parts share the work of a call.
+  public var division: Division {
+    guard totals.isEmpty else { return accumulations.isEmpty ? .blocks : .stepsOfBlocks }
+    return steps.count == 1 && panels.isEmpty ? .rows : .steps
   }
 
   /// The row programs, in order.
@@ -108,19 +127,9 @@ public struct LoopProgram: Hashable, Sendable {
     }
   }
 
-  /// The row program that is the whole kernel; nil for a kernel with matmuls.
-  public var onlyKernel: LoopKernel? {
-    guard panels.isEmpty, views.isEmpty, totals.isEmpty, case .rows(let kernels)? = steps.first,
-      kernels.count == 1
-    else {
-      return nil
-    }
-    return steps.count == 1 ? kernels[0] : nil
-  }
-
   /// The schedule in words, for the head of the emitted file and `explain`.
   public var summary: [String] {
-    if let kernel = onlyKernel { return kernel.summary }
+    if division == .rows { return kernels.flatMap(\.summary) }
     var lines = ["\(steps.count) steps over a block of at most \(blockRows) rows"]
     lines += weights.map(\.summary)
     for (number, step) in steps.enumerated() {

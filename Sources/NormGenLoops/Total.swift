@@ -72,8 +72,4 @@ public struct Accumulation: Hashable, Sendable {
 extension LoopProgram {
   /// Elements of the totals of one block of rows that lie in scratch memory.
   public var totalStride: Int { totals.filter { !$0.isDirect }.map(\.stride).reduce(0, +) }
-
-  /// Whether parts share every step of a block because the totals of all rows are summed in one
-  /// place; otherwise each block of rows has totals of its own, and one part.
-  public var sharesBlocks: Bool { !accumulations.isEmpty }
 }

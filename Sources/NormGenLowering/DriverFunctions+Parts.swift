@@ -4,13 +4,9 @@ import NormGenSchedule
 
 /// What a part does in a phase, and the kernel that is all of them.
 extension DriverFunctions {
-  /// - Parameter steps: The function for the steps of a block, if there is one.
-  func part(_ steps: LoopFunction?) -> LoopFunction {
-    let body =
-      steps.map { hasTotals ? sharedParts($0) : rowParts($0) }
-      ?? (isRowProgram ? ownRows() : blockParts())
-    return LoopFunction(
-      self.parts.part,
+  func part(_ body: [Stmt]) -> LoopFunction {
+    LoopFunction(
+      interface.parts.part,
       comment: "What part `part` of `parts` does in a phase. All parts of a phase may run at once; "
         + "the next phase begins when they have ended.",
       linkage: .exported,
@@ -43,15 +39,27 @@ extension DriverFunctions {
       })
   }
 
-  /// One row program: each part takes rows of its own, and has memory of its own.
+  /// Row programs alone: each part takes rows of its own, whole tiles, and has memory of its own.
   func ownRows() -> [Stmt] {
-    [
-      .when("rows" < 1, [.leave(nil)], otherwise: []),
-      .memory("memory", from: "scratch", byte: 0, isAligned: true),
-      .memory(
-        gathered, from: "memory", byte: "part" * .constant(gatheredBytes), isAligned: false),
-      .index("row", share("rows")), .index("count", shareEnd("rows") - "row"),
-    ] + program.kernels.map { call($0, at: "row", sums: "sums") }
+    let tile = program.tileRows
+    let range: [Stmt] =
+      tile == 1
+      ? [.index("row", share("rows")), .index("count", shareEnd("rows") - "row")]
+      : [
+        .index("tiles", Index.variable("rows").quotientUp(tile)),
+        .index("row", share("tiles") * .constant(tile)),
+        .index("end", shareEnd("tiles") * .constant(tile)),
+        .index("count", .minimum("end", "rows") - "row"),
+      ]
+    let memory: [Stmt] =
+      gathers
+      ? [
+        .memory("memory", from: "scratch", byte: 0, isAligned: true),
+        .memory(
+          gathered, from: "memory", byte: "part" * .constant(gatheredBytes), isAligned: false),
+      ] : []
+    return [.when("rows" < 1, [.leave(nil)], otherwise: [])] + memory + range
+      + program.kernels.map { call($0, at: "row", sums: "sums") }
   }
 
   /// Without totals: with few rows parts share every step, with many each takes rows of its own.
@@ -196,19 +204,31 @@ extension DriverFunctions {
 
   // MARK: The kernel
 
-  func kernel() -> LoopFunction {
-    let taken = [.init("rows", .index)] + parameters() + [.init("scratch", .scratch)]
+  /// The kernel, unless it is a row program's function.
+  func kernel() -> [LoopFunction] {
+    guard !rowFunctions.values.contains(where: { $0.name == interface.symbol }) else { return [] }
+    let scratch: [LoopFunction.Parameter] =
+      interface.takesScratch ? [.init("scratch", .scratch)] : []
+    let taken = [.init("rows", .index)] + parameters() + scratch
     func part(_ phase: Index) -> Stmt {
       .call(
-        self.parts.part,
+        interface.parts.part,
         taken.map { $0.handedOn() } + [.index(phase), .index(0), .index(1)])
     }
-    let body: Stmt =
-      hasTotals
-      ? .loop(index: "phase", from: 0, to: phases("rows", 1), step: 1, body: [part("phase")])
-      : part(0)
-    return LoopFunction(
-      interface.symbol, comment: "", linkage: .exported,
-      parameters: taken, body: [body])
+    let body: [Stmt]
+    if !interface.takesScratch {
+      body =
+        [.index("count", "rows")] + program.kernels.map { call($0, at: 0, sums: "sums") }
+    } else if program.totals.isEmpty {
+      body = [part(0)]
+    } else {
+      body = [
+        .loop(index: "phase", from: 0, to: phases("rows", 1), step: 1, body: [part("phase")])
+      ]
+    }
+    return [
+      LoopFunction(
+        interface.symbol, comment: "", linkage: .exported, parameters: taken, body: body)
+    ]
   }
 }

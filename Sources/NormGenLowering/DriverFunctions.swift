@@ -9,11 +9,10 @@ struct DriverFunctions {
   let target: Target
   /// How the kernel is called.
   let interface: KernelInterface
-  let parts: KernelInterface.Parts
   /// The functions of sums over rows.
   let sums: RowSumFunctions
   /// The row programs' functions, by the programs' names.
-  var rowFunctions: [String: RowFunctions] = [:]
+  let rowFunctions: [String: RowFunctions]
   let products: [ProductFunctions]
   /// The first of each step's products.
   let firstProducts: [Int]
@@ -22,14 +21,21 @@ struct DriverFunctions {
   /// The names of parameters and panels in the functions.
   let names: [String: String]
 
-  init(_ program: LoopProgram, symbol: String, target: Target, schedule: MatmulSchedule) {
+  init(
+    _ program: LoopProgram, symbol: String, target: Target, schedule: MatmulSchedule,
+    rowFunctions: [String: RowFunctions]
+  ) {
     self.program = program
     self.target = target
+    self.rowFunctions = rowFunctions
     let products = ProductFunctions.all(
       of: program, symbol: symbol, target: target, schedule: schedule)
     self.products = products
-    parts = KernelInterface.Parts(
-      phases: "\(symbol)_phases", scratchBytes: "\(symbol)_scratch_bytes", part: "\(symbol)_part")
+    let sums = RowSumFunctions(program, target: target, schedule: schedule)
+    self.sums = sums
+    gatheredBytes = max(
+      products.map(\.gatheredBytes).max() ?? 0, sums.gatheredBytes,
+      rowFunctions.values.map(\.lentBytes).max() ?? 0)
     interface = KernelInterface(
       symbol: symbol, entry: "\(symbol)_entry",
       parameters: program.buffers.map { buffer in
@@ -37,8 +43,11 @@ struct DriverFunctions {
           $0.product.isPacked && $0.product.weights == buffer.name
         }
         return .init(buffer: buffer, packing: product?.packing)
-      }, parts: parts)
-    sums = RowSumFunctions(program, target: target, schedule: schedule)
+      },
+      parts: .init(
+        phases: "\(symbol)_phases", scratchBytes: "\(symbol)_scratch_bytes",
+        part: "\(symbol)_part"),
+      takesScratch: program.division != .rows || gatheredBytes > 0)
     views = Dictionary(program.views.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     panels = Dictionary(program.panels.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     var firstProducts = [0]
@@ -64,7 +73,7 @@ struct DriverFunctions {
   static let locals: Set<String> = [
     "rows", "scratch", "phase", "part", "parts", "panels", "own_panels", "gathered", "memory",
     "count", "block", "blocks", "copies", "size", "row", "first", "end", "step", "first_step",
-    "end_step", "sums", "block_sums", "is_first", "i", "kept",
+    "end_step", "sums", "block_sums", "is_first", "i", "kept", "tiles",
   ]
 
   /// The function that does some of a program's steps.
@@ -85,21 +94,12 @@ struct DriverFunctions {
   var totalBytes: Int { program.totalStride * 4 }
   /// Bytes of what one part has for itself during a step: weights or factors that it gathers, or what
   /// its row programs have no room for on the stack.
-  var gatheredBytes: Int {
-    max(
-      products.map(\.gatheredBytes).max() ?? 0, sums.gatheredBytes,
-      rowFunctions.values.map(\.lentBytes).max() ?? 0)
-  }
+  let gatheredBytes: Int
   var gathers: Bool { gatheredBytes > 0 }
   /// What a part calls it.
   var gathered: String {
     products.contains { $0.gatheredBytes > 0 } || sums.gatheredBytes > 0 ? "gathered" : "kept"
   }
-  var hasTotals: Bool { !program.totals.isEmpty }
-  /// Whether panels pass from step to step.
-  var hasSteps: Bool { !isRowProgram && (!hasTotals || program.sharesBlocks) }
-  /// Whether all that there is is one row program.
-  var isRowProgram: Bool { program.onlyKernel != nil }
 
   /// The rows of the largest block of a call.
   var largestBlock: Index { .minimum("rows", blockRows) }
@@ -107,16 +107,27 @@ struct DriverFunctions {
   var allBlocks: Index { Index.variable("rows").quotientUp(program.blockRows) }
 
   func phases(_ rows: Index, _ parts: Index) -> Index {
-    .result(of: self.parts.phases, [rows, parts])
+    .result(of: interface.parts.phases, [rows, parts])
   }
 
   // MARK: Functions
 
   /// All of them, each before its callers.
   func functions() -> [LoopFunction] {
-    let steps = hasSteps ? runSteps() : nil
-    return [phases(), scratchBytes()] + (steps.map { [$0] } ?? [])
-      + program.totals.map { sums.store($0) } + [part(steps), kernel()]
+    let division: [LoopFunction] = [phases(), scratchBytes()]
+    let totals = program.totals.map { sums.store($0) }
+    let (steps, body): ([LoopFunction], [Stmt])
+    switch program.division {
+    case .rows: (steps, body) = ([], ownRows())
+    case .blocks: (steps, body) = ([], blockParts())
+    case .steps:
+      let function = runSteps()
+      (steps, body) = ([function], rowParts(function))
+    case .stepsOfBlocks:
+      let function = runSteps()
+      (steps, body) = ([function], sharedParts(function))
+    }
+    return division + steps + totals + [part(body)] + kernel()
   }
 
   let extentParameters: [LoopFunction.Parameter] = [
@@ -125,63 +136,62 @@ struct DriverFunctions {
 
   func phases() -> LoopFunction {
     let comment: String
-    var body: [Stmt] = []
-    if isRowProgram {
-      comment = "The phases of a call that `parts` threads share: each takes rows of its own."
+    let body: [Stmt]
+    switch program.division {
+    case .rows:
+      comment = "each takes rows of its own."
       body = [.leave(1)]
-    } else if !hasTotals {
+    case .steps:
       comment =
-        "The phases of a call that `parts` threads share: with few rows they share every step, with "
-        + "many each takes rows of its own through all of them."
-      body.append(
-        .leave(
-          .choose(.both("parts" > 1, "rows" <= blockRows), .constant(steps), 1)))
-    } else if program.sharesBlocks {
-      comment =
-        "The phases of a call that `parts` threads share: every step of every block of rows, then "
-        + "the totals."
+        "with few rows they share every step, with many each takes rows of its own through all of "
+        + "them."
+      body = [
+        .leave(.choose(.both("parts" > 1, "rows" <= blockRows), .constant(steps), 1))
+      ]
+    case .blocks:
+      comment = "all blocks of rows, then the totals."
+      body = [.leave(2)]
+    case .stepsOfBlocks:
+      comment = "every step of every block of rows, then the totals."
       body = [
         .index("blocks", allBlocks),
         .leave(.choose("parts" > 1, .constant(steps) * "blocks" + 1, 2)),
       ]
-    } else {
-      comment =
-        "The phases of a call that `parts` threads share: all blocks of rows, then the totals."
-      body = [.leave(2)]
     }
     return LoopFunction(
-      self.parts.phases, comment: comment, linkage: .exported,
+      interface.parts.phases,
+      comment: "The phases of a call that `parts` threads share: \(comment)", linkage: .exported,
       parameters: extentParameters, returnsIndex: true, body: body)
   }
 
   func scratchBytes() -> LoopFunction {
     // Wherever the memory begins, what lies in it begins at a cache line.
     let alignment = 64
-    var body: [Stmt] = []
+    let body: [Stmt]
     let block: Stmt = .index("block", .choose("rows" < 1, 0, largestBlock))
     let gathered: Index = gathers ? "parts" * .constant(gatheredBytes) : 0
-    if isRowProgram {
-      body = [.leave(gathered + .constant(alignment))]
-    } else if !hasTotals {
-      body += [
+    switch program.division {
+    case .rows: body = [.leave(gathers ? gathered + .constant(alignment) : 0)]
+    case .steps:
+      body = [
         block, .index("copies", .choose(phases("rows", "parts") > 1, 1, "parts")),
         .leave(
           "copies" * "block" * .constant(bytesPerRow) + gathered + .constant(alignment)),
       ]
-    } else if program.sharesBlocks {
-      body += [
+    case .blocks:
+      body = [
+        .index("blocks", .choose("rows" < 1, 0, allBlocks)),
+        .leave("blocks" * .constant(totalBytes) + gathered + .constant(alignment)),
+      ]
+    case .stepsOfBlocks:
+      body = [
         block,
         .leave(
           "block" * .constant(bytesPerRow) + gathered + .constant(totalBytes + alignment)),
       ]
-    } else {
-      body += [
-        .index("blocks", .choose("rows" < 1, 0, allBlocks)),
-        .leave("blocks" * .constant(totalBytes) + gathered + .constant(alignment)),
-      ]
     }
     return LoopFunction(
-      self.parts.scratchBytes,
+      interface.parts.scratchBytes,
       comment: "The bytes of scratch memory of such a call.", linkage: .exported,
       parameters: extentParameters, returnsIndex: true, body: body)
   }

@@ -21,26 +21,15 @@ public enum FunctionLowering {
     of program: LoopProgram, target: Target, schedules: [Schedule],
     matmulSchedule: MatmulSchedule = MatmulSchedule()
   ) -> LoopModule {
-    module(
-      of: program, symbol: "\(program.name)_\(target.name)", target: target,
-      schedules: schedules, matmulSchedule: matmulSchedule)
-  }
-
-  private static func module(
-    of program: LoopProgram, symbol: String, target: Target, schedules: [Schedule],
-    matmulSchedule: MatmulSchedule
-  ) -> LoopModule {
-    if let kernel = program.onlyKernel {
-      let rows = RowFunctions(
-        kernel, name: symbol, schedule: schedules.first ?? Schedule(), target: target)
-      if rows.lentBytes == 0 { return module(of: kernel, rows, symbol: symbol) }
-    }
-    var driver = DriverFunctions(
-      program, symbol: symbol, target: target, schedule: matmulSchedule)
+    let symbol = "\(program.name)_\(target.name)"
+    let rowFunctions = RowFunctions.all(
+      of: program, symbol: symbol, schedules: schedules, target: target)
+    let driver = DriverFunctions(
+      program, symbol: symbol, target: target, schedule: matmulSchedule,
+      rowFunctions: rowFunctions)
     var functions: [LoopFunction] = []
     var written: Set<String> = []
     var packed: Set<String> = []
-    var remaining = schedules.dropLast(program.weights.count)
     let computed = Dictionary(
       zip(program.weights, schedules.suffix(program.weights.count)).map { ($0.name, ($0, $1)) },
       uniquingKeysWith: { $1 })
@@ -50,18 +39,7 @@ public enum FunctionLowering {
     for (number, step) in program.steps.enumerated() {
       switch step {
       case .rows(let kernels):
-        for (place, kernel) in kernels.enumerated() {
-          let suffix = kernels.count > 1 ? "_\(place + 1)" : ""
-          let rows = RowFunctions(
-            kernel, name: "step\(number + 1)\(suffix)",
-            schedule: remaining.popFirst() ?? Schedule(), target: target,
-            isBlock: !program.totals.isEmpty)
-          driver.rowFunctions[kernel.name] = rows
-          append(
-            rows.functions(
-              comment: "Step \(number + 1): \(kernel.summary.joined(separator: "; ")).",
-              linkage: .local))
-        }
+        for kernel in kernels { append(rowFunctions[kernel.name]?.functions() ?? []) }
       case .multiply:
         for product in driver.products(ofStep: number) {
           // Weights of several products are packed once.
@@ -69,11 +47,11 @@ public enum FunctionLowering {
             product.product.isPacked && packed.insert(product.packName).inserted
           if packs, let (weights, schedule) = computed[product.product.weights] {
             let rows = RowFunctions(
-              weights.kernel, name: product.rowsName, schedule: schedule, target: target)
-            append(
-              rows.functions(
-                comment: "Rows of the weights \(weights.name): "
-                  + "\(weights.kernel.summary.joined(separator: "; ")).", linkage: .local))
+              weights.kernel, name: product.rowsName,
+              comment: "Rows of the weights \(weights.name): "
+                + "\(weights.kernel.summary.joined(separator: "; ")).", schedule: schedule,
+              target: target)
+            append(rows.functions())
           }
           append(product.functions(packs: packs))
         }
@@ -83,25 +61,5 @@ public enum FunctionLowering {
     }
     append(driver.functions())
     return LoopModule(interface: driver.interface, lanes: program.lanes, functions: functions)
-  }
-
-  /// The functions of a kernel that is one row program.
-  public static func module(
-    of kernel: LoopKernel, symbol: String, target: Target, schedule: Schedule? = nil
-  ) -> LoopModule {
-    module(
-      of: LoopProgram(kernel), symbol: symbol, target: target,
-      schedules: schedule.map { [$0] } ?? [], matmulSchedule: MatmulSchedule())
-  }
-
-  /// The functions of a row program whose arrays have room on the stack.
-  private static func module(
-    of kernel: LoopKernel, _ rows: RowFunctions, symbol: String
-  ) -> LoopModule {
-    LoopModule(
-      interface: KernelInterface(
-        symbol: symbol, entry: "\(symbol)_entry",
-        parameters: kernel.buffers.map { .init(buffer: $0, packing: nil) }, parts: nil),
-      lanes: kernel.lanes, functions: rows.functions(comment: "", linkage: .exported))
   }
 }

@@ -7,25 +7,60 @@ struct RowFunctions {
   private let kernel: LoopKernel
   /// The function that handles all rows.
   let name: String
+  private let comment: String
   private let schedule: Schedule
   private let streamed: [StreamedOutput]
-  /// Whether the function is told the rows of the whole call after its tensors: one block of them does
-  /// not say how much is written.
-  let takesAllRows: Bool
+  /// Whether the function is the kernel; any other is told the rows of the whole call where it must know
+  /// how much is written.
+  private let isKernel: Bool
   /// Where its arrays lie. The function takes the caller's memory for them last.
   private let memory: RowMemory
 
-  /// - Parameter isBlock: Whether a call handles one block of the rows of a call.
+  /// The functions of a program's steps, by the row programs' names.
+  ///
+  /// - Parameter schedules: One for each of the row programs, in order; the program's weights' follow.
+  static func all(
+    of program: LoopProgram, symbol: String, schedules: [Schedule], target: Target
+  ) -> [String: RowFunctions] {
+    if program.division == .rows, let kernel = program.kernels.first,
+      kernel.buffers == program.buffers, RowMemory(of: kernel).bytes == 0
+    {
+      let function = RowFunctions(
+        kernel, name: symbol, comment: "", schedule: schedules.first ?? Schedule(), target: target,
+        isKernel: true)
+      return [kernel.name: function]
+    }
+    var functions: [String: RowFunctions] = [:]
+    var schedules = schedules[...]
+    for (number, step) in program.steps.enumerated() {
+      guard case .rows(let kernels) = step else { continue }
+      for (place, kernel) in kernels.enumerated() {
+        let suffix = kernels.count > 1 ? "_\(place + 1)" : ""
+        functions[kernel.name] = RowFunctions(
+          kernel, name: "step\(number + 1)\(suffix)",
+          comment: "Step \(number + 1): \(kernel.summary.joined(separator: "; ")).",
+          schedule: schedules.popFirst() ?? Schedule(), target: target)
+      }
+    }
+    return functions
+  }
+
+  /// - Parameter isKernel: Whether the function is the kernel that users call.
   init(
-    _ kernel: LoopKernel, name: String, schedule: Schedule, target: Target, isBlock: Bool = false
+    _ kernel: LoopKernel, name: String, comment: String, schedule: Schedule, target: Target,
+    isKernel: Bool = false
   ) {
     self.kernel = kernel
     self.name = name
+    self.comment = comment
     self.schedule = schedule
     streamed = StreamedOutput.all(of: kernel, schedule: schedule, target: target)
-    takesAllRows = isBlock && !streamed.isEmpty
+    self.isKernel = isKernel
     memory = RowMemory(of: kernel)
   }
+
+  /// Whether the function takes the rows of the whole call behind its tensors.
+  var takesAllRows: Bool { !isKernel && !streamed.isEmpty }
 
   /// The bytes of memory that a call needs; 0 if the stack has room for all.
   var lentBytes: Int { memory.bytes }
@@ -33,10 +68,10 @@ struct RowFunctions {
   private var hasTiles: Bool { kernel.tile > 1 }
 
   /// All of them, each before its callers.
-  func functions(comment: String, linkage: LoopFunction.Linkage) -> [LoopFunction] {
+  func functions() -> [LoopFunction] {
     let body = hasTiles ? strips : [row]
     let whole = LoopFunction(
-      name, comment: comment, linkage: linkage,
+      name, comment: comment, linkage: isKernel ? .exported : .local,
       parameters: [.init("rows", .index)] + tensors
         + (takesAllRows ? [.init("all_rows", .index)] : []) + lentMemory,
       hasDistinctTensors: true, streamed: hasTiles ? [] : streamedPointers,
@@ -116,7 +151,7 @@ struct RowFunctions {
     let bytes = streamed.map(\.bytesPerRow).reduce(0, +)
     let threshold = max(schedule.streamingBytes ?? 0, 0)
     let least = threshold / bytes + (threshold % bytes == 0 ? 0 : 1)
-    var test: LoopCondition = .atMost(.constant(least), takesAllRows ? "all_rows" : "rows")
+    var test: LoopCondition = .atMost(.constant(least), isKernel ? "rows" : "all_rows")
     for output in streamed {
       test = .both(
         test,

@@ -7,7 +7,7 @@ public import NormGenIR
 /// the earliest pass that runs over the whole row anyway. No order with fewer passes exists,
 /// because a statistic is known only when its pass is over.
 public enum FusionPlanner {
-  /// The plan of `graph`: one region, or several between its matmuls.
+  /// The plan of `graph`: the regions of each stage, and the matmuls between them.
   ///
   /// - Throws: ``PlanError`` when steps over rows of different lengths meet.
   public static func plan(of graph: Graph) throws(PlanError) -> KernelPlan {
@@ -18,20 +18,9 @@ public enum FusionPlanner {
   private static func fused(_ whole: Graph) throws(PlanError) -> KernelPlan {
     try TotalsPlanner.verifyUses(in: whole)
     let (graph, weights) = try WeightPlanner.separated(from: whole)
-    var plan = try divided(graph)
+    var plan = try StagePlanner.plan(of: graph)
     plan.computedWeights = weights
     return plan
-  }
-
-  /// The plan of a graph whose weights are inputs.
-  private static func divided(_ graph: Graph) throws(PlanError) -> KernelPlan {
-    if graph.nodes.contains(where: \.op.traits.cutsStage) {
-      return try StagePlanner.plan(of: graph)
-    }
-    guard graph.values.contains(where: graph.isOverRows) else {
-      return KernelPlan(graph: graph, stages: [KernelPlan.Stage(regions: [try region(of: graph)])])
-    }
-    return try TotalsPlanner.plan(of: graph)
   }
 
   /// The region of a graph without matmuls.

@@ -98,22 +98,8 @@ public struct KernelPlan: Hashable, Sendable {
     public let value: ValueID?
   }
 
-  /// The region that is the whole kernel; nil for a kernel with matmuls or sums over
-  /// rows.
-  public var onlyRegion: Region? {
-    stages.count == 1 && stages[0].regions.count == 1 && panels.isEmpty && views.isEmpty
-      && totals.isEmpty
-      ? stages[0].regions[0] : nil
-  }
-
-  /// Whether regions sum over rows and nothing passes from one of them to another.
-  public var sumsInRegionsOnly: Bool {
-    stages.count == 1 && panels.isEmpty && views.isEmpty && !totals.isEmpty
-      && stages[0].products.isEmpty && stages[0].sums.isEmpty
-  }
-
   /// Whether values pass from one step to another: there are products, or columns between regions.
-  public var hasSteps: Bool { stages.count > 1 || !panels.isEmpty || !views.isEmpty }
+  public var hasSteps: Bool { stages.count > 1 || !panels.isEmpty }
 
   /// The weights of the products, each once.
   public var weights: [String] {

@@ -5,7 +5,6 @@ import NormGenLoops
 public enum PlanPrinter {
   /// The regions of `plan` in order, with the products and panels between them.
   public static func text(of plan: KernelPlan) -> String {
-    if let region = plan.onlyRegion { return RegionPrinter.text(of: region) }
     var parts = plan.computedWeights.map { weights in
       let sources = weights.sources.map { source in
         let start = source.offset == 0 ? "" : " from \(source.offset) on"

@@ -50,8 +50,7 @@ public struct ProgramBuilder {
     of plan: KernelPlan, kernels: [[LoopKernel]], weights: [LoopKernel] = [],
     schedule: MatmulSchedule, target: Target
   ) -> LoopProgram {
-    if plan.onlyRegion != nil, let kernel = kernels.first?.first { return LoopProgram(kernel) }
-    return ProgramBuilder(plan, schedule, target).program(kernels: kernels, weights: weights)
+    ProgramBuilder(plan, schedule, target).program(kernels: kernels, weights: weights)
   }
 
   private func program(kernels: [[LoopKernel]], weights: [LoopKernel]) -> LoopProgram {
@@ -70,9 +69,14 @@ public struct ProgramBuilder {
         steps.append(.accumulate(stage.sums.compactMap { accumulation($0) }))
       }
     }
+    // Without panels there is nothing to keep near: a part's rows go through a row program at once.
+    let tileRows =
+      plan.hasSteps ? self.tileRows : kernels.joined().map(\.tile).max() ?? 1
+    let blockRows =
+      !plan.totals.isEmpty
+      ? RowSumOrder.block : plan.hasSteps ? self.blockRows(panels) : tileRows
     return LoopProgram(
-      name: graph.name, buffers: graph.buffers, lanes: target.lanes,
-      blockRows: plan.totals.isEmpty ? blockRows(panels) : RowSumOrder.block,
+      name: graph.name, buffers: graph.buffers, lanes: target.lanes, blockRows: blockRows,
       tileRows: tileRows, panels: panels,
       views: plan.views.map { LoopProgram.View(name: $0.name, base: $0.base, offset: $0.offset) },
       steps: steps,

@@ -39,7 +39,8 @@ public struct Region: Hashable, Sendable {
   /// The region with a row of each output for each row, also where all rows share the value.
   var storingRows: Region {
     var shapes = parameterShapes
-    for output in graph.outputs where !graph[output.value].shape.hasRows {
+    for output in graph.outputs
+    where !graph[output.value].shape.hasRows && !graph.isOverRows(output.value) {
       let shape = shapes[output.name] ?? graph[output.value].shape
       shapes[output.name] = Shape(hasRows: true, extents: shape.extents)
     }

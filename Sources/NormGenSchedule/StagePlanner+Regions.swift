@@ -6,15 +6,18 @@ extension StagePlanner {
     let groups = grouped(stage)
     var regions: [Region] = []
     for (number, group) in groups.enumerated() {
-      let suffix = groups.count > 1 ? "\(stage + 1)_\(number + 1)" : "\(stage + 1)"
-      let part = subgraph(of: group, stage: stage, name: "\(graph.name)_rows\(suffix)")
+      var name = graph.name
+      if roots.count > 1 || groups.count > 1 { name += "_rows\(stage + 1)" }
+      if groups.count > 1 { name += "_\(number + 1)" }
+      let part = subgraph(of: group, stage: stage, name: name)
       // Panels and outputs hold rows, also of what all rows share.
       regions.append(try FusionPlanner.region(of: part).storingRows)
     }
     return regions
   }
 
-  /// The roots of a stage by what they compute together; rows of another length are computed apart.
+  /// The roots of a stage by what they compute or read together; rows of another length are computed
+  /// apart.
   private func grouped(_ stage: Int) -> [[Root]] {
     /// The groups made so far; nil where a later one has taken them in.
     var groups: [Group?] = []
@@ -28,12 +31,13 @@ extension StagePlanner {
       }
       return group
     }
-    /// The groups that compute each value.
+    /// The groups that compute each value, or read rows of it.
     var owners: [ValueID: Set<Int>] = [:]
     for root in roots[stage] {
-      let values = computed(for: root.value, stage: stage)
+      let (values, read) = needed(for: root.value, stage: stage)
+      let shared = values.union(read)
       var merged = Group(roots: [root], shapes: shapes(of: values))
-      var candidates = Set(values.flatMap { owners[$0] ?? [] }.map(current))
+      var candidates = Set(shared.flatMap { owners[$0] ?? [] }.map(current))
       var taken: [Int] = []
       while let next = candidates.min() {
         candidates.remove(next)
@@ -52,7 +56,7 @@ extension StagePlanner {
       for group in taken { takers[group] = number }
       merged.neighbours = Set(merged.neighbours.map(current)).subtracting([number])
       for neighbour in merged.neighbours { groups[neighbour]?.neighbours.insert(number) }
-      for value in values { owners[value] = Set((owners[value] ?? []).map(current) + [number]) }
+      for value in shared { owners[value] = Set((owners[value] ?? []).map(current) + [number]) }
       groups.append(merged)
     }
     return groups.compactMap { $0?.roots }
@@ -64,7 +68,7 @@ extension StagePlanner {
     private(set) var shapes: Set<Shape>
     /// The shape of the longest rows.
     private(set) var rowShape: Shape
-    /// Groups that compute some of the same values, for rows of another length.
+    /// Groups that compute or read some of the same values, for rows of another length.
     var neighbours: Set<Int> = []
 
     init(roots: [Root], shapes: [Shape]) {
@@ -106,16 +110,23 @@ extension StagePlanner {
     }
   }
 
-  /// What a stage computes for a value; a value that is only read counts as itself.
-  private func computed(for root: ValueID, stage: Int) -> Set<ValueID> {
-    var result: Set<ValueID> = [root]
+  /// What a stage computes for a value, and the rows that it reads for it; a value that is only read
+  /// counts as computed.
+  private func needed(
+    for root: ValueID, stage: Int
+  ) -> (computed: Set<ValueID>, read: Set<ValueID>) {
+    var computed: Set<ValueID> = [root]
+    var read: Set<ValueID> = []
     var stack = [root]
     while let id = stack.popLast() {
-      guard panelToRead(id, stage: stage) == nil, graph[id].op.traits.isStep else { continue }
-      result.insert(id)
-      stack += graph[id].operands.filter { !result.contains($0) }
+      guard panelToRead(id, stage: stage) == nil, graph[id].op.traits.isStep else {
+        if graph[id].shape.hasRows { read.insert(id) }
+        continue
+      }
+      computed.insert(id)
+      stack += graph[id].operands.filter { !computed.contains($0) }
     }
-    return result
+    return (computed, read)
   }
 
   /// The panel in which a stage finds a value that is known before.

@@ -8,8 +8,13 @@ import NormGenIR
 ///
 /// A value that a later stage needs is computed again there if that takes only plain arithmetic on
 /// what the stage reads anyway; otherwise it is kept in a panel.
+///
+/// In a graph that nothing cuts the regions add to the values over all rows themselves.
 struct StagePlanner {
   let graph: Graph
+  /// Whether regions accumulate the values over all rows in their passes; otherwise they leave the terms
+  /// in panels.
+  private let accumulatesInRegions: Bool
   /// The first stage whose regions can compute or read each value.
   let depths: [Int]
   /// Whether each value takes only arithmetic on parameters and sums.
@@ -34,9 +39,11 @@ struct StagePlanner {
     let output: Output
   }
 
-  /// The plan of `graph`, which has matmuls, columns or concatenations.
+  /// The plan of `graph`, whose weights are inputs.
   static func plan(of graph: Graph) throws(PlanError) -> KernelPlan {
-    var planner = StagePlanner(try RowSumFactors.broadcast(in: graph))
+    let isCut = graph.nodes.contains { $0.op.traits.cutsStage }
+    var planner = StagePlanner(
+      isCut ? try RowSumFactors.broadcast(in: graph) : graph, accumulatesInRegions: !isCut)
     let graph = planner.graph
     try planner.placeRoots()
     var products: [Int: [ValueID]] = [:]
@@ -44,7 +51,7 @@ struct StagePlanner {
     for id in graph.values {
       let depth = planner.depths[id.index]
       if case .matmul = graph[id].op { products[depth - 1, default: []].append(id) }
-      if graph.isOverRows(id) { sums[depth, default: []].append(id) }
+      if isCut, graph.isOverRows(id) { sums[depth, default: []].append(id) }
     }
     var stages: [KernelPlan.Stage] = []
     for stage in planner.roots.indices {
@@ -58,8 +65,9 @@ struct StagePlanner {
       totals: planner.totals)
   }
 
-  private init(_ graph: Graph) {
+  private init(_ graph: Graph, accumulatesInRegions: Bool) {
     self.graph = graph
+    self.accumulatesInRegions = accumulatesInRegions
     var depths: [Int] = []
     for node in graph.nodes {
       let depth = node.operands.map { depths[$0.index] }.max() ?? 0
@@ -99,11 +107,18 @@ struct StagePlanner {
 
   private mutating func placeRoots() throws(PlanError) {
     totals = TotalsPlanner.totals(of: graph, names: &names)
-    for total in totals {
-      for factor in graph[total.value].operands { keep(factor, in: .f32, suffix: "rows") }
+    if !accumulatesInRegions {
+      for total in totals {
+        for factor in graph[total.value].operands { keep(factor, in: .f32, suffix: "rows") }
+      }
     }
     for output in graph.outputs where !graph.isOverRows(graph.beneathReshapes(output.value)) {
       write(output)
+    }
+    if accumulatesInRegions {
+      for total in totals {
+        write(Output(name: total.name, value: total.value, storage: .f32))
+      }
     }
     for id in graph.values {
       guard case .matmul(let matmul) = graph[id].op else { continue }

@@ -3,15 +3,6 @@ import NormGenIR
 /// Plans values over all rows: where each block's results are accumulated and which outputs store
 /// them when the last row is done.
 enum TotalsPlanner {
-  /// The plan of a graph that is one region, whose passes accumulate its sums over rows.
-  static func plan(of graph: Graph) throws(PlanError) -> KernelPlan {
-    var names = NameAllocator(of: graph)
-    let totals = totals(of: graph, names: &names)
-    let region = try FusionPlanner.region(of: accumulating(graph, totals))
-    return KernelPlan(
-      graph: graph, stages: [KernelPlan.Stage(regions: [region])], totals: totals)
-  }
-
   /// The totals of a graph in the order of its values.
   static func totals(of graph: Graph, names: inout NameAllocator) -> [KernelPlan.PlannedTotal] {
     let stores = Dictionary(grouping: graph.outputs.indices) {
@@ -37,21 +28,5 @@ enum TotalsPlanner {
             + "when the last row is done; make it an output, and an input of a second kernel")
       }
     }
-  }
-
-  /// The graph with an output for each total in place of those that store it.
-  private static func accumulating(
-    _ graph: Graph, _ totals: [KernelPlan.PlannedTotal]
-  ) -> Graph {
-    var builder = GraphBuilder(rewriting: graph)
-    // A total is memory without rows; under which shape, only its outputs say.
-    for id in graph.values
-    where graph[id].op != .reshape || !graph.isOverRows(graph.beneathReshapes(id)) {
-      builder.copy(id)
-    }
-    let stored = Set(totals.flatMap(\.outputs))
-    var outputs = graph.outputs.indices.filter { !stored.contains($0) }.map { graph.outputs[$0] }
-    outputs += totals.map { Output(name: $0.name, value: $0.value, storage: .f32) }
-    return builder.graph(name: "\(graph.name)_rows", outputs: outputs)
   }
 }

@@ -115,9 +115,19 @@ class Library:
         arrays += outputs.values()
         buffers = (ctypes.c_void_p * len(arrays))(*[array.ctypes.data for array in arrays])
         strides = (ctypes.c_int64 * len(arrays))(*[array.shape[-1] for array in arrays])
-        entry = getattr(self._library, f"{name}_{self.target}_entry")
+        symbol = f"{name}_{self.target}"
+        extents = []
+        for number in ("scratch_bytes", "phases"):
+            function = getattr(self._library, f"{symbol}_{number}")
+            function.argtypes, function.restype = [ctypes.c_int64] * 2, ctypes.c_int64
+            extents.append(function(rows, 1))
+        scratch_bytes, phases = extents
+        scratch = (ctypes.c_char * scratch_bytes)()
+        entry = getattr(self._library, f"{symbol}_entry")
         entry.argtypes = [
-            ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_int64)]
+            ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_int64),
+            ctypes.c_void_p, *[ctypes.c_int64] * 3]
         entry.restype = None
-        entry(rows, buffers, strides)
+        for phase in range(phases):
+            entry(rows, buffers, strides, scratch, phase, 0, 1)
         return outputs

@@ -35,12 +35,17 @@ def called(command):
     return subprocess.run(command, capture_output=True, text=True)
 
 
+def common(name):
+    """The functions that every kernel has."""
+    return {name, *(f"{name}_{end}" for end in ("part", "phases", "scratch_bytes", "entry"))}
+
+
 def declared(source):
-    """The functions that a kernel's header declares; without a header, the kernel and its entry."""
+    """The functions that a kernel's header declares; without a header, those of every kernel."""
     name = source.stem
     header = source.parent / "include" / f"{name}.h"
     if not header.exists():
-        return {name, f"{name}_entry"}
+        return common(name)
     text = re.sub(r"/\*.*?\*/|//[^\n]*", "", header.read_text(), flags=re.DOTALL)
     return set(re.findall(r"^(?:void|int64_t) (\w+)\(", text, flags=re.MULTILINE))
 
@@ -69,7 +74,7 @@ def compile_kernel(source, compiler, work):
         return f"{' '.join(command)}: undefined symbols {' '.join(needed)}"
     symbols = {line.split()[-1] for line in defined.stdout.splitlines()}
     expected = declared(source)
-    if symbols != expected or not {name, f"{name}_entry"} <= expected:
+    if symbols != expected or not common(name) <= expected:
         return f"{' '.join(command)}: expected {sorted(expected)}, found {sorted(symbols)}"
     if foreign := sorted(symbol for symbol in symbols if not symbol.startswith(name)):
         return f"{source}: {foreign} do not begin with {name}"
@@ -193,7 +198,8 @@ def check_headers(directory, work):
 
 def check_refusals(work):
     """The check must refuse each of these."""
-    entry = "void a_avx2_entry(void) {}\n"
+    entry = "".join(
+        f"void {name}(void) {{}}\n" for name in sorted(common("a_avx2") - {"a_avx2"}))
     bad = {
         "a warning": "void a_avx2(void) { int unused; }\n" + entry,
         "an undefined symbol": "void other(void);\nvoid a_avx2(void) { other(); }\n" + entry,

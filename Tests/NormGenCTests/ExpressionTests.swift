@@ -43,7 +43,7 @@ import Testing
       try LoopVerifier.verify(kernel)
       let graph = try signature(name)
       let module = FunctionLowering.module(
-        of: kernel, symbol: "\(name)_\(target.name)", target: target)
+        of: LoopProgram(kernel), target: target, schedules: [])
       let source = try CEmitter.source(
         of: module, program: LoopProgram(kernel), graph: graph, target: target, schedules: [],
         command: "none")

@@ -98,7 +98,7 @@ import Testing
     for (kernel, lowering) in zip(try build.kernels(lowerings, edit: edit), lowerings) {
       let inputs = try RandomInputs.tensors(for: lowering.graph, rows: 261, seed: 6)
       let expected = try compiler.compile(lowering)(inputs)
-      for threads in lowering.program.onlyKernel == nil ? [1, 3] : [1] {
+      for threads in [1, 3] {
         if let difference = firstDifference(expected, try kernel(inputs, threads: threads)) {
           return "\(lowering.graph.name): \(difference)"
         }

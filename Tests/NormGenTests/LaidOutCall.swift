@@ -3,7 +3,7 @@ import NormGenCheck
 import Testing
 
 extension LaidOutCall {
-  /// Runs the call of a kernel with matmuls or sums over rows part by part, unmapped pages touching its
+  /// Runs the call part by part, unmapped pages touching its
   /// memory, packed weights and scratch included; what no step has written yet is NaN.
   func outputs(at edge: GuardedMemory.Edge) throws -> [String: HostTensor] {
     let kernel = try Compiler(target: lowering.target).compile(lowering)
@@ -35,16 +35,13 @@ extension LaidOutCall {
       addresses.append(memory.bytes.baseAddress)
       packed.append(memory)
     }
-    guard case .parts(let entry, let phases, let scratchBytes) = kernel.code.entry else {
-      Issue.record("\(kernel.name) has no matmuls")
-      return []
-    }
     let (rows, parts) = (Int64(rows), Int64(parts))
-    let scratch = try unset(Int(scratchBytes(rows, parts)))
+    let scratch = try unset(Int(kernel.code.scratchBytes(rows, parts)))
     let strides = parameters.map { Int64(stride($0.buffer)) }
-    for phase in 0..<phases(rows, parts) {
+    for phase in 0..<kernel.code.phases(rows, parts) {
       for part in 0..<parts {
-        entry(rows, addresses, strides, scratch.bytes.baseAddress, phase, part, parts)
+        kernel.code.entry(
+          rows, addresses, strides, scratch.bytes.baseAddress, phase, part, parts)
       }
     }
     return withExtendedLifetime(packed) { blocks.map { Array($0.bytes) } }

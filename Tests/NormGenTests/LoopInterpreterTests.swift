@@ -135,15 +135,15 @@ import Testing
       "twice", Tensor.input("x", [.rows, 20], .f32) * 2
     ).graph()
     let inputs = try RandomInputs.tensors(for: graph, rows: 2, seed: 1)
-    let right = try #require(try Compiler(target: .avx2).lower(graph).program.onlyKernel)
+    let right = try #require(try Compiler(target: .avx2).lower(graph).program.kernels.first)
     func fault(_ change: (Stmt) -> Stmt) -> String? {
       let wrong = LoopKernel(
         name: right.name, buffers: right.buffers, lanes: right.lanes, row: right.row.map(change),
         tile: right.tile, summary: [])
       do {
         _ = try LoopInterpreter.outputs(
-          of: FunctionLowering.module(of: wrong, symbol: "wrong", target: .avx2), rows: 2,
-          inputs: inputs)
+          of: FunctionLowering.module(
+            of: LoopProgram(wrong), target: .avx2, schedules: []), rows: 2, inputs: inputs)
         return nil
       } catch { return "\(error)" }
     }

@@ -228,9 +228,8 @@ import Testing
         let kernel = try compiler.compile(graph)
         for rows in Self.rows {
           for parts in [1, 2, 3, 7] {
-            try #expect(
-              kernel.code.scratchBytes(rows: Int64(rows), parts: Int64(parts))
-                == kernel.lowering.module.scratchBytes(rows: rows, parts: parts))
+            let bytes = try kernel.lowering.module.scratchBytes(rows: rows, parts: parts)
+            #expect(Int(kernel.code.scratchBytes(Int64(rows), Int64(parts))) == bytes)
           }
         }
       }

@@ -24,10 +24,7 @@ import Testing
     of kernel: CompiledKernel, rows: Int, parts: Int64, order: Order, filler: UInt8,
     edge: GuardedMemory.Edge
   ) throws -> [String: HostTensor] {
-    guard case .parts(let part, let phases, let scratchBytes) = kernel.code.entry else {
-      Issue.record("'\(kernel.name)' has no parts")
-      return [:]
-    }
+    let code = kernel.code
     let inputs = try RandomInputs.tensors(for: kernel.lowering.graph, rows: rows, seed: 11)
     var packed: [PackedWeights] = []
     let blocks = try kernel.parameters.map { parameter in
@@ -52,10 +49,10 @@ import Testing
     }
     let strides = parameters.map { Int64($0.buffer.shape.elementsPerRow) }
     let scratch = try GuardedMemory(
-      [UInt8](repeating: filler, count: Int(scratchBytes(Int64(rows), parts))), at: edge)
-    for phase in 0..<phases(Int64(rows), parts) {
+      [UInt8](repeating: filler, count: Int(code.scratchBytes(Int64(rows), parts))), at: edge)
+    for phase in 0..<code.phases(Int64(rows), parts) {
       for number in order.of(parts) {
-        part(
+        code.entry(
           Int64(rows), buffers, strides, scratch.bytes.baseAddress, phase, number, parts)
       }
     }
@@ -70,7 +67,7 @@ import Testing
   }
 
   @Test(
-    arguments: ThreadTests.Subject.allCases.filter { $0 != .rows }, Targets.native)
+    arguments: ThreadTests.Subject.allCases, Targets.native)
   func orderOfPartsAndContentOfScratchMemoryGiveTheSameBits(
     subject: ThreadTests.Subject, target: Target
   ) throws {

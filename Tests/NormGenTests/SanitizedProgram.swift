@@ -80,7 +80,7 @@ struct SanitizedProgram {
       }
     }
     lines += arguments
-    lines += lowering.module.interface.parts != nil ? partedCall : rowCall
+    lines += call
     for index in lowering.module.interface.parameters.indices {
       lines.append("  if (owned[\(index)]) free(all[\(index)]);")
     }
@@ -136,9 +136,7 @@ struct SanitizedProgram {
     return lines
   }
 
-  private var rowCall: [String] { ["  \(name)_entry(\(rows), all, all_strides);"] }
-
-  private var partedCall: [String] {
+  private var call: [String] {
     [
       "  void *scratch = malloc((size_t)\(name)_scratch_bytes(\(rows), parts));",
       "  for (int64_t phase = 0; phase < \(name)_phases(\(rows), parts); ++phase) {",
