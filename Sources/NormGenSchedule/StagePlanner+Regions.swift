@@ -3,7 +3,7 @@ import NormGenIR
 /// The regions of a stage.
 extension StagePlanner {
   func regions(of stage: Int) throws(PlanError) -> [Region] {
-    let groups = grouped(stage)
+    let groups = groups(of: stage)
     var regions: [Region] = []
     for (number, group) in groups.enumerated() {
       var name = graph.name
@@ -16,9 +16,22 @@ extension StagePlanner {
     return regions
   }
 
-  /// The roots of a stage by what they compute or read together; rows of another length are computed
-  /// apart.
-  private func grouped(_ stage: Int) -> [[Root]] {
+  /// The roots of a stage by what they compute or read together.
+  private func groups(of stage: Int) -> [[Root]] {
+    grouped(roots[stage], stage: stage, byReads: true).flatMap { group -> [[Root]] in
+      let parts = grouped(group, stage: stage, byReads: false)
+      // One loop sees a row one way; what is only read may be seen in another way by another loop.
+      guard parts.count > 1,
+        (try? FusionPlanner.region(of: subgraph(of: group, stage: stage, name: graph.name))) == nil
+      else { return [group] }
+      return parts
+    }
+  }
+
+  /// Roots by what they compute together; rows of another length are computed apart.
+  ///
+  /// - Parameter byReads: Whether roots that read rows of the same value go together, too.
+  private func grouped(_ roots: [Root], stage: Int, byReads: Bool) -> [[Root]] {
     /// The groups made so far; nil where a later one has taken them in.
     var groups: [Group?] = []
     /// The group that has taken each one in, or itself.
@@ -33,9 +46,9 @@ extension StagePlanner {
     }
     /// The groups that compute each value, or read rows of it.
     var owners: [ValueID: Set<Int>] = [:]
-    for root in roots[stage] {
+    for root in roots {
       let (values, read) = needed(for: root.value, stage: stage)
-      let shared = values.union(read)
+      let shared = byReads ? values.union(read) : values
       var merged = Group(roots: [root], shapes: shapes(of: values))
       var candidates = Set(shared.flatMap { owners[$0] ?? [] }.map(current))
       var taken: [Int] = []

@@ -37,7 +37,7 @@ import Testing
 
   @Test func rowsOfDifferentLengthsAreRefused() throws {
     let narrow = Tensor.input("narrow", [.rows, 30], .f32)
-    let kernel = Kernel("k", outputs: ["y": x.rmsNorm(), "z": narrow.rmsNorm()])
+    let kernel = Kernel("k", x * narrow.mean())
     let error = #expect(throws: CompilerError.self) {
       try Compiler(target: .portable).lower(kernel)
     }
@@ -48,9 +48,24 @@ import Testing
     #expect(plan.message.contains("rows of different lengths"))
   }
 
+  @Test func outputsThatShareNothingHaveRowProgramsOfTheirOwn() throws {
+    let narrow = Tensor.input("narrow", [.rows, 30], .f32)
+    let other = Tensor.input("other", [.rows, 300], .f32)
+    let heads = x.reshaped([.rows, 3, 100])
+    for z in [narrow.rmsNorm(), other.rmsNorm(), heads.rmsNorm()] {
+      let lowering = try Compiler(target: .portable).lower(
+        Kernel("k", outputs: ["y": x.rmsNorm(), "z": z]))
+      #expect(lowering.plan.regions.count == 2)
+      #expect(lowering.program.division == .rows)
+    }
+    // What reads the same rows in one way is one run over them.
+    let both = Kernel("k", outputs: ["y": x.rmsNorm(), "z": (x * x).rowMaximum()])
+    #expect(try Compiler(target: .portable).lower(both).plan.regions.count == 1)
+  }
+
   @Test func rowsSeenTwoWaysAreRefused() throws {
     let heads = x.reshaped([.rows, 3, 100])
-    let kernel = Kernel("k", outputs: ["y": x.rmsNorm(), "z": heads.rmsNorm()])
+    let kernel = Kernel("k", x.rmsNorm() + heads.rmsNorm().reshaped([.rows, 300]))
     let error = #expect(throws: CompilerError.self) {
       try Compiler(target: .portable).lower(kernel)
     }
@@ -89,7 +104,8 @@ import Testing
     let scale = -Tensor.input("scale", [.rows, 3, 1], .f32)
     let heads = x.reshaped([.rows, 3, 100]).maximum(.constant(0))
     let kernel = Kernel(
-      "k", outputs: ["flat": heads.reshaped([.rows, 300]), "scale_out": scale, "y": heads])
+      "k",
+      outputs: ["flat": heads.reshaped([.rows, 300]), "scale_out": scale, "y": heads * scale])
     let region = try Compiler(target: .portable).lower(kernel).plan.regions[0]
     #expect(region.outerExtents == [3])
     #expect(region.rowExtent == 100)

@@ -27,10 +27,10 @@ import Testing
     Refused(
       text: """
         kernel k(x: f32[rows, 16], z: f32[rows, 24]) {
-          y = rms_norm(x)
           q = rms_norm(z)
-        } -> y, q
-        """, line: 3, words: ["shape [rows, 24]", "[rows, 16]", "kernels of their own"]),
+          y = x * sum(q)
+        } -> y
+        """, line: 2, words: ["shape [rows, 24]", "[rows, 16]", "kernels of their own"]),
     Refused(
       text: """
         kernel k(x: f32[rows, 16]) {
@@ -59,8 +59,8 @@ import Testing
           r = reshape(x, [rows, 4, 4])
           b = sum(r)
           y = x * a
-          z = r * b
-        } -> y, z
+          z = y * reshape(r * b, [rows, 16])
+        } -> z
         """, line: 4, words: ["'a' over rows seen as [16]", "'b' over rows seen as [4, 4]"]),
   ]
 
