@@ -68,7 +68,7 @@ struct Specimen: Sendable, CustomTestStringConvertible {
 extension Specimen {
   static let all: [Specimen] =
     rmsPresets + layerPresets + lengths + partials + residuals + activations + compositions
-    + quantizations + channels + ranges
+    + quantizations + channels + ranges + separate
 
   static func named(_ name: String) -> Specimen? { all.first { $0.name == name } }
 
@@ -96,6 +96,17 @@ extension Specimen {
       $0.x.l2Norm(gain: $0.gain, epsilon: $0.epsilon, epsilonPlacement: placement)
     }
   }
+
+  /// Outputs that share nothing have row programs of their own.
+  private static let separate: [Specimen] = [
+    Specimen(several: "two_lengths") { part in
+      let narrow = Tensor.input("narrow", [.rows, .fixed(part.third)], part.types.input)
+      return [
+        Kernel.Output("y", part.x.rmsNorm(gain: part.gain, epsilon: part.epsilon)),
+        Kernel.Output("z", narrow.layerNorm(epsilon: part.epsilon)),
+      ]
+    }
+  ]
 
   private static let partials: [Specimen] = [
     Specimen("partial_count") {

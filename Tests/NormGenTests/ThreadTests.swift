@@ -11,6 +11,8 @@ import Testing
   enum Subject: String, CaseIterable {
     /// Cut into tiles of rows by the host.
     case rows
+    /// Row programs that share nothing, one of them with tiles, and columns of an output.
+    case separate
     /// A row that the stack has no room for.
     case kept
     /// A product, and statistics of what it yields.
@@ -22,7 +24,7 @@ import Testing
 
     var rows: [Int] {
       switch self {
-      case .rows: [0, 1, 2, 13, 199]
+      case .rows, .separate: [0, 1, 2, 13, 199]
       case .kept: [0, 1, 2, 13]
       case .statistics, .chain, .plain: [0, 1, 2, 13, 14, 15, 113, 300]
       }
@@ -35,6 +37,13 @@ import Testing
         kernel row_norm(x: f32[rows, 129], gain: bf16[129]) {
           y = rms_norm(x, gain: gain, epsilon: 1e-6)
         } -> y
+        """
+      case .separate:
+        """
+        kernel apart(x: f32[rows, 129], gain: bf16[129], q: f32[rows, 40], shift: f32[40]) {
+          y = rms_norm(x, gain: gain, epsilon: 1e-6)
+          z = concatenate(q * 2.0, layer_norm(q, shift: shift, epsilon: 1e-6))
+        } -> y, z
         """
       case .kept:
         """
