@@ -146,7 +146,7 @@ let package = Package(
       name: "NormGenKernels", path: "Generated", exclude: ["CATALOG.txt"],
       cSettings: isStrict ? [.treatAllWarnings(as: .error)] : []),
     .testTarget(
-      name: "NormGenPlanTests", dependencies: ["NormGen", "NormGenSchedule"],
+      name: "NormGenPlanTests", dependencies: facade,
       swiftSettings: settings),
     .testTarget(
       name: "NormGenCLITests",
@@ -160,25 +160,21 @@ let package = Package(
       name: "NormGenEmulationTests", dependencies: ["NormGenEmulation"], swiftSettings: settings),
     .target(
       name: "NormGenTestSupport",
-      dependencies: ["NormGenCheck", "NormGenEmulation", "NormGenFuzz"],
+      dependencies: facade + ["NormGenCheck", "NormGenEmulation", "NormGenFuzz"],
       path: "Tests/NormGenTestSupport", swiftSettings: settings),
     .testTarget(
-      name: "NormGenDSLTests", dependencies: ["NormGenTestSupport"], exclude: ["Goldens"],
+      name: "NormGenDSLTests", dependencies: facade + ["NormGenTestSupport"], exclude: ["Goldens"],
       swiftSettings: settings),
     .testTarget(
       name: "NormGenCTests",
-      dependencies: [
-        "NormGenC", "NormGenLoopInterpreter", "NormGenLowering", "NormGenTestSupport",
-      ],
+      dependencies: facade + ["NormGenLoopInterpreter", "NormGenTestSupport"],
       exclude: ["Goldens"],
       swiftSettings: settings),
     .testTarget(
       name: "NormGenTests",
-      dependencies: [
-        "NormGenJIT", "NormGenLoopInterpreter", "NormGenLowering", "NormGenTestSupport",
-      ],
+      dependencies: facade + ["NormGenJIT", "NormGenLoopInterpreter", "NormGenTestSupport"],
       exclude: ["Goldens"], swiftSettings: settings),
-    .testTarget(name: "ExtensionTests", dependencies: ["NormGen"], swiftSettings: settings),
+    .testTarget(name: "ExtensionTests", dependencies: facade, swiftSettings: settings),
     // What the articles show is compiled, parsed and run.
     .testTarget(
       name: "DocumentationTests",
