@@ -12,7 +12,7 @@ import Testing
     } -> y
     kernel refused_norm(x: f32[rows, 4, 6]) {
       y = x * mean(x)
-      z = reshape(x, [rows, 24]) * mean(reshape(x, [rows, 24]))
+      z = reshape(y, [rows, 24]) * mean(reshape(y, [rows, 24]))
     } -> y, z
     kernel last_norm(x: f32[rows, 8]) {
       y = rms_norm(x, epsilon: 1e-6)
