@@ -21,7 +21,7 @@
  *     }
  *   } -> y: bf16
  *
- * Schedule row_streaming: 3 steps over a block of at most 112 rows.
+ * Schedule row_streaming: 3 steps over a chunk of at most 112 rows.
  *   step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store x_rows
  *   step 2: w_sums = x_rows × packed w (768 × 3072 bf16, bf16_dot)
  *   step 3: 2 passes over a row: each pass reads the row from memory or cache; pass 1: mean_square
@@ -357,7 +357,7 @@ static void step1(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
   }
 }
 
-// `depth` steps of a panel of 32 columns of weights, from its first one on, as the product reads
+// `depth` steps of a sliver of 32 columns of weights, from its first one on, as the product reads
 // them: pairs of steps, column by column; zeros beyond the `count` columns that are left.
 static void gather_768x3072(const uint16_t *weights, int64_t count, int64_t depth,
     uint16_t *block) {
@@ -376,25 +376,25 @@ int64_t linear_gelu_rms_norm_768_3072_bf16_avx512bf16_packed_elements_w(void) {
 // Packs w: reads bf16 [768, 3072] and writes 2359296 elements.
 void linear_gelu_rms_norm_768_3072_bf16_avx512bf16_pack_w(const uint16_t *weights,
     uint16_t *packed) {
-  for (int64_t panel = 0; panel < 96; ++panel) {
+  for (int64_t sliver = 0; sliver < 96; ++sliver) {
     for (int64_t k = 0; k < 768; k += 512) {
       const int64_t depth = 768 - k < 512 ? 768 - k : 512;
-      gather_768x3072(weights + 3072 * k + 32 * panel, 3072 - 32 * panel, depth,
-          packed + 24576 * panel + 32 * k);
+      gather_768x3072(weights + 3072 * k + 32 * sliver, 3072 - 32 * sliver, depth,
+          packed + 24576 * sliver + 32 * k);
     }
   }
 }
 
-// The sums of `height` rows and the 32 columns of a panel over `depth` steps, for each one chain of
-// dot products of bf16 pairs from +0. What an earlier block has summed is added to.
+// The sums of `height` rows and the 32 columns of a sliver over `depth` steps, for each one chain
+// of dot products of bf16 pairs from +0. What an earlier block has summed is added to.
 static inline __attribute__((always_inline)) void tile_768x3072(int64_t depth, const uint16_t *x,
-    const uint16_t *panel, float *sums, int is_first, const int64_t height) {
+    const uint16_t *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[14][2];
   for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth - 1; k += 2) {
-    const uint16_t *step = panel + 32 * k;
+    const uint16_t *step = sliver + 32 * k;
     uvec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_u16_pairs(step + 32 * v);
     for (int64_t v = 0; v < 2; ++v) prefetch_line(step, 4096 + 64 * v);
@@ -411,31 +411,31 @@ static inline __attribute__((always_inline)) void tile_768x3072(int64_t depth, c
   }
 }
 
-// Rows of 768 elements times a matrix of 3072 columns: the panels of 32 columns from `first` up to
+// Rows of 768 elements times a matrix of 3072 columns: the slivers of 32 columns from `first` up to
 // `end`.
 static void multiply_768x3072(int64_t rows, const uint16_t *x, const uint16_t *weights,
     float *sums, int64_t first, int64_t end) {
-  for (int64_t panel = first; panel < end; ++panel) {
+  for (int64_t sliver = first; sliver < end; ++sliver) {
     for (int64_t k = 0; k < 768; k += 512) {
       const int64_t depth = 768 - k < 512 ? 768 - k : 512;
-      const uint16_t *block = weights + 24576 * panel + 32 * k;
+      const uint16_t *block = weights + 24576 * sliver + 32 * k;
       const uint16_t *x_block = x + k;
-      float *panel_sums = sums + 32 * panel;
+      float *sliver_sums = sums + 32 * sliver;
       int64_t row = 0;
       for (; row + 14 <= rows; row += 14) {
-        tile_768x3072(depth, x_block + 800 * row, block, panel_sums + 3088 * row, k == 0, 14);
+        tile_768x3072(depth, x_block + 800 * row, block, sliver_sums + 3088 * row, k == 0, 14);
       }
       for (; row + 8 <= rows; row += 8) {
-        tile_768x3072(depth, x_block + 800 * row, block, panel_sums + 3088 * row, k == 0, 8);
+        tile_768x3072(depth, x_block + 800 * row, block, sliver_sums + 3088 * row, k == 0, 8);
       }
       for (; row + 4 <= rows; row += 4) {
-        tile_768x3072(depth, x_block + 800 * row, block, panel_sums + 3088 * row, k == 0, 4);
+        tile_768x3072(depth, x_block + 800 * row, block, sliver_sums + 3088 * row, k == 0, 4);
       }
       for (; row + 2 <= rows; row += 2) {
-        tile_768x3072(depth, x_block + 800 * row, block, panel_sums + 3088 * row, k == 0, 2);
+        tile_768x3072(depth, x_block + 800 * row, block, sliver_sums + 3088 * row, k == 0, 2);
       }
       for (; row < rows; ++row) {
-        tile_768x3072(depth, x_block + 800 * row, block, panel_sums + 3088 * row, k == 0, 1);
+        tile_768x3072(depth, x_block + 800 * row, block, sliver_sums + 3088 * row, k == 0, 1);
       }
     }
   }
@@ -482,13 +482,13 @@ int64_t linear_gelu_rms_norm_768_3072_bf16_avx512bf16_phases(int64_t rows, int64
 
 // The bytes of scratch memory of such a call.
 int64_t linear_gelu_rms_norm_768_3072_bf16_avx512bf16_scratch_bytes(int64_t rows, int64_t parts) {
-  const int64_t block = rows < 1 ? 0 : (rows < 112 ? rows : 112);
+  const int64_t chunk = rows < 1 ? 0 : (rows < 112 ? rows : 112);
   const int64_t copies = linear_gelu_rms_norm_768_3072_bf16_avx512bf16_phases(rows, parts) > 1
       ? 1 : parts;
-  return copies * block * 13952 + 64;
+  return copies * chunk * 13952 + 64;
 }
 
-// The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; parts share
+// The steps from `first_step` up to `end_step`, counted from 0, for a chunk of rows; parts share
 // its rows and the products' columns.
 static void run_steps(int64_t rows, const uint16_t *x, int64_t x_stride, const uint16_t *w,
     const uint16_t *bias, const uint16_t *gain, uint16_t *y, int64_t y_stride, char *panels,
@@ -524,13 +524,13 @@ void linear_gelu_rms_norm_768_3072_bf16_avx512bf16_part(int64_t rows, const uint
     run_steps(rows, x, x_stride, w, bias, gain, y, y_stride, panels, phase, phase + 1, part, parts);
     return;
   }
-  // As many rows for each part, in blocks of about the same size, whole tiles of 14.
+  // As many rows for each part, in chunks of about the same size, whole tiles of 14.
   const int64_t first = begin_of_part(rows, part, parts);
   const int64_t end = begin_of_part(rows, part + 1, parts);
   if (end <= first) return;
   char *own_panels = panels + part * (rows < 112 ? rows : 112) * 13952;
-  const int64_t blocks = (end - first + 111) / 112;
-  const int64_t size = ((end - first + blocks - 1) / blocks + 13) / 14 * 14;
+  const int64_t chunks = (end - first + 111) / 112;
+  const int64_t size = ((end - first + chunks - 1) / chunks + 13) / 14 * 14;
   for (int64_t row = first; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, x + row * x_stride, x_stride, w, bias, gain, y + row * y_stride, y_stride,

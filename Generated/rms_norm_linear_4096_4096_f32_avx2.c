@@ -12,7 +12,7 @@
  *     y = matmul(%1, w)
  *   } -> y: f32
  *
- * Schedule row_streaming: 3 steps over a block of at most 108 rows.
+ * Schedule row_streaming: 3 steps over a chunk of at most 108 rows.
  *   step 1: 2 passes over a row: each pass reads the row from memory or cache; pass 1: mean_square
  *      over 4096; pass 2: store rms_norm_rows
  *   step 2: y_sums = rms_norm_rows × packed w (4096 × 4096 f32)
@@ -188,7 +188,7 @@ static void step1(int64_t rows, const float *restrict x, int64_t x_stride,
   }
 }
 
-// `depth` steps of a panel of 16 columns of weights, from its first one on, as the product reads
+// `depth` steps of a sliver of 16 columns of weights, from its first one on, as the product reads
 // them: step by step; zeros beyond the `count` columns that are left.
 static void gather_4096x4096(const float *weights, int64_t count, int64_t depth, float *block) {
   for (int64_t i = 0; i < depth; ++i) {
@@ -214,25 +214,25 @@ int64_t rms_norm_linear_4096_4096_f32_avx2_packed_elements_w(void) {
 
 // Packs w: reads f32 [4096, 4096] and writes 16777216 elements.
 void rms_norm_linear_4096_4096_f32_avx2_pack_w(const float *weights, float *packed) {
-  for (int64_t panel = 0; panel < 256; ++panel) {
+  for (int64_t sliver = 0; sliver < 256; ++sliver) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      gather_4096x4096(weights + 4096 * k + 16 * panel, 4096 - 16 * panel, depth,
-          packed + 65536 * panel + 16 * k);
+      gather_4096x4096(weights + 4096 * k + 16 * sliver, 4096 - 16 * sliver, depth,
+          packed + 65536 * sliver + 16 * k);
     }
   }
 }
 
-// The sums of `height` rows and the 16 columns of a panel over `depth` steps, for each one chain of
-// fused multiply-adds from +0. What an earlier block has summed is added to.
+// The sums of `height` rows and the 16 columns of a sliver over `depth` steps, for each one chain
+// of fused multiply-adds from +0. What an earlier block has summed is added to.
 static inline __attribute__((always_inline)) void tile_4096x4096(int64_t depth, const float *x,
-    const float *panel, float *sums, int is_first, const int64_t height) {
+    const float *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[6][2];
   for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; ++k) {
-    const float *step = panel + 16 * k;
+    const float *step = sliver + 16 * k;
     vec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_f32(step + 8 * v);
     prefetch_line(step, 4096);
@@ -249,28 +249,28 @@ static inline __attribute__((always_inline)) void tile_4096x4096(int64_t depth, 
   }
 }
 
-// Rows of 4096 elements times a matrix of 4096 columns: the panels of 16 columns from `first` up to
-// `end`.
+// Rows of 4096 elements times a matrix of 4096 columns: the slivers of 16 columns from `first` up
+// to `end`.
 static void multiply_4096x4096(int64_t rows, const float *x, const float *weights, float *sums,
     int64_t first, int64_t end) {
-  for (int64_t panel = first; panel < end; ++panel) {
+  for (int64_t sliver = first; sliver < end; ++sliver) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      const float *block = weights + 65536 * panel + 16 * k;
+      const float *block = weights + 65536 * sliver + 16 * k;
       const float *x_block = x + k;
-      float *panel_sums = sums + 16 * panel;
+      float *sliver_sums = sums + 16 * sliver;
       int64_t row = 0;
       for (; row + 6 <= rows; row += 6) {
-        tile_4096x4096(depth, x_block + 4112 * row, block, panel_sums + 4112 * row, k == 0, 6);
+        tile_4096x4096(depth, x_block + 4112 * row, block, sliver_sums + 4112 * row, k == 0, 6);
       }
       for (; row + 4 <= rows; row += 4) {
-        tile_4096x4096(depth, x_block + 4112 * row, block, panel_sums + 4112 * row, k == 0, 4);
+        tile_4096x4096(depth, x_block + 4112 * row, block, sliver_sums + 4112 * row, k == 0, 4);
       }
       for (; row + 2 <= rows; row += 2) {
-        tile_4096x4096(depth, x_block + 4112 * row, block, panel_sums + 4112 * row, k == 0, 2);
+        tile_4096x4096(depth, x_block + 4112 * row, block, sliver_sums + 4112 * row, k == 0, 2);
       }
       for (; row < rows; ++row) {
-        tile_4096x4096(depth, x_block + 4112 * row, block, panel_sums + 4112 * row, k == 0, 1);
+        tile_4096x4096(depth, x_block + 4112 * row, block, sliver_sums + 4112 * row, k == 0, 1);
       }
     }
   }
@@ -299,12 +299,12 @@ int64_t rms_norm_linear_4096_4096_f32_avx2_phases(int64_t rows, int64_t parts) {
 
 // The bytes of scratch memory of such a call.
 int64_t rms_norm_linear_4096_4096_f32_avx2_scratch_bytes(int64_t rows, int64_t parts) {
-  const int64_t block = rows < 1 ? 0 : (rows < 108 ? rows : 108);
+  const int64_t chunk = rows < 1 ? 0 : (rows < 108 ? rows : 108);
   const int64_t copies = rms_norm_linear_4096_4096_f32_avx2_phases(rows, parts) > 1 ? 1 : parts;
-  return copies * block * 32896 + 64;
+  return copies * chunk * 32896 + 64;
 }
 
-// The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; parts share
+// The steps from `first_step` up to `end_step`, counted from 0, for a chunk of rows; parts share
 // its rows and the products' columns.
 static void run_steps(int64_t rows, const float *x, int64_t x_stride, const float *gain,
     const float *w, float *y, int64_t y_stride, char *panels, int64_t first_step, int64_t end_step,
@@ -340,13 +340,13 @@ void rms_norm_linear_4096_4096_f32_avx2_part(int64_t rows, const float *x, int64
     run_steps(rows, x, x_stride, gain, w, y, y_stride, panels, phase, phase + 1, part, parts);
     return;
   }
-  // As many rows for each part, in blocks of about the same size, whole tiles of 6.
+  // As many rows for each part, in chunks of about the same size, whole tiles of 6.
   const int64_t first = begin_of_part(rows, part, parts);
   const int64_t end = begin_of_part(rows, part + 1, parts);
   if (end <= first) return;
   char *own_panels = panels + part * (rows < 108 ? rows : 108) * 32896;
-  const int64_t blocks = (end - first + 107) / 108;
-  const int64_t size = ((end - first + blocks - 1) / blocks + 5) / 6 * 6;
+  const int64_t chunks = (end - first + 107) / 108;
+  const int64_t size = ((end - first + chunks - 1) / chunks + 5) / 6 * 6;
   for (int64_t row = first; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, x + row * x_stride, x_stride, gain, w, y + row * y_stride, y_stride,

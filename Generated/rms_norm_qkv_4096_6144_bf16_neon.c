@@ -16,7 +16,7 @@
  *     qkv = matmul(%1, w_qkv, layout: out_in)
  *   } -> qkv: bf16
  *
- * Schedule row_streaming: 3 steps over a block of at most 112 rows.
+ * Schedule row_streaming: 3 steps over a chunk of at most 112 rows.
  *   step 1: 2 passes over a row: each pass reads the row from memory or cache; the last pass
  *      handles 4 rows together; pass 1: mean_square over 4096; pass 2: store rms_norm_rows
  *   step 2: qkv_sums = rms_norm_rows × packed w_qkv (4096 × 6144 bf16)
@@ -270,7 +270,7 @@ static void step1(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
   }
 }
 
-// `depth` steps of a panel of 8 columns of weights, from its first one on, as the product reads
+// `depth` steps of a sliver of 8 columns of weights, from its first one on, as the product reads
 // them: step by step, the columns of both vectors in turns; zeros beyond the `count` columns that
 // are left.
 static void gather_4096x6144(const uint16_t *weights, int64_t count, int64_t depth,
@@ -289,25 +289,25 @@ int64_t rms_norm_qkv_4096_6144_bf16_neon_packed_elements_w_qkv(void) {
 
 // Packs w_qkv: reads bf16 [6144, 4096] and writes 25165824 elements.
 void rms_norm_qkv_4096_6144_bf16_neon_pack_w_qkv(const uint16_t *weights, uint16_t *packed) {
-  for (int64_t panel = 0; panel < 768; ++panel) {
+  for (int64_t sliver = 0; sliver < 768; ++sliver) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      gather_4096x6144(weights + 32768 * panel + k, 6144 - 8 * panel, depth,
-          packed + 32768 * panel + 8 * k);
+      gather_4096x6144(weights + 32768 * sliver + k, 6144 - 8 * sliver, depth,
+          packed + 32768 * sliver + 8 * k);
     }
   }
 }
 
-// The sums of `height` rows and the 8 columns of a panel over `depth` steps, for each one chain of
+// The sums of `height` rows and the 8 columns of a sliver over `depth` steps, for each one chain of
 // fused multiply-adds from +0. What an earlier block has summed is added to.
 static inline __attribute__((always_inline)) void tile_4096x6144(int64_t depth, const float *x,
-    const uint16_t *panel, float *sums, int is_first, const int64_t height) {
+    const uint16_t *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[14][2];
   for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; ++k) {
-    const uint16_t *step = panel + 8 * k;
+    const uint16_t *step = sliver + 8 * k;
     vec weights[2];
     const uvec pairs = load_u16_pairs(step);
     weights[0] = widen_bf16_first(pairs);
@@ -326,31 +326,31 @@ static inline __attribute__((always_inline)) void tile_4096x6144(int64_t depth, 
   }
 }
 
-// Rows of 4096 elements times a matrix of 6144 columns: the panels of 8 columns from `first` up to
+// Rows of 4096 elements times a matrix of 6144 columns: the slivers of 8 columns from `first` up to
 // `end`.
 static void multiply_4096x6144(int64_t rows, const float *x, const uint16_t *weights, float *sums,
     int64_t first, int64_t end) {
-  for (int64_t panel = first; panel < end; ++panel) {
+  for (int64_t sliver = first; sliver < end; ++sliver) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      const uint16_t *block = weights + 32768 * panel + 8 * k;
+      const uint16_t *block = weights + 32768 * sliver + 8 * k;
       const float *x_block = x + k;
-      float *panel_sums = sums + 8 * panel;
+      float *sliver_sums = sums + 8 * sliver;
       int64_t row = 0;
       for (; row + 14 <= rows; row += 14) {
-        tile_4096x6144(depth, x_block + 4112 * row, block, panel_sums + 6160 * row, k == 0, 14);
+        tile_4096x6144(depth, x_block + 4112 * row, block, sliver_sums + 6160 * row, k == 0, 14);
       }
       for (; row + 8 <= rows; row += 8) {
-        tile_4096x6144(depth, x_block + 4112 * row, block, panel_sums + 6160 * row, k == 0, 8);
+        tile_4096x6144(depth, x_block + 4112 * row, block, sliver_sums + 6160 * row, k == 0, 8);
       }
       for (; row + 4 <= rows; row += 4) {
-        tile_4096x6144(depth, x_block + 4112 * row, block, panel_sums + 6160 * row, k == 0, 4);
+        tile_4096x6144(depth, x_block + 4112 * row, block, sliver_sums + 6160 * row, k == 0, 4);
       }
       for (; row + 2 <= rows; row += 2) {
-        tile_4096x6144(depth, x_block + 4112 * row, block, panel_sums + 6160 * row, k == 0, 2);
+        tile_4096x6144(depth, x_block + 4112 * row, block, sliver_sums + 6160 * row, k == 0, 2);
       }
       for (; row < rows; ++row) {
-        tile_4096x6144(depth, x_block + 4112 * row, block, panel_sums + 6160 * row, k == 0, 1);
+        tile_4096x6144(depth, x_block + 4112 * row, block, sliver_sums + 6160 * row, k == 0, 1);
       }
     }
   }
@@ -379,12 +379,12 @@ int64_t rms_norm_qkv_4096_6144_bf16_neon_phases(int64_t rows, int64_t parts) {
 
 // The bytes of scratch memory of such a call.
 int64_t rms_norm_qkv_4096_6144_bf16_neon_scratch_bytes(int64_t rows, int64_t parts) {
-  const int64_t block = rows < 1 ? 0 : (rows < 112 ? rows : 112);
+  const int64_t chunk = rows < 1 ? 0 : (rows < 112 ? rows : 112);
   const int64_t copies = rms_norm_qkv_4096_6144_bf16_neon_phases(rows, parts) > 1 ? 1 : parts;
-  return copies * block * 41088 + 64;
+  return copies * chunk * 41088 + 64;
 }
 
-// The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; parts share
+// The steps from `first_step` up to `end_step`, counted from 0, for a chunk of rows; parts share
 // its rows and the products' columns.
 static void run_steps(int64_t rows, const uint16_t *x, int64_t x_stride, const uint16_t *gain,
     const uint16_t *w_qkv, uint16_t *qkv, int64_t qkv_stride, char *panels, int64_t first_step,
@@ -421,13 +421,13 @@ void rms_norm_qkv_4096_6144_bf16_neon_part(int64_t rows, const uint16_t *x, int6
         parts);
     return;
   }
-  // As many rows for each part, in blocks of about the same size, whole tiles of 14.
+  // As many rows for each part, in chunks of about the same size, whole tiles of 14.
   const int64_t first = begin_of_part(rows, part, parts);
   const int64_t end = begin_of_part(rows, part + 1, parts);
   if (end <= first) return;
   char *own_panels = panels + part * (rows < 112 ? rows : 112) * 41088;
-  const int64_t blocks = (end - first + 111) / 112;
-  const int64_t size = ((end - first + blocks - 1) / blocks + 13) / 14 * 14;
+  const int64_t chunks = (end - first + 111) / 112;
+  const int64_t size = ((end - first + chunks - 1) / chunks + 13) / 14 * 14;
   for (int64_t row = first; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, x + row * x_stride, x_stride, gain, w_qkv, qkv + row * qkv_stride, qkv_stride,

@@ -32,7 +32,7 @@
  *     v = reshape(bf16(matmul(%1, w_v, layout: out_in, accumulate: bf16_dot)), [rows, 8, 128])
  *   } -> q: bf16, k: bf16, v: bf16
  *
- * Schedule row_streaming: 3 steps over a block of at most 108 rows.
+ * Schedule row_streaming: 3 steps over a chunk of at most 108 rows.
  *   step 1: 2 passes over a row: each pass reads the row from memory or cache; the last pass
  *      handles 4 rows together; pass 1: mean_square over 4096; pass 2: store rms_norm_rows
  *   step 2: w_q_sums = rms_norm_rows × packed w_q (4096 × 4096 bf16, bf16_dot)
@@ -350,7 +350,7 @@ static void step1(int64_t rows, const uint16_t *restrict x, int64_t x_stride,
   }
 }
 
-// `depth` steps of a panel of 16 columns of weights, from its first one on, as the product reads
+// `depth` steps of a sliver of 16 columns of weights, from its first one on, as the product reads
 // them: pairs of steps, column by column; zeros beyond the `count` columns that are left.
 static void gather_4096x4096(const uint16_t *weights, int64_t count, int64_t depth,
     uint16_t *block) {
@@ -368,25 +368,25 @@ int64_t rms_norm_qkv_qk_norm_32x128_bf16_avx2_packed_elements_w_q(void) {
 
 // Packs w_q: reads bf16 [4096, 4096] and writes 16777216 elements.
 void rms_norm_qkv_qk_norm_32x128_bf16_avx2_pack_w_q(const uint16_t *weights, uint16_t *packed) {
-  for (int64_t panel = 0; panel < 256; ++panel) {
+  for (int64_t sliver = 0; sliver < 256; ++sliver) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      gather_4096x4096(weights + 65536 * panel + k, 4096 - 16 * panel, depth,
-          packed + 65536 * panel + 16 * k);
+      gather_4096x4096(weights + 65536 * sliver + k, 4096 - 16 * sliver, depth,
+          packed + 65536 * sliver + 16 * k);
     }
   }
 }
 
-// The sums of `height` rows and the 16 columns of a panel over `depth` steps, for each one chain of
-// dot products of bf16 pairs from +0. What an earlier block has summed is added to.
+// The sums of `height` rows and the 16 columns of a sliver over `depth` steps, for each one chain
+// of dot products of bf16 pairs from +0. What an earlier block has summed is added to.
 static inline __attribute__((always_inline)) void tile_4096x4096(int64_t depth, const uint16_t *x,
-    const uint16_t *panel, float *sums, int is_first, const int64_t height) {
+    const uint16_t *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[6][2];
   for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth - 1; k += 2) {
-    const uint16_t *step = panel + 16 * k;
+    const uint16_t *step = sliver + 16 * k;
     uvec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_u16_pairs(step + 16 * v);
     prefetch_line(step, 2048);
@@ -403,34 +403,34 @@ static inline __attribute__((always_inline)) void tile_4096x4096(int64_t depth, 
   }
 }
 
-// Rows of 4096 elements times a matrix of 4096 columns: the panels of 16 columns from `first` up to
-// `end`.
+// Rows of 4096 elements times a matrix of 4096 columns: the slivers of 16 columns from `first` up
+// to `end`.
 static void multiply_4096x4096(int64_t rows, const uint16_t *x, const uint16_t *weights,
     float *sums, int64_t first, int64_t end) {
-  for (int64_t panel = first; panel < end; ++panel) {
+  for (int64_t sliver = first; sliver < end; ++sliver) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      const uint16_t *block = weights + 65536 * panel + 16 * k;
+      const uint16_t *block = weights + 65536 * sliver + 16 * k;
       const uint16_t *x_block = x + k;
-      float *panel_sums = sums + 16 * panel;
+      float *sliver_sums = sums + 16 * sliver;
       int64_t row = 0;
       for (; row + 6 <= rows; row += 6) {
-        tile_4096x4096(depth, x_block + 4128 * row, block, panel_sums + 4112 * row, k == 0, 6);
+        tile_4096x4096(depth, x_block + 4128 * row, block, sliver_sums + 4112 * row, k == 0, 6);
       }
       for (; row + 4 <= rows; row += 4) {
-        tile_4096x4096(depth, x_block + 4128 * row, block, panel_sums + 4112 * row, k == 0, 4);
+        tile_4096x4096(depth, x_block + 4128 * row, block, sliver_sums + 4112 * row, k == 0, 4);
       }
       for (; row + 2 <= rows; row += 2) {
-        tile_4096x4096(depth, x_block + 4128 * row, block, panel_sums + 4112 * row, k == 0, 2);
+        tile_4096x4096(depth, x_block + 4128 * row, block, sliver_sums + 4112 * row, k == 0, 2);
       }
       for (; row < rows; ++row) {
-        tile_4096x4096(depth, x_block + 4128 * row, block, panel_sums + 4112 * row, k == 0, 1);
+        tile_4096x4096(depth, x_block + 4128 * row, block, sliver_sums + 4112 * row, k == 0, 1);
       }
     }
   }
 }
 
-// `depth` steps of a panel of 16 columns of weights, from its first one on, as the product reads
+// `depth` steps of a sliver of 16 columns of weights, from its first one on, as the product reads
 // them: pairs of steps, column by column; zeros beyond the `count` columns that are left.
 static void gather_4096x1024(const uint16_t *weights, int64_t count, int64_t depth,
     uint16_t *block) {
@@ -448,25 +448,25 @@ int64_t rms_norm_qkv_qk_norm_32x128_bf16_avx2_packed_elements_w_k(void) {
 
 // Packs w_k: reads bf16 [1024, 4096] and writes 4194304 elements.
 void rms_norm_qkv_qk_norm_32x128_bf16_avx2_pack_w_k(const uint16_t *weights, uint16_t *packed) {
-  for (int64_t panel = 0; panel < 64; ++panel) {
+  for (int64_t sliver = 0; sliver < 64; ++sliver) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      gather_4096x1024(weights + 65536 * panel + k, 1024 - 16 * panel, depth,
-          packed + 65536 * panel + 16 * k);
+      gather_4096x1024(weights + 65536 * sliver + k, 1024 - 16 * sliver, depth,
+          packed + 65536 * sliver + 16 * k);
     }
   }
 }
 
-// The sums of `height` rows and the 16 columns of a panel over `depth` steps, for each one chain of
-// dot products of bf16 pairs from +0. What an earlier block has summed is added to.
+// The sums of `height` rows and the 16 columns of a sliver over `depth` steps, for each one chain
+// of dot products of bf16 pairs from +0. What an earlier block has summed is added to.
 static inline __attribute__((always_inline)) void tile_4096x1024(int64_t depth, const uint16_t *x,
-    const uint16_t *panel, float *sums, int is_first, const int64_t height) {
+    const uint16_t *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[6][2];
   for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth - 1; k += 2) {
-    const uint16_t *step = panel + 16 * k;
+    const uint16_t *step = sliver + 16 * k;
     uvec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_u16_pairs(step + 16 * v);
     prefetch_line(step, 2048);
@@ -483,28 +483,28 @@ static inline __attribute__((always_inline)) void tile_4096x1024(int64_t depth, 
   }
 }
 
-// Rows of 4096 elements times a matrix of 1024 columns: the panels of 16 columns from `first` up to
-// `end`.
+// Rows of 4096 elements times a matrix of 1024 columns: the slivers of 16 columns from `first` up
+// to `end`.
 static void multiply_4096x1024(int64_t rows, const uint16_t *x, const uint16_t *weights,
     float *sums, int64_t first, int64_t end) {
-  for (int64_t panel = first; panel < end; ++panel) {
+  for (int64_t sliver = first; sliver < end; ++sliver) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      const uint16_t *block = weights + 65536 * panel + 16 * k;
+      const uint16_t *block = weights + 65536 * sliver + 16 * k;
       const uint16_t *x_block = x + k;
-      float *panel_sums = sums + 16 * panel;
+      float *sliver_sums = sums + 16 * sliver;
       int64_t row = 0;
       for (; row + 6 <= rows; row += 6) {
-        tile_4096x1024(depth, x_block + 4128 * row, block, panel_sums + 1040 * row, k == 0, 6);
+        tile_4096x1024(depth, x_block + 4128 * row, block, sliver_sums + 1040 * row, k == 0, 6);
       }
       for (; row + 4 <= rows; row += 4) {
-        tile_4096x1024(depth, x_block + 4128 * row, block, panel_sums + 1040 * row, k == 0, 4);
+        tile_4096x1024(depth, x_block + 4128 * row, block, sliver_sums + 1040 * row, k == 0, 4);
       }
       for (; row + 2 <= rows; row += 2) {
-        tile_4096x1024(depth, x_block + 4128 * row, block, panel_sums + 1040 * row, k == 0, 2);
+        tile_4096x1024(depth, x_block + 4128 * row, block, sliver_sums + 1040 * row, k == 0, 2);
       }
       for (; row < rows; ++row) {
-        tile_4096x1024(depth, x_block + 4128 * row, block, panel_sums + 1040 * row, k == 0, 1);
+        tile_4096x1024(depth, x_block + 4128 * row, block, sliver_sums + 1040 * row, k == 0, 1);
       }
     }
   }
@@ -517,11 +517,11 @@ int64_t rms_norm_qkv_qk_norm_32x128_bf16_avx2_packed_elements_w_v(void) {
 
 // Packs w_v: reads bf16 [1024, 4096] and writes 4194304 elements.
 void rms_norm_qkv_qk_norm_32x128_bf16_avx2_pack_w_v(const uint16_t *weights, uint16_t *packed) {
-  for (int64_t panel = 0; panel < 64; ++panel) {
+  for (int64_t sliver = 0; sliver < 64; ++sliver) {
     for (int64_t k = 0; k < 4096; k += 512) {
       const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
-      gather_4096x1024(weights + 65536 * panel + k, 1024 - 16 * panel, depth,
-          packed + 65536 * panel + 16 * k);
+      gather_4096x1024(weights + 65536 * sliver + k, 1024 - 16 * sliver, depth,
+          packed + 65536 * sliver + 16 * k);
     }
   }
 }
@@ -613,12 +613,12 @@ int64_t rms_norm_qkv_qk_norm_32x128_bf16_avx2_phases(int64_t rows, int64_t parts
 
 // The bytes of scratch memory of such a call.
 int64_t rms_norm_qkv_qk_norm_32x128_bf16_avx2_scratch_bytes(int64_t rows, int64_t parts) {
-  const int64_t block = rows < 1 ? 0 : (rows < 108 ? rows : 108);
+  const int64_t chunk = rows < 1 ? 0 : (rows < 108 ? rows : 108);
   const int64_t copies = rms_norm_qkv_qk_norm_32x128_bf16_avx2_phases(rows, parts) > 1 ? 1 : parts;
-  return copies * block * 33024 + 64;
+  return copies * chunk * 33024 + 64;
 }
 
-// The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; parts share
+// The steps from `first_step` up to `end_step`, counted from 0, for a chunk of rows; parts share
 // its rows and the products' columns.
 static void run_steps(int64_t rows, const uint16_t *x, int64_t x_stride, const uint16_t *gain,
     const uint16_t *w_q, const uint16_t *q_gain, const uint16_t *w_k, const uint16_t *k_gain,
@@ -667,13 +667,13 @@ void rms_norm_qkv_qk_norm_32x128_bf16_avx2_part(int64_t rows, const uint16_t *x,
         v_stride, panels, phase, phase + 1, part, parts);
     return;
   }
-  // As many rows for each part, in blocks of about the same size, whole tiles of 6.
+  // As many rows for each part, in chunks of about the same size, whole tiles of 6.
   const int64_t first = begin_of_part(rows, part, parts);
   const int64_t end = begin_of_part(rows, part + 1, parts);
   if (end <= first) return;
   char *own_panels = panels + part * (rows < 108 ? rows : 108) * 33024;
-  const int64_t blocks = (end - first + 107) / 108;
-  const int64_t size = ((end - first + blocks - 1) / blocks + 5) / 6 * 6;
+  const int64_t chunks = (end - first + 107) / 108;
+  const int64_t size = ((end - first + chunks - 1) / chunks + 5) / 6 * 6;
   for (int64_t row = first; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, x + row * x_stride, x_stride, gain, w_q, q_gain, w_k, k_gain, w_v,

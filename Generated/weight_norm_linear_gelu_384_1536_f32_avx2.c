@@ -20,7 +20,7 @@
  *     }
  *   } -> y: f32
  *
- * Schedule row_streaming: 3 steps over a block of at most 108 rows.
+ * Schedule row_streaming: 3 steps over a chunk of at most 108 rows.
  *   weights effective_v, computed from v, g when they are packed: 2 passes over a row: each pass
  *      reads the row from memory or cache; pass 1: sum_square over 384; pass 2: store effective_v
  *   step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store x_rows
@@ -274,7 +274,7 @@ static void compute_effective_v(int64_t rows, const float *restrict v, int64_t v
   }
 }
 
-// `depth` steps of a panel of 16 columns of weights, from its first one on, as the product reads
+// `depth` steps of a sliver of 16 columns of weights, from its first one on, as the product reads
 // them: step by step; zeros beyond the `count` columns that are left.
 static void gather_384x1536(const float *weights, int64_t count, int64_t depth, float *block) {
   for (int64_t c = 0; c < 16; ++c) {
@@ -291,27 +291,27 @@ int64_t weight_norm_linear_gelu_384_1536_f32_avx2_packed_elements_effective_v(vo
 // writes 595968 elements, of which the last 6144 are its own.
 void weight_norm_linear_gelu_384_1536_f32_avx2_pack_effective_v(const float *v, const float *g,
     float *packed) {
-  for (int64_t panel = 0; panel < 96; ++panel) {
-    const int64_t count = 1536 - 16 * panel < 16 ? 1536 - 16 * panel : 16;
+  for (int64_t sliver = 0; sliver < 96; ++sliver) {
+    const int64_t count = 1536 - 16 * sliver < 16 ? 1536 - 16 * sliver : 16;
     float *computed = packed + 589824;
-    compute_effective_v(count, v + 6144 * panel, 384, g + 16 * panel, 1, computed, 384);
+    compute_effective_v(count, v + 6144 * sliver, 384, g + 16 * sliver, 1, computed, 384);
     for (int64_t k = 0; k < 384; k += 512) {
       const int64_t depth = 384 - k < 512 ? 384 - k : 512;
-      gather_384x1536(computed + k, count, depth, packed + 6144 * panel + 16 * k);
+      gather_384x1536(computed + k, count, depth, packed + 6144 * sliver + 16 * k);
     }
   }
 }
 
-// The sums of `height` rows and the 16 columns of a panel over `depth` steps, for each one chain of
-// fused multiply-adds from +0. What an earlier block has summed is added to.
+// The sums of `height` rows and the 16 columns of a sliver over `depth` steps, for each one chain
+// of fused multiply-adds from +0. What an earlier block has summed is added to.
 static inline __attribute__((always_inline)) void tile_384x1536(int64_t depth, const float *x,
-    const float *panel, float *sums, int is_first, const int64_t height) {
+    const float *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[6][2];
   for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; ++k) {
-    const float *step = panel + 16 * k;
+    const float *step = sliver + 16 * k;
     vec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_f32(step + 8 * v);
     prefetch_line(step, 4096);
@@ -328,28 +328,28 @@ static inline __attribute__((always_inline)) void tile_384x1536(int64_t depth, c
   }
 }
 
-// Rows of 384 elements times a matrix of 1536 columns: the panels of 16 columns from `first` up to
+// Rows of 384 elements times a matrix of 1536 columns: the slivers of 16 columns from `first` up to
 // `end`.
 static void multiply_384x1536(int64_t rows, const float *x, const float *weights, float *sums,
     int64_t first, int64_t end) {
-  for (int64_t panel = first; panel < end; ++panel) {
+  for (int64_t sliver = first; sliver < end; ++sliver) {
     for (int64_t k = 0; k < 384; k += 512) {
       const int64_t depth = 384 - k < 512 ? 384 - k : 512;
-      const float *block = weights + 6144 * panel + 16 * k;
+      const float *block = weights + 6144 * sliver + 16 * k;
       const float *x_block = x + k;
-      float *panel_sums = sums + 16 * panel;
+      float *sliver_sums = sums + 16 * sliver;
       int64_t row = 0;
       for (; row + 6 <= rows; row += 6) {
-        tile_384x1536(depth, x_block + 400 * row, block, panel_sums + 1552 * row, k == 0, 6);
+        tile_384x1536(depth, x_block + 400 * row, block, sliver_sums + 1552 * row, k == 0, 6);
       }
       for (; row + 4 <= rows; row += 4) {
-        tile_384x1536(depth, x_block + 400 * row, block, panel_sums + 1552 * row, k == 0, 4);
+        tile_384x1536(depth, x_block + 400 * row, block, sliver_sums + 1552 * row, k == 0, 4);
       }
       for (; row + 2 <= rows; row += 2) {
-        tile_384x1536(depth, x_block + 400 * row, block, panel_sums + 1552 * row, k == 0, 2);
+        tile_384x1536(depth, x_block + 400 * row, block, sliver_sums + 1552 * row, k == 0, 2);
       }
       for (; row < rows; ++row) {
-        tile_384x1536(depth, x_block + 400 * row, block, panel_sums + 1552 * row, k == 0, 1);
+        tile_384x1536(depth, x_block + 400 * row, block, sliver_sums + 1552 * row, k == 0, 1);
       }
     }
   }
@@ -379,13 +379,13 @@ int64_t weight_norm_linear_gelu_384_1536_f32_avx2_phases(int64_t rows, int64_t p
 
 // The bytes of scratch memory of such a call.
 int64_t weight_norm_linear_gelu_384_1536_f32_avx2_scratch_bytes(int64_t rows, int64_t parts) {
-  const int64_t block = rows < 1 ? 0 : (rows < 108 ? rows : 108);
+  const int64_t chunk = rows < 1 ? 0 : (rows < 108 ? rows : 108);
   const int64_t copies = weight_norm_linear_gelu_384_1536_f32_avx2_phases(rows, parts) > 1 ? 1
       : parts;
-  return copies * block * 7808 + 64;
+  return copies * chunk * 7808 + 64;
 }
 
-// The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; parts share
+// The steps from `first_step` up to `end_step`, counted from 0, for a chunk of rows; parts share
 // its rows and the products' columns.
 static void run_steps(int64_t rows, const float *x, int64_t x_stride, const float *b_up,
     const float *effective_v, float *y, int64_t y_stride, char *panels, int64_t first_step,
@@ -422,13 +422,13 @@ void weight_norm_linear_gelu_384_1536_f32_avx2_part(int64_t rows, const float *x
         parts);
     return;
   }
-  // As many rows for each part, in blocks of about the same size, whole tiles of 6.
+  // As many rows for each part, in chunks of about the same size, whole tiles of 6.
   const int64_t first = begin_of_part(rows, part, parts);
   const int64_t end = begin_of_part(rows, part + 1, parts);
   if (end <= first) return;
   char *own_panels = panels + part * (rows < 108 ? rows : 108) * 7808;
-  const int64_t blocks = (end - first + 107) / 108;
-  const int64_t size = ((end - first + blocks - 1) / blocks + 5) / 6 * 6;
+  const int64_t chunks = (end - first + 107) / 108;
+  const int64_t size = ((end - first + chunks - 1) / chunks + 5) / 6 * 6;
   for (int64_t row = first; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, x + row * x_stride, x_stride, b_up, effective_v, y + row * y_stride, y_stride,

@@ -21,7 +21,7 @@
  *     }
  *   } -> y: f32
  *
- * Schedule row_streaming: 3 steps over a block of at most 112 rows.
+ * Schedule row_streaming: 3 steps over a chunk of at most 112 rows.
  *   weights effective_v, computed from v, g when they are packed: 2 passes over a row: each pass
  *      reads the row from memory or cache; pass 1: sum_square over 384; pass 2: store effective_v
  *   step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store x_rows
@@ -272,7 +272,7 @@ static void compute_effective_v(int64_t rows, const float *restrict v, int64_t v
   }
 }
 
-// `depth` steps of a panel of 32 columns of weights, from its first one on, as the product reads
+// `depth` steps of a sliver of 32 columns of weights, from its first one on, as the product reads
 // them: step by step; zeros beyond the `count` columns that are left.
 static void gather_384x1536(const float *weights, int64_t count, int64_t depth, float *block) {
   for (int64_t c = 0; c < 32; ++c) {
@@ -289,27 +289,27 @@ int64_t weight_norm_linear_gelu_384_1536_f32_avx512_packed_elements_effective_v(
 // writes 602112 elements, of which the last 12288 are its own.
 void weight_norm_linear_gelu_384_1536_f32_avx512_pack_effective_v(const float *v, const float *g,
     float *packed) {
-  for (int64_t panel = 0; panel < 48; ++panel) {
-    const int64_t count = 1536 - 32 * panel < 32 ? 1536 - 32 * panel : 32;
+  for (int64_t sliver = 0; sliver < 48; ++sliver) {
+    const int64_t count = 1536 - 32 * sliver < 32 ? 1536 - 32 * sliver : 32;
     float *computed = packed + 589824;
-    compute_effective_v(count, v + 12288 * panel, 384, g + 32 * panel, 1, computed, 384);
+    compute_effective_v(count, v + 12288 * sliver, 384, g + 32 * sliver, 1, computed, 384);
     for (int64_t k = 0; k < 384; k += 512) {
       const int64_t depth = 384 - k < 512 ? 384 - k : 512;
-      gather_384x1536(computed + k, count, depth, packed + 12288 * panel + 32 * k);
+      gather_384x1536(computed + k, count, depth, packed + 12288 * sliver + 32 * k);
     }
   }
 }
 
-// The sums of `height` rows and the 32 columns of a panel over `depth` steps, for each one chain of
-// fused multiply-adds from +0. What an earlier block has summed is added to.
+// The sums of `height` rows and the 32 columns of a sliver over `depth` steps, for each one chain
+// of fused multiply-adds from +0. What an earlier block has summed is added to.
 static inline __attribute__((always_inline)) void tile_384x1536(int64_t depth, const float *x,
-    const float *panel, float *sums, int is_first, const int64_t height) {
+    const float *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[14][2];
   for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; ++k) {
-    const float *step = panel + 32 * k;
+    const float *step = sliver + 32 * k;
     vec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_f32(step + 16 * v);
     for (int64_t v = 0; v < 2; ++v) prefetch_line(step, 8192 + 64 * v);
@@ -326,31 +326,31 @@ static inline __attribute__((always_inline)) void tile_384x1536(int64_t depth, c
   }
 }
 
-// Rows of 384 elements times a matrix of 1536 columns: the panels of 32 columns from `first` up to
+// Rows of 384 elements times a matrix of 1536 columns: the slivers of 32 columns from `first` up to
 // `end`.
 static void multiply_384x1536(int64_t rows, const float *x, const float *weights, float *sums,
     int64_t first, int64_t end) {
-  for (int64_t panel = first; panel < end; ++panel) {
+  for (int64_t sliver = first; sliver < end; ++sliver) {
     for (int64_t k = 0; k < 384; k += 512) {
       const int64_t depth = 384 - k < 512 ? 384 - k : 512;
-      const float *block = weights + 12288 * panel + 32 * k;
+      const float *block = weights + 12288 * sliver + 32 * k;
       const float *x_block = x + k;
-      float *panel_sums = sums + 32 * panel;
+      float *sliver_sums = sums + 32 * sliver;
       int64_t row = 0;
       for (; row + 14 <= rows; row += 14) {
-        tile_384x1536(depth, x_block + 400 * row, block, panel_sums + 1552 * row, k == 0, 14);
+        tile_384x1536(depth, x_block + 400 * row, block, sliver_sums + 1552 * row, k == 0, 14);
       }
       for (; row + 8 <= rows; row += 8) {
-        tile_384x1536(depth, x_block + 400 * row, block, panel_sums + 1552 * row, k == 0, 8);
+        tile_384x1536(depth, x_block + 400 * row, block, sliver_sums + 1552 * row, k == 0, 8);
       }
       for (; row + 4 <= rows; row += 4) {
-        tile_384x1536(depth, x_block + 400 * row, block, panel_sums + 1552 * row, k == 0, 4);
+        tile_384x1536(depth, x_block + 400 * row, block, sliver_sums + 1552 * row, k == 0, 4);
       }
       for (; row + 2 <= rows; row += 2) {
-        tile_384x1536(depth, x_block + 400 * row, block, panel_sums + 1552 * row, k == 0, 2);
+        tile_384x1536(depth, x_block + 400 * row, block, sliver_sums + 1552 * row, k == 0, 2);
       }
       for (; row < rows; ++row) {
-        tile_384x1536(depth, x_block + 400 * row, block, panel_sums + 1552 * row, k == 0, 1);
+        tile_384x1536(depth, x_block + 400 * row, block, sliver_sums + 1552 * row, k == 0, 1);
       }
     }
   }
@@ -380,13 +380,13 @@ int64_t weight_norm_linear_gelu_384_1536_f32_avx512_phases(int64_t rows, int64_t
 
 // The bytes of scratch memory of such a call.
 int64_t weight_norm_linear_gelu_384_1536_f32_avx512_scratch_bytes(int64_t rows, int64_t parts) {
-  const int64_t block = rows < 1 ? 0 : (rows < 112 ? rows : 112);
+  const int64_t chunk = rows < 1 ? 0 : (rows < 112 ? rows : 112);
   const int64_t copies = weight_norm_linear_gelu_384_1536_f32_avx512_phases(rows, parts) > 1 ? 1
       : parts;
-  return copies * block * 7808 + 64;
+  return copies * chunk * 7808 + 64;
 }
 
-// The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; parts share
+// The steps from `first_step` up to `end_step`, counted from 0, for a chunk of rows; parts share
 // its rows and the products' columns.
 static void run_steps(int64_t rows, const float *x, int64_t x_stride, const float *b_up,
     const float *effective_v, float *y, int64_t y_stride, char *panels, int64_t first_step,
@@ -423,13 +423,13 @@ void weight_norm_linear_gelu_384_1536_f32_avx512_part(int64_t rows, const float 
         parts);
     return;
   }
-  // As many rows for each part, in blocks of about the same size, whole tiles of 14.
+  // As many rows for each part, in chunks of about the same size, whole tiles of 14.
   const int64_t first = begin_of_part(rows, part, parts);
   const int64_t end = begin_of_part(rows, part + 1, parts);
   if (end <= first) return;
   char *own_panels = panels + part * (rows < 112 ? rows : 112) * 7808;
-  const int64_t blocks = (end - first + 111) / 112;
-  const int64_t size = ((end - first + blocks - 1) / blocks + 13) / 14 * 14;
+  const int64_t chunks = (end - first + 111) / 112;
+  const int64_t size = ((end - first + chunks - 1) / chunks + 13) / 14 * 14;
   for (int64_t row = first; row < end; row += size) {
     const int64_t count = end - row < size ? end - row : size;
     run_steps(count, x + row * x_stride, x_stride, b_up, effective_v, y + row * y_stride, y_stride,

@@ -54,14 +54,14 @@ def write_plots(runs: list[dict], folder: Path) -> None:
             pending.replace(folder / name)
 
 
-def _panel(case: Case) -> str:
-    """The title of the panel that a case is in."""
+def _subplot(case: Case) -> str:
+    """The title of the subplot that a case is in."""
     return "fused products" if case.bare else case.operation.title
 
 
 def _svg(run: dict) -> str:
     rows = summaries(run)
-    titles = list(dict.fromkeys(_panel(row.case) for row in rows))
+    titles = list(dict.fromkeys(_subplot(row.case) for row in rows))
     with pyplot.rc_context(STYLE):
         figure, axes = pyplot.subplots(
             len(titles), len(STORAGES), figsize=(11, 2.2 * len(titles) + 0.8), sharey=True,
@@ -70,7 +70,7 @@ def _svg(run: dict) -> str:
             for axis, storage in zip(line, STORAGES):
                 chosen = [
                     row for row in rows
-                    if _panel(row.case) == title and row.case.storage == storage
+                    if _subplot(row.case) == title and row.case.storage == storage
                 ]
                 _draw(axis, f"{title}, {storage}", chosen, LIMITS[run["group"]])
             line[0].set_ylabel("peer's time by ours")

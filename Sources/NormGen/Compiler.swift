@@ -100,11 +100,11 @@ public struct Compiler: Sendable {
     do { try schedule.verify(for: plan) } catch { throw .schedule(error) }
     // Panels and weights are read again soon.
     var schedules: [Schedule] = []
-    var kernels: [[LoopKernel]] = []
-    var weights: [LoopKernel] = []
+    var rowPrograms: [[RowProgram]] = []
+    var weights: [RowProgram] = []
     func lowered(
       _ region: Region, isOfWeights: Bool = false
-    ) throws(PlanError) -> LoopKernel {
+    ) throws(PlanError) -> RowProgram {
       let forced = schedule.regions[region.graph.name] ?? schedule.region
       let strategy = try chosenStrategy(for: region, forced?.strategy)
       var schedule = forced ?? strategy.schedule(for: region, target: target)
@@ -121,25 +121,25 @@ public struct Compiler: Sendable {
     }
     do throws(PlanError) {
       for stage in plan.stages {
-        var rows: [LoopKernel] = []
+        var rows: [RowProgram] = []
         for region in stage.regions { rows.append(try lowered(region)) }
-        kernels.append(rows)
+        rowPrograms.append(rows)
       }
       for planned in plan.computedWeights {
-        let kernel = try lowered(planned.region, isOfWeights: true)
-        guard FunctionLowering.lentBytes(of: kernel) == 0 else {
+        let rowProgram = try lowered(planned.region, isOfWeights: true)
+        guard FunctionLowering.lentBytes(of: rowProgram) == 0 else {
           throw PlanError(
             kernel: graph.name,
             message:
               "the weights '\(planned.name)' have more statistics than the stack has room for; "
               + "make them an input of this kernel")
         }
-        weights.append(kernel)
+        weights.append(rowProgram)
       }
     } catch { throw .plan(error.of(kernel: graph.name)) }
     let products = schedule.matmul ?? MatmulSchedule()
     let program = ProgramBuilder.program(
-      of: plan, kernels: kernels, weights: weights, schedule: products, target: target)
+      of: plan, rowPrograms: rowPrograms, weights: weights, schedule: products, target: target)
     guard program.statementCount <= LoopProgram.mostStatements else {
       throw .plan(.tooManyStatements(program.statementCount, kernel: graph.name))
     }
@@ -255,29 +255,29 @@ public struct Compiler: Sendable {
 
   /// The object code of lowered C, for any target.
   public func object(of lowering: Lowering) throws(CompilerError) -> [UInt8] {
-    try product(lowering) { (session, source, name, options) throws(JITError) in
+    try compiled(lowering) { (session, source, name, options) throws(JITError) in
       try session.object(source: source, fileName: name, options: options)
     }
   }
 
   /// The assembly of lowered C, for any target.
   public func assembly(of lowering: Lowering) throws(CompilerError) -> String {
-    try product(lowering) { (session, source, name, options) throws(JITError) in
+    try compiled(lowering) { (session, source, name, options) throws(JITError) in
       try session.assembly(source: source, fileName: name, options: options)
     }
   }
 
   /// LLVM's form of lowered C after optimization, for any target.
   public func llvmIR(of lowering: Lowering) throws(CompilerError) -> String {
-    try product(lowering) { (session, source, name, options) throws(JITError) in
+    try compiled(lowering) { (session, source, name, options) throws(JITError) in
       try session.llvmIR(source: source, fileName: name, options: options)
     }
   }
 
-  private func product<Product>(
+  private func compiled<Form>(
     _ lowering: Lowering,
-    _ make: (ClangSession, String, String, CompileOptions) throws(JITError) -> Product
-  ) throws(CompilerError) -> Product {
+    _ make: (ClangSession, String, String, CompileOptions) throws(JITError) -> Form
+  ) throws(CompilerError) -> Form {
     do {
       return try make(
         try ClangSession.shared(), lowering.source.source, "\(lowering.graph.name).c",

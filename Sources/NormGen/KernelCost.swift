@@ -57,8 +57,9 @@ public struct KernelCost: Hashable, Sendable {
     panels.formUnion(lowering.program.views.filter { panels.contains($0.base) }.map(\.name))
     var counted = panels
     for region in lowering.plan.regions { add(region, panels: panels, counted: &counted) }
-    for product in lowering.program.multiplications { add(product, counted: &counted) }
-    scratchBytes = lowering.program.kernels.map { KernelCost.scratchBytes(of: $0.row) }.max() ?? 0
+    for product in lowering.program.products { add(product, counted: &counted) }
+    scratchBytes =
+      lowering.program.rowPrograms.map { KernelCost.scratchBytes(of: $0.row) }.max() ?? 0
   }
 
   /// The cost of a region, without scratch memory.
@@ -68,7 +69,7 @@ public struct KernelCost: Hashable, Sendable {
   }
 
   /// Counts a product: each of its terms is one fused multiply-add.
-  private mutating func add(_ product: Multiplication, counted: inout Set<String>) {
+  private mutating func add(_ product: Product, counted: inout Set<String>) {
     let blocks = (product.depth + MatmulOrder.block - 1) / MatmulOrder.block
     let isFused = product.matmul.accumulation.step.depth == 1
     let terms = product.depth * product.columns

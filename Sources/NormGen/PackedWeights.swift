@@ -13,7 +13,7 @@ public final class PackedWeights: @unchecked Sendable {
 
   /// What must agree for a kernel to read the weights.
   struct Layout: Hashable, Sendable {
-    let panelColumns: Int
+    let sliverColumns: Int
     let depth: Int
     let columns: Int
     let storage: DType
@@ -106,12 +106,12 @@ extension CompiledKernel {
   func packedLayout(of parameter: String) -> PackedWeights.Layout? {
     guard let product = product(of: parameter) else { return nil }
     return PackedWeights.Layout(
-      panelColumns: product.tile.columns(lanes: lowering.target.lanes), depth: product.depth,
+      sliverColumns: product.tile.columns(lanes: lowering.target.lanes), depth: product.depth,
       columns: product.columns,
       storage: product.storage, matmul: product.matmul)
   }
 
-  private func product(of parameter: String) -> Multiplication? {
-    lowering.program.multiplications.first { $0.weights == parameter && $0.isPacked }
+  private func product(of parameter: String) -> Product? {
+    lowering.program.products.first { $0.weights == parameter && $0.isPacked }
   }
 }

@@ -57,18 +57,18 @@ extension Lowering {
   /// The parts of a call that still have something to do.
   fileprivate func mostParts(rows: Int) -> Int {
     func pieces(of height: Int) -> Int { rows / height + (rows % height == 0 ? 0 : 1) }
-    let panels =
-      program.multiplications.map { $0.columns / $0.tile.columns(lanes: target.lanes) }.max() ?? 0
+    let slivers =
+      program.products.map { $0.columns / $0.tile.columns(lanes: target.lanes) }.max() ?? 0
     switch program.division {
     case .rows: return pieces(of: program.tileRows)
-    case .blocks: return pieces(of: program.blockRows)
-    case .steps where rows > program.blockRows: return pieces(of: program.tileRows)
+    case .blocks: return pieces(of: program.chunkRows)
+    case .steps where rows > program.chunkRows: return pieces(of: program.tileRows)
     case .steps:
-      // Few rows: the products are cut into panels of columns.
-      return rows == 0 ? 1 : max(rows, panels + 1)
-    case .stepsOfBlocks:
+      // Few rows: the products are cut into slivers of columns.
+      return rows == 0 ? 1 : max(rows, slivers + 1)
+    case .stepsOfChunks:
       let totals = program.totals.map(\.count).max() ?? 0
-      return max(min(rows, program.blockRows), panels, totals / target.lanes, 1)
+      return max(min(rows, program.chunkRows), slivers, totals / target.lanes, 1)
     }
   }
 }

@@ -20,10 +20,10 @@ struct SiteResult: Encodable {
     model = site.model
     self.site = site.site
     kernel = run.kernel.name
-    let multiplications = run.kernel.lowering.program.multiplications
-    products = multiplications.map { [$0.depth, $0.columns] }
+    let planned = run.kernel.lowering.program.products
+    products = planned.map { [$0.depth, $0.columns] }
     var types: [String] = []
-    let licences = multiplications.map(\.matmul.accumulation).filter { $0 != .fused }
+    let licences = planned.map(\.matmul.accumulation).filter { $0 != .fused }
     for type in run.kernel.parameters.map(\.storage.rawValue) + licences.map(\.rawValue)
     where !types.contains(type) {
       types.append(type)

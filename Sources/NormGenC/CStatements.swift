@@ -90,7 +90,7 @@ struct CStatements {
       let start = expressions.term(from)
       let goesOn = CTerm.name(index) < expressions.term(to)
       addBody(body, of: "for (int64_t \(index) = \(start.text); \(goesOn.text); \(advance))", depth)
-    case .block(let text, let body):
+    case .section(let text, let body):
       add("{", depth)
       lines += CLayout.comment(text, depth: depth + 1)
       append(body, depth: depth + 1)

@@ -65,7 +65,7 @@ struct EmitCommand: ParsableCommand {
     {
       throw ValidationError(
         "--catalog can't go with --kernel, --gradient, --target, --schedule, --plain-weights, "
-          + "--block-rows or --prefix")
+          + "--chunk-rows or --prefix")
     }
     try ModuleName.validate(module)
   }

@@ -20,10 +20,10 @@ struct MatmulSummary {
       tiles + [
         "rows pass from step to step in panels: that costs K and N operations a row beside K · N, "
           + "and leaves every rounding where it is declared",
-        blocks,
+        chunks,
       ]
     var seen: Set<String> = []
-    for product in program.multiplications where seen.insert(product.weights).inserted {
+    for product in program.products where seen.insert(product.weights).inserted {
       lines.append("\(product.weights) is read \(packing(of: product))")
     }
     return lines
@@ -32,7 +32,7 @@ struct MatmulSummary {
   /// A line for each tile of the products; without any, for that of outer sums.
   private var tiles: [String] {
     var tiles: [DotTile] = []
-    for product in program.multiplications where !tiles.contains(product.tile) {
+    for product in program.products where !tiles.contains(product.tile) {
       tiles.append(product.tile)
     }
     if tiles.isEmpty { tiles = [lowering.target.dot(for: .fused)] }
@@ -41,20 +41,20 @@ struct MatmulSummary {
     }
   }
 
-  private var blocks: String {
-    if forced?.blockRows != nil { return "blocks of \(program.blockRows) rows, as asked for" }
+  private var chunks: String {
+    if forced?.chunkRows != nil { return "chunks of \(program.chunkRows) rows, as asked for" }
     let schedule = forced ?? MatmulSchedule()
-    let most = schedule.mostBlockRows
+    let most = schedule.mostChunkRows
     guard
-      program.blockRows < most / program.tileRows * program.tileRows
+      program.chunkRows < most / program.tileRows * program.tileRows
     else {
-      return "blocks of \(program.blockRows) rows: with so many, weights come from memory seldom"
+      return "chunks of \(program.chunkRows) rows: with so many, weights come from memory seldom"
     }
-    return "blocks of \(program.blockRows) rows: their panels fit "
+    return "chunks of \(program.chunkRows) rows: their panels fit "
       + "\(schedule.mostPanelBytes >> 20) MiB, or are one tile"
   }
 
-  private func packing(of product: Multiplication) -> String {
+  private func packing(of product: Product) -> String {
     if let weights = program.weights.first(where: { $0.name == product.weights }) {
       let inputs = weights.inputs.map(\.name).joined(separator: ", ")
       return "packed: it is computed from \(inputs), once, when it is packed"
@@ -73,10 +73,10 @@ struct MatmulSummary {
         ["the same in 2 parts", scratch(rows: 2, parts: 2)],
       ]
     }
-    let counts = [1, program.blockRows].map { rows in
+    let counts = [1, program.chunkRows].map { rows in
       "\(scratch(rows: rows, parts: 1)) for \(rows) \(rows == 1 ? "row" : "rows")"
     }
-    let many = 2 * program.blockRows
+    let many = 2 * program.chunkRows
     return [
       ["panel bytes per row", "\(bytesPerRow)"],
       ["scratch bytes of a call", counts.joined(separator: ", ") + " and more"],

@@ -70,22 +70,22 @@ struct ScheduleOption: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The most rows of a block of a kernel with matmuls, rounded up to whole tiles; by default as "
-        + "many as the panels' memory allows. Sums over rows take blocks of 256.", valueName: "n"))
-  var blockRows: Int?
+      "The most rows of a chunk of a kernel with matmuls, rounded up to whole tiles; by default as "
+        + "many as the panels' memory allows. Sums over rows take chunks of 256.", valueName: "n"))
+  var chunkRows: Int?
 
-  /// Blocks beyond this are nothing but memory.
-  private static let mostBlockRows = 1 << 16
+  /// Chunks beyond this are nothing but memory.
+  private static let mostChunkRows = 1 << 16
 
   func validate() throws {
-    guard let blockRows, !(1...ScheduleOption.mostBlockRows).contains(blockRows) else { return }
+    guard let chunkRows, !(1...ScheduleOption.mostChunkRows).contains(chunkRows) else { return }
     throw ValidationError(
-      "--block-rows: expected a number from 1 to \(ScheduleOption.mostBlockRows), "
-        + "found \(blockRows)")
+      "--chunk-rows: expected a number from 1 to \(ScheduleOption.mostChunkRows), "
+        + "found \(chunkRows)")
   }
 
   /// Whether any option is given.
-  var isGiven: Bool { schedule != nil || plainWeights || blockRows != nil }
+  var isGiven: Bool { schedule != nil || plainWeights || chunkRows != nil }
 
   /// A compiler for `NORMGEN_TARGET` or the host.
   func compiler() throws -> Compiler {
@@ -93,9 +93,9 @@ struct ScheduleOption: ParsableArguments {
     if let schedule { trace.strategy = schedule }
     var compiler = try Compiler(trace: trace)
     compiler.strategies = Registry.current.strategies
-    if plainWeights || blockRows != nil {
+    if plainWeights || chunkRows != nil {
       compiler.schedule.matmul = MatmulSchedule(
-        blockRows: blockRows, packsWeights: !plainWeights)
+        chunkRows: chunkRows, packsWeights: !plainWeights)
     }
     return compiler
   }
@@ -125,7 +125,7 @@ extension Compiler {
     var schedule = trace.strategy.map { " --schedule \($0)" } ?? ""
     if let matmul = self.schedule.matmul {
       if !matmul.packsWeights { schedule += " --plain-weights" }
-      if let rows = matmul.blockRows { schedule += " --block-rows \(rows)" }
+      if let rows = matmul.chunkRows { schedule += " --chunk-rows \(rows)" }
     }
     compiler.command =
       "\(Registry.current.plainCommandName) emit \(kernel.arguments) --target \(target.name)"

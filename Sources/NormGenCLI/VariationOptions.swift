@@ -10,7 +10,7 @@ struct VariationOptions: ParsableArguments {
       "Numbers of threads whose bits must be those of one thread.", valueName: "n"))
   var threads: [Int] = []
 
-  @Flag(help: "Call rows alone, in chunks and at other places; the bits must be the same.")
+  @Flag(help: "Call rows alone, in pieces and at other places; the bits must be the same.")
   var batch = false
 
   @Flag(help: "Call with gaps between rows; the bits must be the same, the gaps untouched.")

@@ -1,6 +1,6 @@
 /// A way to execute a kernel's calls that must not change a bit of their results.
 public enum Variation: String, CaseIterable, Hashable, Sendable, Encodable {
-  /// The rows of a call in calls of their own: alone, in chunks, and at other places.
+  /// The rows of a call in calls of their own: alone, in pieces, and at other places.
   case batch
   /// Gaps between rows, which must stay as they are.
   case strides

@@ -108,14 +108,14 @@ public struct VariationCheck {
     }
   }
 
-  /// The first, a middle and the last row alone, two uneven chunks, and all rows at other places.
+  /// The first, a middle and the last row alone, two uneven pieces, and all rows at other places.
   private static func parts(of call: Int, rows: Int) -> [Part] {
     guard rows >= 2 else { return [] }
     let alone = Set([0, rows / 2, rows - 1]).sorted().map { row in
       Part(call: call, rows: [row], how: "with row \(row) alone")
     }
     let cut = (rows + 2) / 3
-    let chunks = [0..<cut, cut..<rows].map { range in
+    let pieces = [0..<cut, cut..<rows].map { range in
       Part(
         call: call, rows: Array(range),
         how: "with rows \(range.lowerBound) to \(range.upperBound - 1)")
@@ -123,7 +123,7 @@ public struct VariationCheck {
     let turned = Part(
       call: call, rows: (0..<rows).map { ($0 + rows / 2) % rows },
       how: "with all rows moved by \(rows - rows / 2)")
-    return alone + chunks + [turned]
+    return alone + pieces + [turned]
   }
 
   // MARK: Memory

@@ -37,9 +37,9 @@ extension Tensor {
   }
 
   func rowSum(
-    _ reduction: RowSum.Reduction, _ keptAxes: Int?, _ location: SourceLocation
+    _ aggregate: RowSum.Aggregate, _ keptAxes: Int?, _ location: SourceLocation
   ) -> Tensor {
-    let op = Op.rowSum(RowSum(reduction, keeping: keptAxes ?? max(shape.extents.count, 1)))
+    let op = Op.rowSum(RowSum(aggregate, keeping: keptAxes ?? max(shape.extents.count, 1)))
     var terms = [self]
     if node.error == nil, case .elementwise(.multiply) = node.op {
       terms = node.operands.map { Tensor(node: $0, storage: nil) }

@@ -17,7 +17,7 @@ extension FuzzCase {
     for schedule in schedules.compactMap({ $0 }) {
       let products = schedule.matmul?.products.values
       if products?.contains(where: \.packsWeights) == true { found.insert("packed weights") }
-      if schedule.matmul?.blockRows != nil { found.insert("block rows") }
+      if schedule.matmul?.chunkRows != nil { found.insert("chunk rows") }
       if schedule.regions.values.contains(where: { $0.streamingBytes != nil }) {
         found.insert("streaming stores")
       }

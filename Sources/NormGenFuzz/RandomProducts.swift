@@ -37,7 +37,7 @@ struct RandomProducts {
     values.append(rowInput(extent()))
   }
 
-  /// Extents around the widths of vectors, tiles and panels.
+  /// Extents around the widths of vectors, tiles and slivers.
   private static let extents = [
     1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 96, 97, 100, 127, 128,
     129,

@@ -112,7 +112,7 @@ public struct FuzzCommand: ParsableCommand {
     var report = FuzzReport(run)
     while run.totals.graphs < goal, report.findings.count < failures {
       if let minutes, start.duration(to: clock.now) >= .seconds(minutes * 60) { break }
-      let found = run.judgeNext(min(FuzzCommand.chunk, goal - run.totals.graphs))
+      let found = run.judgeNext(min(FuzzCommand.kernelsAtOnce, goal - run.totals.graphs))
       // The state is kept before the long part.
       try state?.write(run.totals)
       for (seed, failure) in found.prefix(failures - report.findings.count) {
@@ -135,7 +135,8 @@ public struct FuzzCommand: ParsableCommand {
 
   /// Kernels between two looks at the clock: batches take unlike times, and processors wait for the
   /// last one.
-  private static let chunk = 4 * FuzzRun.batch * ProcessInfo.processInfo.activeProcessorCount
+  private static let kernelsAtOnce =
+    4 * FuzzRun.batch * ProcessInfo.processInfo.activeProcessorCount
 
   private func targets(_ compiler: Compiler) throws -> [Target] {
     let names = TargetSelection.names(in: target)

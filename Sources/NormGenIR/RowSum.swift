@@ -4,22 +4,22 @@
 /// multiply-add. The result has no rows: it keeps the term's last axes, and the fixed axes before
 /// them are summed like rows.
 public struct RowSum: Hashable, Sendable {
-  /// How the terms are combined.
-  public enum Reduction: String, CaseIterable, Sendable, Hashable {
+  /// What is taken of the terms.
+  public enum Aggregate: String, CaseIterable, Sendable, Hashable {
     /// Σ term, in the order of ``RowSumOrder``; +0 for no rows.
     case sum
     /// The sum divided by the number of terms, one correctly rounded division; NaN for no rows.
     case mean
   }
 
-  /// How the terms are combined.
-  public let reduction: Reduction
+  /// What is taken of the terms.
+  public let aggregate: Aggregate
   /// The fixed axes of the term that the result keeps, counted from the last one; at least 1.
   public let keptAxes: Int
 
   /// Creates a sum over rows.
-  public init(_ reduction: Reduction, keeping keptAxes: Int) {
-    self.reduction = reduction
+  public init(_ aggregate: Aggregate, keeping keptAxes: Int) {
+    self.aggregate = aggregate
     self.keptAxes = keptAxes
   }
 
@@ -34,7 +34,7 @@ public struct RowSum: Hashable, Sendable {
   }
 
   /// The name in the text form.
-  public var functionName: String { "\(reduction.rawValue)_rows" }
+  public var functionName: String { "\(aggregate.rawValue)_rows" }
 }
 
 /// The canonical order of a sum over rows: a property of the graph, never of a schedule.

@@ -41,7 +41,7 @@ package final class ClangSession: Sendable {
   }
 
   /// What a compilation makes.
-  package enum Product: Sendable, Hashable {
+  package enum Form: Sendable, Hashable {
     case object
     case assembly
     case llvmIR
@@ -63,11 +63,11 @@ package final class ClangSession: Sendable {
   /// - Parameters:
   ///   - fileName: stands in diagnostics and debug information; no such file need exist.
   package func compile(
-    _ product: Product, source: String, fileName: String, options: CompileOptions
+    _ form: Form, source: String, fileName: String, options: CompileOptions
   ) throws(JITError) -> Compilation {
     let arguments = try cc1Arguments(for: options)
     let kind =
-      switch product {
+      switch form {
       case .object: NGCLANG_OBJECT
       case .assembly: NGCLANG_ASSEMBLY
       case .llvmIR: NGCLANG_LLVM_IR

@@ -56,19 +56,19 @@ public struct LoopInterpreter {
   /// About how many operations on vectors and terms of products a run takes.
   public static func cost(of program: LoopProgram, rows: Int) -> Int {
     let lanes = program.lanes
-    let statements = program.kernels.reduce(0) { sum, kernel in
-      let elements = kernel.buffers.map(\.shape.elementsPerRow).max() ?? 1
-      return sum + kernel.statementCount * (elements / kernel.lanes / 8 + 1)
+    let statements = program.rowPrograms.reduce(0) { sum, rowProgram in
+      let elements = rowProgram.buffers.map(\.shape.elementsPerRow).max() ?? 1
+      return sum + rowProgram.statementCount * (elements / rowProgram.lanes / 8 + 1)
     }
     // A few operations for each vector of terms, and for each weight that is packed or gathered.
-    let terms = program.multiplications.reduce(0) { $0 + $1.depth * ($1.columns / lanes + 1) }
-    let weights = program.multiplications.reduce(0) { $0 + $1.depth * $1.columns / 2 }
+    let terms = program.products.reduce(0) { $0 + $1.depth * ($1.columns / lanes + 1) }
+    let weights = program.products.reduce(0) { $0 + $1.depth * $1.columns / 2 }
     let computed = program.weights.reduce(0) { sum, weights in
-      sum + weights.rows * weights.kernel.statementCount
-        * (weights.columns / weights.kernel.lanes / 8 + 1)
+      sum + weights.rows * weights.rowProgram.statementCount
+        * (weights.columns / weights.rowProgram.lanes / 8 + 1)
     }
-    let sums = program.accumulations.reduce(0) { sum, accumulation in
-      switch accumulation.terms {
+    let sums = program.summations.reduce(0) { sum, summation in
+      switch summation.terms {
       case .columns(_, _, let repeats): sum + repeats
       case .outer(_, _, let rows, let columns): sum + rows * (columns / lanes + 1)
       }

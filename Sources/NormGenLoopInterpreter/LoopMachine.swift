@@ -162,7 +162,7 @@ struct LoopMachine {
         if try run(body) { return true }
       }
       frame.scope.indices[index] = nil
-    case .block(_, let body): return try run(body)
+    case .section(_, let body): return try run(body)
     case .accumulate(let name, let slot, let reduction, let terms, let lanes):
       try accumulate(name, try value(slot), reduction, terms, lanes)
     case .store(let pointer, let index, let expression, let lanes):

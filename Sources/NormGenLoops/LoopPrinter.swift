@@ -5,19 +5,19 @@ public enum LoopPrinter {
   /// The steps of `program` as indented text.
   public static func text(of program: LoopProgram) -> String {
     if program.division == .rows {
-      return program.kernels.map { text(of: $0) }.joined(separator: "\n")
+      return program.rowPrograms.map { text(of: $0) }.joined(separator: "\n")
     }
     let memory = program.panels.map(\.summary) + program.totals.map(\.summary)
     var parts = [memory.map { "# \($0)\n" }.joined()]
     for weights in program.weights {
-      parts += ["\(weights.summary)\n", text(of: weights.kernel)]
+      parts += ["\(weights.summary)\n", text(of: weights.rowProgram)]
     }
     for (number, step) in program.steps.enumerated() {
-      parts.append("step \(number + 1), for a block of at most \(program.blockRows) rows\n")
+      parts.append("step \(number + 1), for a chunk of at most \(program.chunkRows) rows\n")
       switch step {
-      case .rows(let kernels): parts += kernels.map { text(of: $0) }
+      case .rows(let rowPrograms): parts += rowPrograms.map { text(of: $0) }
       case .multiply(let products): parts += products.map { $0.summary + "\n" }
-      case .accumulate(let sums): parts += sums.map { $0.summary + "\n" }
+      case .sumRows(let sums): parts += sums.map { $0.summary + "\n" }
       }
     }
     return parts.joined(separator: "\n")
@@ -36,16 +36,16 @@ public enum LoopPrinter {
     }.joined(separator: "\n")
   }
 
-  /// The loops of `kernel` as indented text.
-  public static func text(of kernel: LoopKernel) -> String {
-    var lines = kernel.summary.map { "# " + $0 }
-    let parameters = kernel.buffers.map { buffer in
+  /// The loops of `rowProgram` as indented text.
+  public static func text(of rowProgram: RowProgram) -> String {
+    var lines = rowProgram.summary.map { "# " + $0 }
+    let parameters = rowProgram.buffers.map { buffer in
       "\(buffer.isOutput ? "out " : "")\(buffer.name): \(buffer.storage.rawValue)\(buffer.shape)"
     }
-    lines.append("loops \(kernel.name)(\(parameters.joined(separator: ", ")))")
-    let step = kernel.tile > 1 ? " by tiles of \(kernel.tile)" : ""
-    lines.append("for row in 0..<rows\(step)  # \(kernel.lanes) lanes")
-    append(kernel.row, depth: 1, to: &lines)
+    lines.append("loops \(rowProgram.name)(\(parameters.joined(separator: ", ")))")
+    let step = rowProgram.tile > 1 ? " by tiles of \(rowProgram.tile)" : ""
+    lines.append("for row in 0..<rows\(step)  # \(rowProgram.lanes) lanes")
+    append(rowProgram.row, depth: 1, to: &lines)
     return lines.joined(separator: "\n") + "\n"
   }
 
@@ -78,7 +78,7 @@ public enum LoopPrinter {
           indent + "for \(index) in \(text(from))..<\(text(to))"
             + (step == .constant(1) ? "" : " by \(text(step))"))
         append(body, depth: depth + 1, to: &lines)
-      case .block(let text, let body):
+      case .section(let text, let body):
         lines.append(indent + "do  # \(text)")
         append(body, depth: depth + 1, to: &lines)
       case .accumulate(let name, let slot, let reduction, let terms, let lanes):

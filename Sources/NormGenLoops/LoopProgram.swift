@@ -1,8 +1,8 @@
 public import NormGenIR
 
-/// A kernel as steps over a block of rows: row programs, and the multiplications between them.
+/// A kernel as steps over a chunk of rows: row programs, and the products between them.
 ///
-/// Every step finishes its work on the block before the next one begins; what passes from step to step
+/// Every step finishes its work on the chunk before the next one begins; what passes from step to step
 /// lies in panels. A kernel without matmuls is one step of row programs.
 public struct LoopProgram: Hashable, Sendable {
   /// The kernel's name.
@@ -12,15 +12,15 @@ public struct LoopProgram: Hashable, Sendable {
   public let buffers: [Buffer]
   /// Float32 lanes of a vector.
   public let lanes: Int
-  /// The most rows of a block.
-  public let blockRows: Int
-  /// The most rows of a product's tile: a block, and parts that take rows of their own, have whole ones.
+  /// The most rows of a chunk; with totals it is a block of ``RowSumOrder``.
+  public let chunkRows: Int
+  /// The most rows of a product's tile: a chunk, and parts that take rows of their own, have whole ones.
   public let tileRows: Int
   /// What one step leaves for another.
   public let panels: [Panel]
   /// Columns of parameters and panels that row programs read or write under names of their own.
   public let views: [View]
-  /// What is done with a block, in order.
+  /// What is done with a chunk, in order.
   public let steps: [Step]
   /// What is taken over all rows, and stored when the last one is done.
   public let totals: [Total]
@@ -44,26 +44,26 @@ public struct LoopProgram: Hashable, Sendable {
     }
   }
 
-  /// One step over a block of rows.
+  /// One step over a chunk of rows.
   public enum Step: Hashable, Sendable {
     /// Row programs that do not depend on each other.
-    case rows([LoopKernel])
+    case rows([RowProgram])
     /// Products of a panel's rows with weights.
-    case multiply([Multiplication])
-    /// Sums over the block's rows, added to totals.
-    case accumulate([Accumulation])
+    case multiply([Product])
+    /// Sums over the chunk's rows, added to totals.
+    case sumRows([RowSummation])
   }
 
   /// Creates a program without checking it; see ``LoopProgramVerifier``.
   public init(
-    name: String, buffers: [Buffer], lanes: Int, blockRows: Int, tileRows: Int = 1, panels: [Panel],
+    name: String, buffers: [Buffer], lanes: Int, chunkRows: Int, tileRows: Int = 1, panels: [Panel],
     views: [View] = [], steps: [Step], totals: [Total] = [], weights: [ComputedWeights] = []
   ) {
     self.weights = weights
     self.name = name
     self.buffers = buffers
     self.lanes = lanes
-    self.blockRows = blockRows
+    self.chunkRows = chunkRows
     self.tileRows = tileRows
     self.panels = panels
     self.views = views
@@ -72,10 +72,11 @@ public struct LoopProgram: Hashable, Sendable {
   }
 
   /// A program of one row program.
-  public init(_ kernel: LoopKernel) {
+  public init(_ rowProgram: RowProgram) {
     self.init(
-      name: kernel.name, buffers: kernel.buffers, lanes: kernel.lanes, blockRows: kernel.tile,
-      tileRows: kernel.tile, panels: [], steps: [.rows([kernel])])
+      name: rowProgram.name, buffers: rowProgram.buffers, lanes: rowProgram.lanes,
+      chunkRows: rowProgram.tile,
+      tileRows: rowProgram.tile, panels: [], steps: [.rows([rowProgram])])
   }
 
   /// How parts share the work of a call.
@@ -86,66 +87,66 @@ public struct LoopProgram: Hashable, Sendable {
     case steps
     /// Each block of rows is one part's and has totals of its own, which a last phase joins.
     case blocks
-    /// Parts share every step of one block after the other, because all add to the same totals, which a
+    /// Parts share every step of one chunk after the other, because all add to the same totals, which a
     /// last phase stores.
-    case stepsOfBlocks
+    case stepsOfChunks
   }
 
   /// How parts share the work of a call.
   public var division: Division {
-    guard totals.isEmpty else { return accumulations.isEmpty ? .blocks : .stepsOfBlocks }
+    guard totals.isEmpty else { return summations.isEmpty ? .blocks : .stepsOfChunks }
     return steps.count == 1 && panels.isEmpty ? .rows : .steps
   }
 
   /// The row programs, in order.
-  public var kernels: [LoopKernel] {
-    steps.flatMap { step -> [LoopKernel] in
+  public var rowPrograms: [RowProgram] {
+    steps.flatMap { step -> [RowProgram] in
       switch step {
-      case .rows(let kernels): kernels
-      case .multiply, .accumulate: []
+      case .rows(let rowPrograms): rowPrograms
+      case .multiply, .sumRows: []
       }
     }
   }
 
-  /// The multiplications, in order.
-  public var multiplications: [Multiplication] {
-    steps.flatMap { step -> [Multiplication] in
+  /// The products, in order.
+  public var products: [Product] {
+    steps.flatMap { step -> [Product] in
       switch step {
-      case .rows, .accumulate: []
-      case .multiply(let multiplications): multiplications
+      case .rows, .sumRows: []
+      case .multiply(let products): products
       }
     }
   }
 
   /// The sums over the rows of panels, in order.
-  public var accumulations: [Accumulation] {
-    steps.flatMap { step -> [Accumulation] in
+  public var summations: [RowSummation] {
+    steps.flatMap { step -> [RowSummation] in
       switch step {
       case .rows, .multiply: []
-      case .accumulate(let accumulations): accumulations
+      case .sumRows(let summations): summations
       }
     }
   }
 
   /// The schedule in words, for the head of the emitted file and `explain`.
   public var summary: [String] {
-    if division == .rows { return kernels.flatMap(\.summary) }
-    var lines = ["\(steps.count) steps over a block of at most \(blockRows) rows"]
+    if division == .rows { return rowPrograms.flatMap(\.summary) }
+    var lines = ["\(steps.count) steps over a chunk of at most \(chunkRows) rows"]
     lines += weights.map(\.summary)
     for (number, step) in steps.enumerated() {
       switch step {
-      case .rows(let kernels):
-        for kernel in kernels {
-          let words = kernel.summary.joined(separator: "; ")
+      case .rows(let rowPrograms):
+        for rowProgram in rowPrograms {
+          let words = rowProgram.summary.joined(separator: "; ")
           lines.append("step \(number + 1): \(words)")
         }
-      case .multiply(let multiplications):
-        for product in multiplications {
+      case .multiply(let products):
+        for product in products {
           lines.append("step \(number + 1): \(product.summary)")
         }
-      case .accumulate(let accumulations):
-        for accumulation in accumulations {
-          lines.append("step \(number + 1): \(accumulation.summary)")
+      case .sumRows(let summations):
+        for summation in summations {
+          lines.append("step \(number + 1): \(summation.summary)")
         }
       }
     }
@@ -155,11 +156,11 @@ public struct LoopProgram: Hashable, Sendable {
   }
 
   /// What a C compiler takes time for: the statements of all row programs and one for each
-  /// multiplication and sum over rows, and beside them what was measured that functions cost, four
+  /// product and sum over rows, and beside them what was measured that functions cost, four
   /// for a row program and eight for a total.
   public var statementCount: Int {
-    (kernels + weights.map(\.kernel)).reduce(
-      multiplications.count + accumulations.count + 8 * totals.count
+    (rowPrograms + weights.map(\.rowProgram)).reduce(
+      products.count + summations.count + 8 * totals.count
     ) { $0 + $1.statementCount + 4 }
   }
 
@@ -214,7 +215,7 @@ public struct ComputedWeights: Hashable, Sendable {
   /// The extent of their second axis.
   public let columns: Int
   /// The row program: its last parameter receives rows of the weights.
-  public let kernel: LoopKernel
+  public let rowProgram: RowProgram
   /// The inputs of the kernel that it reads, in the kernel's order.
   public let inputs: [Buffer]
   /// Where its other parameters lie in them, in order.
@@ -245,7 +246,7 @@ public struct ComputedWeights: Hashable, Sendable {
 
   /// Creates computed weights.
   public init(
-    name: String, storage: DType, rows: Int, columns: Int, kernel: LoopKernel, inputs: [Buffer],
+    name: String, storage: DType, rows: Int, columns: Int, rowProgram: RowProgram, inputs: [Buffer],
     sources: [Source]
   ) {
     self.inputs = inputs
@@ -253,12 +254,12 @@ public struct ComputedWeights: Hashable, Sendable {
     self.storage = storage
     self.rows = rows
     self.columns = columns
-    self.kernel = kernel
+    self.rowProgram = rowProgram
     self.sources = sources
   }
 
   var summary: String {
-    let words = kernel.summary.joined(separator: "; ")
+    let words = rowProgram.summary.joined(separator: "; ")
     return
       "weights \(name), computed from \(inputs.map(\.name).joined(separator: ", ")) when they are "
       + "packed: \(words)"
@@ -266,7 +267,7 @@ public struct ComputedWeights: Hashable, Sendable {
 }
 
 /// Rows of a panel times a weight matrix, in the canonical order of ``MatmulOrder``.
-public struct Multiplication: Hashable, Sendable {
+public struct Product: Hashable, Sendable {
   /// The panel with the rows, `depth` columns of Float32, or of bf16 for `bf16_dot`.
   public let x: String
   /// The parameter with the weights.
@@ -286,7 +287,7 @@ public struct Multiplication: Hashable, Sendable {
   /// Whether the parameter holds packed weights.
   public let isPacked: Bool
 
-  /// Creates a multiplication.
+  /// Creates a product.
   public init(
     x: String, weights: String, storage: DType, sums: String, depth: Int, columns: Int,
     matmul: Matmul, tile: DotTile, isPacked: Bool

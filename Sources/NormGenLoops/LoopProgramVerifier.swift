@@ -1,7 +1,7 @@
 import NormGenIR
 
 /// Checks a program's steps: each row program by ``LoopVerifier``, the extents of every
-/// multiplication, and that panels are written once, whole or in parts, before they are read.
+/// product, and that panels are written once, whole or in parts, before they are read.
 public enum LoopProgramVerifier {
   /// Verifies `program`.
   public static func verify(_ program: LoopProgram) throws(LoopError) {
@@ -15,7 +15,7 @@ public enum LoopProgramVerifier {
       program.totals.map(\.name) + program.panels.map(\.name) + program.views.map(\.name)
       + program.buffers.map(\.name)
     guard Set(names).count == names.count else { throw error("a parameter or panel name repeats") }
-    guard program.blockRows >= 1 else { throw error("blocks of \(program.blockRows) rows") }
+    guard program.chunkRows >= 1 else { throw error("chunks of \(program.chunkRows) rows") }
     let views = Dictionary(
       program.views.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     /// The step that has written each panel and parameter, all of it.
@@ -36,25 +36,26 @@ public enum LoopProgramVerifier {
       if parts[name]?.count == columns { written[name] = step }
     }
     for weights in program.weights {
-      try LoopVerifier.verify(weights.kernel)
+      try LoopVerifier.verify(weights.rowProgram)
       let extents = [weights.rows, weights.columns]
       guard let parameter = buffers[weights.name], parameter.storage == weights.storage,
         parameter.shape == Shape(hasRows: false, extents: extents)
       else { throw error("'\(weights.name)' is no parameter of \(extents)") }
-      let written = weights.kernel.buffers.filter(\.isOutput)
+      let written = weights.rowProgram.buffers.filter(\.isOutput)
       guard written.count == 1, written[0].shape.hasRows, written[0].storage == weights.storage,
         written[0].shape.elementsPerRow == weights.columns,
-        weights.kernel.buffers.filter({ !$0.isOutput }).map(\.name) == weights.sources.map(\.name)
-      else { throw error("'\(weights.kernel.name)' computes no rows of '\(weights.name)'") }
+        weights.rowProgram.buffers.filter({ !$0.isOutput }).map(\.name)
+          == weights.sources.map(\.name)
+      else { throw error("'\(weights.rowProgram.name)' computes no rows of '\(weights.name)'") }
     }
     for (number, step) in program.steps.enumerated() {
       /// Whether an earlier step has written a panel or parameter.
       func isReady(_ name: String) -> Bool { written[name].map { $0 < number } ?? false }
       switch step {
-      case .rows(let kernels):
-        for kernel in kernels {
-          try LoopVerifier.verify(kernel)
-          for buffer in kernel.buffers {
+      case .rows(let rowPrograms):
+        for rowProgram in rowPrograms {
+          try LoopVerifier.verify(rowProgram)
+          for buffer in rowProgram.buffers {
             if let view = views[buffer.name] {
               let isOpen =
                 buffer.isOutput
@@ -104,14 +105,14 @@ public enum LoopProgramVerifier {
             }
           }
         }
-      case .accumulate(let accumulations):
-        for accumulation in accumulations {
-          guard let total = totals[accumulation.total] else {
-            throw error("'\(accumulation.total)' are no sums")
+      case .sumRows(let summations):
+        for summation in summations {
+          guard let total = totals[summation.total] else {
+            throw error("'\(summation.total)' are no sums")
           }
           try write(total.name, in: number)
           let factors: [(name: String, columns: Int)]
-          switch accumulation.terms {
+          switch summation.terms {
           case .columns(let x, let y, let repeats):
             factors = ([x] + (y.map { [$0] } ?? [])).map { ($0, total.count * repeats) }
           case .outer(let x, let y, let rows, let columns):
@@ -128,8 +129,8 @@ public enum LoopProgramVerifier {
             }
           }
         }
-      case .multiply(let multiplications):
-        for product in multiplications {
+      case .multiply(let products):
+        for product in products {
           let operand = product.matmul.accumulation.step.operand
           guard let x = panels[product.x], x.columns == product.depth, x.storage == operand,
             written[x.name] != nil

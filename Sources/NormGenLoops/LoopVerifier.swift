@@ -21,7 +21,7 @@ public struct LoopError: Error, Hashable, Sendable, CustomStringConvertible {
 ///
 /// Accesses are checked by running the loops over one row with real indices.
 public struct LoopVerifier {
-  private let kernel: LoopKernel
+  private let rowProgram: RowProgram
   private let tileScalars: Set<String>
   private var buffers: [String: Buffer] = [:]
   private var extents: [String: (buffer: String?, offset: Int, count: Int)] = [:]
@@ -44,17 +44,17 @@ public struct LoopVerifier {
     var partials: [String] = []
   }
 
-  /// Verifies `kernel`.
-  public static func verify(_ kernel: LoopKernel) throws(LoopError) {
-    var verifier = LoopVerifier(kernel)
-    try verifier.run(kernel.row)
+  /// Verifies `rowProgram`.
+  public static func verify(_ rowProgram: RowProgram) throws(LoopError) {
+    var verifier = LoopVerifier(rowProgram)
+    try verifier.run(rowProgram.row)
     try verifier.checkWrites()
   }
 
-  private init(_ kernel: LoopKernel) {
-    self.kernel = kernel
-    self.tileScalars = Set(kernel.tileScalars)
-    for buffer in kernel.buffers {
+  private init(_ rowProgram: RowProgram) {
+    self.rowProgram = rowProgram
+    self.tileScalars = Set(rowProgram.tileScalars)
+    for buffer in rowProgram.buffers {
       buffers[buffer.name] = buffer
       // A parameter's own name points at its first element.
       extents[buffer.name] = (buffer.name, 0, buffer.shape.elementsPerRow)
@@ -66,11 +66,11 @@ public struct LoopVerifier {
   }
 
   private func error(_ message: String) -> LoopError {
-    LoopError(kernel: kernel.name, message: message)
+    LoopError(kernel: rowProgram.name, message: message)
   }
 
   private func checkWrites() throws(LoopError) {
-    for buffer in kernel.buffers where buffer.isOutput {
+    for buffer in rowProgram.buffers where buffer.isOutput {
       let counts = outputs[buffer.name].map { writes[$0] } ?? []
       if buffer.isAccumulated {
         // Axes that are summed like rows write again.
@@ -161,13 +161,15 @@ public struct LoopVerifier {
       }
       indices[index] = nil
     case .rows(let body):
-      guard kernel.tile > 1 else { throw error("rows of a tile in a kernel without tiles") }
+      guard rowProgram.tile > 1 else {
+        throw error("rows of a tile in a row program without tiles")
+      }
       try runScope(body)
-    case .block(_, let body):
+    case .section(_, let body):
       try runScope(body)
     case .accumulate(let name, let slot, let reduction, let terms, let lanes):
       guard partials[name] == reduction else { throw error("no \(reduction) partials '\(name)'") }
-      guard (0..<Partials.vectors(lanes: kernel.lanes)).contains(try value(slot)) else {
+      guard (0..<Partials.vectors(lanes: rowProgram.lanes)).contains(try value(slot)) else {
         throw error("'\(name)' has no slot \(try value(slot))")
       }
       try check(lanes)
@@ -184,7 +186,7 @@ public struct LoopVerifier {
       let position = try value(slot)
       groups[name]?.insert(position)
     case .storeGroup(let pointer, let index, let name):
-      guard groups[name] == Set(0..<Partials.vectors(lanes: kernel.lanes)) else {
+      guard groups[name] == Set(0..<Partials.vectors(lanes: rowProgram.lanes)) else {
         throw error("the group '\(name)' is stored before all its slots have a value")
       }
       try write(pointer, try value(index), SumOrder.partials)
@@ -227,7 +229,7 @@ public struct LoopVerifier {
 
   private func count(_ lanes: Lanes) -> Int {
     switch lanes {
-    case .all, .leading: kernel.lanes
+    case .all, .leading: rowProgram.lanes
     case .first(let count): count
     }
   }
@@ -236,8 +238,8 @@ public struct LoopVerifier {
     switch lanes {
     case .all: break
     case .first(let count):
-      guard (1..<kernel.lanes).contains(count) else {
-        throw error("\(count) of \(kernel.lanes) lanes")
+      guard (1..<rowProgram.lanes).contains(count) else {
+        throw error("\(count) of \(rowProgram.lanes) lanes")
       }
     case .leading: throw error("lanes whose number row programs do not know")
     }

@@ -2,7 +2,7 @@ extension Stmt {
   /// The statements inside it, in order.
   public var inner: [Stmt] {
     switch self {
-    case .loop(_, _, _, _, let body), .block(_, let body), .rows(let body): body
+    case .loop(_, _, _, _, let body), .section(_, let body), .rows(let body): body
     case .when(_, let yes, let no): yes + no
     case .strips(_, _, let strips): strips.flatMap(\.body)
     case .step(_, let steps): steps.flatMap { $0 }
@@ -22,7 +22,7 @@ extension Stmt {
       .storeStored(_, _, let value), .setEntry(_, _, let value):
       [value]
     case .accumulate(_, _, _, let terms, _): terms
-    case .loop, .block, .rows, .when, .strips, .step, .comment, .pointer, .scratch, .partials,
+    case .loop, .section, .rows, .when, .strips, .step, .comment, .pointer, .scratch, .partials,
       .group, .storeGroup, .storeEntries, .nextRow, .prefetch, .prefetchLine, .index, .flag, .array,
       .call, .carve, .memory, .leave, .finishStreams, .settle:
       []
@@ -41,7 +41,7 @@ extension Stmt {
     case .partials: LoopIndex.vector
     case .comment, .pointer, .scratch, .define, .variable, .assign, .accumulate, .store, .group,
       .setGroup, .storeGroup, .storeEntries, .prefetch, .prefetchLine, .storeScalar, .storeStored,
-      .array, .setEntry, .call, .carve, .memory, .leave, .finishStreams, .settle, .block, .when,
+      .array, .setEntry, .call, .carve, .memory, .leave, .finishStreams, .settle, .section, .when,
       .step:
       nil
     }
@@ -54,7 +54,7 @@ extension Stmt {
       .storeGroup(let pointer, _, _), .storeStored(let pointer, _, _),
       .storeEntries(let pointer, _, _, _, _):
       pointer
-    case .loop, .block, .rows, .when, .strips, .step, .define, .variable, .assign, .setGroup,
+    case .loop, .section, .rows, .when, .strips, .step, .define, .variable, .assign, .setGroup,
       .accumulate, .comment, .pointer, .scratch, .partials, .group, .nextRow, .prefetch,
       .prefetchLine, .index, .flag, .array, .setEntry, .call, .carve, .memory, .leave,
       .finishStreams, .settle:

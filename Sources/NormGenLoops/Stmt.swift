@@ -6,7 +6,7 @@ public indirect enum Stmt: Hashable, Sendable {
   case comment(String)
   /// A pointer into a buffer.
   case pointer(Pointer, buffer: String, offset: Index)
-  /// A row of Float32 that only this kernel sees.
+  /// A row of Float32 that only this row program sees.
   case scratch(Pointer, count: Int)
   /// The 64 partials of a statistic, at their reduction's identity.
   case partials(String, Reduction, in: LoopPlace = .stack)
@@ -21,7 +21,7 @@ public indirect enum Stmt: Hashable, Sendable {
   /// Statements for each row of a tile.
   case rows([Stmt])
   /// Statements with names of their own, under a sentence for the reader.
-  case block(String, [Stmt])
+  case section(String, [Stmt])
   /// Adds one vector of terms to the partials of `slot`; two terms are multiplied and fused.
   case accumulate(partials: String, slot: Index, Reduction, terms: [LoopExpr], Lanes)
   /// Stores a vector, rounding to the pointer's type.

@@ -8,7 +8,7 @@ public struct Total: Hashable, Sendable {
   /// The elements.
   public let count: Int
   /// What is stored of the sums.
-  public let reduction: RowSum.Reduction
+  public let aggregate: RowSum.Aggregate
   /// The terms of one row in each element.
   public let termsPerRow: Int
   /// The parameters that it is stored in.
@@ -18,12 +18,12 @@ public struct Total: Hashable, Sendable {
 
   /// Creates a total.
   public init(
-    name: String, count: Int, reduction: RowSum.Reduction, termsPerRow: Int, outputs: [String],
+    name: String, count: Int, aggregate: RowSum.Aggregate, termsPerRow: Int, outputs: [String],
     isDirect: Bool
   ) {
     self.name = name
     self.count = count
-    self.reduction = reduction
+    self.aggregate = aggregate
     self.termsPerRow = termsPerRow
     self.outputs = outputs
     self.isDirect = isDirect
@@ -39,7 +39,7 @@ public struct Total: Hashable, Sendable {
 }
 
 /// Sums over the rows of panels, in the canonical order of ``RowSumOrder``.
-public struct Accumulation: Hashable, Sendable {
+public struct RowSummation: Hashable, Sendable {
   /// What is summed.
   public enum Terms: Hashable, Sendable {
     /// The elements of one panel's rows, or their products with those of another; each row has
@@ -54,7 +54,7 @@ public struct Accumulation: Hashable, Sendable {
   /// The total that receives the sums.
   public let total: String
 
-  /// Creates an accumulation.
+  /// Creates a summation.
   public init(_ terms: Terms, total: String) {
     self.terms = terms
     self.total = total

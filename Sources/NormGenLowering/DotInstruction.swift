@@ -54,9 +54,12 @@ struct DotInstruction {
   }
 }
 
-/// The order of a panel's weights, step by step.
-struct PanelOrder {
-  /// The columns of the panel.
+/// The order of a sliver's weights, step by step.
+///
+/// A sliver, a word of GotoBLAS and BLIS, is the columns of one tile of a product's weights over all
+/// of K, as they lie packed one after the other.
+struct SliverOrder {
+  /// The columns of the sliver.
   let columns: Int
   /// The steps of k that lie side by side, column by column.
   let step: Int

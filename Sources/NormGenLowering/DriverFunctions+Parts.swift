@@ -59,7 +59,7 @@ extension DriverFunctions {
           gathered, from: "memory", byte: "part" * .constant(gatheredBytes), isAligned: false),
       ] : []
     return [.when("rows" < 1, [.leave(nil)], otherwise: [])] + memory + range
-      + program.kernels.map { call($0, at: "row", sums: "sums") }
+      + program.rowPrograms.map { call($0, at: "row", sums: "sums") }
   }
 
   /// Without totals: with few rows parts share every step, with many each takes rows of its own.
@@ -87,16 +87,16 @@ extension DriverFunctions {
     return body + [
       .when(phases("rows", "parts") > 1, [shared, .leave(nil)], otherwise: []),
       .comment(
-        "As many rows for each part, in blocks of about the same size, whole tiles of \(tile)."),
+        "As many rows for each part, in chunks of about the same size, whole tiles of \(tile)."),
       .index("first", share("rows")), .index("end", shareEnd("rows")),
       .when("end" <= "first", [.leave(nil)], otherwise: []),
       .memory(
-        "own_panels", from: "panels", byte: "part" * largestBlock * .constant(bytesPerRow),
+        "own_panels", from: "panels", byte: "part" * largestChunk * .constant(bytesPerRow),
         isAligned: false),
-      .index("blocks", ("end" - "first").quotientUp(program.blockRows)),
+      .index("chunks", ("end" - "first").quotientUp(program.chunkRows)),
       .index(
         "size",
-        ((("end" - "first") + "blocks" - 1) / "blocks").quotientUp(tile) * .constant(tile)),
+        ((("end" - "first") + "chunks" - 1) / "chunks").quotientUp(tile) * .constant(tile)),
       .loop(
         index: "row", from: "first", to: "end", step: "size",
         body: [.index("count", .minimum("end" - "row", "size")), own]),
@@ -109,7 +109,7 @@ extension DriverFunctions {
     let stride = Index.constant(program.totalStride)
     let sums = Pointer(name: "sums", storage: .f32)
     let blockSums = Pointer(name: "block_sums", storage: .f32)
-    let row = blockRows * "block"
+    let row = chunkRows * "block"
     let kept: [Stmt] =
       gathers
       ? [
@@ -120,7 +120,7 @@ extension DriverFunctions {
       ] : []
     return [
       .memory("memory", from: "scratch", byte: 0, isAligned: true),
-      .index("blocks", allBlocks),
+      .index("blocks", allChunks),
       .carve(
         sums, from: "memory", byte: 0, count: stride * "blocks", columns: program.totalStride,
         stride: program.totalStride),
@@ -130,18 +130,18 @@ extension DriverFunctions {
           .loop(
             index: "block", from: share("blocks"), to: shareEnd("blocks"), step: 1,
             body: [
-              .index("row", row), .index("count", .minimum("rows" - "row", blockRows)),
+              .index("row", row), .index("count", .minimum("rows" - "row", chunkRows)),
               .pointer(blockSums, buffer: "sums", offset: stride * "block"),
               .loop(
                 index: "i", from: 0, to: stride, step: 1,
                 body: [.storeScalar(blockSums, at: "i", .constant(0))]),
-            ] + program.kernels.map { call($0, at: "row", sums: "block_sums") }),
+            ] + program.rowPrograms.map { call($0, at: "row", sums: "block_sums") }),
           .leave(nil),
         ], otherwise: []),
     ] + storeTotals(blocks: "blocks")
   }
 
-  /// With totals beside products: parts share the steps of a block, and the blocks follow each other;
+  /// With totals beside products: parts share the steps of a chunk, and the chunks follow each other;
   /// the last phase stores the totals.
   func sharedParts(_ function: LoopFunction) -> [Stmt] {
     var body: [Stmt] = [.memory("memory", from: "scratch", byte: 0, isAligned: true)]
@@ -166,16 +166,16 @@ extension DriverFunctions {
     return body + [
       .when(
         isLast, storeTotals(blocks: .minimum("rows", 1)) + [.leave(nil)], otherwise: []),
-      .comment("One part does all steps of all blocks in one phase."),
+      .comment("One part does all steps of all chunks in one phase."),
       .index(
-        "first", .choose("parts" > 1, "phase" / .constant(steps) * blockRows, 0)),
+        "first", .choose("parts" > 1, "phase" / .constant(steps) * chunkRows, 0)),
       .index(
         "end",
-        .choose(.both("parts" > 1, blockRows < "rows" - "first"), "first" + blockRows, "rows")),
+        .choose(.both("parts" > 1, chunkRows < "rows" - "first"), "first" + chunkRows, "rows")),
       .loop(
-        index: "row", from: "first", to: "end", step: blockRows,
+        index: "row", from: "first", to: "end", step: chunkRows,
         body: [
-          .index("count", .minimum("end" - "row", blockRows)),
+          .index("count", .minimum("end" - "row", chunkRows)),
           .index("first_step", step),
           .index("end_step", .choose("parts" > 1, "first_step" + 1, .constant(steps))),
           call(
@@ -195,7 +195,7 @@ extension DriverFunctions {
       let count = Index.constant(total.count)
       return .call(
         name,
-        (total.reduction == .mean ? [.index("rows")] : [])
+        (total.aggregate == .mean ? [.index("rows")] : [])
           + [.index(blocks), place(ofTotal: total.name)]
           + total.outputs.map { .place(self.name($0), at: 0) }
           + [.index(share(count)), .index(shareEnd(count))])
@@ -218,7 +218,7 @@ extension DriverFunctions {
     let body: [Stmt]
     if !interface.takesScratch {
       body =
-        [.index("count", "rows")] + program.kernels.map { call($0, at: 0, sums: "sums") }
+        [.index("count", "rows")] + program.rowPrograms.map { call($0, at: 0, sums: "sums") }
     } else if program.totals.isEmpty {
       body = [part(0)]
     } else {

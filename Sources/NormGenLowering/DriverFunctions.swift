@@ -54,8 +54,8 @@ struct DriverFunctions {
     for step in program.steps {
       let last = firstProducts[firstProducts.count - 1]
       switch step {
-      case .rows, .accumulate: firstProducts.append(last)
-      case .multiply(let multiplications): firstProducts.append(last + multiplications.count)
+      case .rows, .sumRows: firstProducts.append(last)
+      case .multiply(let products): firstProducts.append(last + products.count)
       }
     }
     self.firstProducts = firstProducts
@@ -72,7 +72,8 @@ struct DriverFunctions {
   /// What the functions call their own.
   static let locals: Set<String> = [
     "rows", "scratch", "phase", "part", "parts", "panels", "own_panels", "gathered", "memory",
-    "count", "block", "blocks", "copies", "size", "row", "first", "end", "step", "first_step",
+    "count", "block", "blocks", "chunk", "chunks", "copies", "size", "row", "first", "end", "step",
+    "first_step",
     "end_step", "sums", "block_sums", "is_first", "i", "kept", "tiles",
   ]
 
@@ -88,7 +89,7 @@ struct DriverFunctions {
 
   // MARK: Extents
 
-  var blockRows: Index { .constant(program.blockRows) }
+  var chunkRows: Index { .constant(program.chunkRows) }
   var steps: Int { program.steps.count }
   var bytesPerRow: Int { program.panels.map(\.bytesPerRow).reduce(0, +) }
   var totalBytes: Int { program.totalStride * 4 }
@@ -101,10 +102,10 @@ struct DriverFunctions {
     products.contains { $0.gatheredBytes > 0 } || sums.gatheredBytes > 0 ? "gathered" : "kept"
   }
 
-  /// The rows of the largest block of a call.
-  var largestBlock: Index { .minimum("rows", blockRows) }
-  /// Blocks of all rows.
-  var allBlocks: Index { Index.variable("rows").quotientUp(program.blockRows) }
+  /// The rows of the largest chunk of a call.
+  var largestChunk: Index { .minimum("rows", chunkRows) }
+  /// Chunks of all rows.
+  var allChunks: Index { Index.variable("rows").quotientUp(program.chunkRows) }
 
   func phases(_ rows: Index, _ parts: Index) -> Index {
     .result(of: interface.parts.phases, [rows, parts])
@@ -123,7 +124,7 @@ struct DriverFunctions {
     case .steps:
       let function = runSteps()
       (steps, body) = ([function], rowParts(function))
-    case .stepsOfBlocks:
+    case .stepsOfChunks:
       let function = runSteps()
       (steps, body) = ([function], sharedParts(function))
     }
@@ -146,16 +147,16 @@ struct DriverFunctions {
         "with few rows they share every step, with many each takes rows of its own through all of "
         + "them."
       body = [
-        .leave(.choose(.both("parts" > 1, "rows" <= blockRows), .constant(steps), 1))
+        .leave(.choose(.both("parts" > 1, "rows" <= chunkRows), .constant(steps), 1))
       ]
     case .blocks:
       comment = "all blocks of rows, then the totals."
       body = [.leave(2)]
-    case .stepsOfBlocks:
-      comment = "every step of every block of rows, then the totals."
+    case .stepsOfChunks:
+      comment = "every step of every chunk of rows, then the totals."
       body = [
-        .index("blocks", allBlocks),
-        .leave(.choose("parts" > 1, .constant(steps) * "blocks" + 1, 2)),
+        .index("chunks", allChunks),
+        .leave(.choose("parts" > 1, .constant(steps) * "chunks" + 1, 2)),
       ]
     }
     return LoopFunction(
@@ -168,26 +169,26 @@ struct DriverFunctions {
     // Wherever the memory begins, what lies in it begins at a cache line.
     let alignment = 64
     let body: [Stmt]
-    let block: Stmt = .index("block", .choose("rows" < 1, 0, largestBlock))
+    let chunk: Stmt = .index("chunk", .choose("rows" < 1, 0, largestChunk))
     let gathered: Index = gathers ? "parts" * .constant(gatheredBytes) : 0
     switch program.division {
     case .rows: body = [.leave(gathers ? gathered + .constant(alignment) : 0)]
     case .steps:
       body = [
-        block, .index("copies", .choose(phases("rows", "parts") > 1, 1, "parts")),
+        chunk, .index("copies", .choose(phases("rows", "parts") > 1, 1, "parts")),
         .leave(
-          "copies" * "block" * .constant(bytesPerRow) + gathered + .constant(alignment)),
+          "copies" * "chunk" * .constant(bytesPerRow) + gathered + .constant(alignment)),
       ]
     case .blocks:
       body = [
-        .index("blocks", .choose("rows" < 1, 0, allBlocks)),
+        .index("blocks", .choose("rows" < 1, 0, allChunks)),
         .leave("blocks" * .constant(totalBytes) + gathered + .constant(alignment)),
       ]
-    case .stepsOfBlocks:
+    case .stepsOfChunks:
       body = [
-        block,
+        chunk,
         .leave(
-          "block" * .constant(bytesPerRow) + gathered + .constant(totalBytes + alignment)),
+          "chunk" * .constant(bytesPerRow) + gathered + .constant(totalBytes + alignment)),
       ]
     }
     return LoopFunction(
@@ -198,7 +199,7 @@ struct DriverFunctions {
 
   // MARK: Steps
 
-  /// A block of rows through all steps, or one step of it that parts share.
+  /// A chunk of rows through all steps, or one step of it that parts share.
   func runSteps() -> LoopFunction {
     var body: [Stmt] = [
       .index("row", share("rows")), .index("count", shareEnd("rows") - "row"),
@@ -214,8 +215,8 @@ struct DriverFunctions {
     }
     let calls = program.steps.enumerated().map { number, step -> [Stmt] in
       switch step {
-      case .rows(let kernels): kernels.map { call($0, at: "row", sums: "sums") }
-      case .accumulate(let accumulations): accumulations.map { call($0) }
+      case .rows(let rowPrograms): rowPrograms.map { call($0, at: "row", sums: "sums") }
+      case .sumRows(let summations): summations.map { call($0) }
       case .multiply: products(ofStep: number).map { call($0) }
       }
     }
@@ -226,7 +227,7 @@ struct DriverFunctions {
     let used = calls.flatMap { $0 }.namesInCalls
     return LoopFunction(
       DriverFunctions.runSteps,
-      comment: "The steps from `first_step` up to `end_step`, counted from 0, for a block of rows; "
+      comment: "The steps from `first_step` up to `end_step`, counted from 0, for a chunk of rows; "
         + "parts share its rows and the products' columns.",
       parameters: [.init("rows", .index)] + parameters(used) + stepsParameters(used),
       body: body)
@@ -261,10 +262,10 @@ struct DriverFunctions {
   }
 
   /// A row program's call for `count` rows from a row on.
-  func call(_ kernel: LoopKernel, at row: Index, sums place: String) -> Stmt {
-    let rows = rowFunctions[kernel.name]
+  func call(_ rowProgram: RowProgram, at row: Index, sums place: String) -> Stmt {
+    let rows = rowFunctions[rowProgram.name]
     var arguments: [CallArgument] = [.index("count")]
-    for buffer in kernel.buffers {
+    for buffer in rowProgram.buffers {
       if buffer.isAccumulated {
         arguments.append(.place(place, at: .constant(sums.offset(of: buffer.name))))
         continue
@@ -281,35 +282,35 @@ struct DriverFunctions {
     }
     if rows?.takesAllRows == true { arguments.append(.index("rows")) }
     if let rows, rows.lentBytes > 0 { arguments.append(.place(gathered, at: 0)) }
-    return .call(rows?.name ?? kernel.name, arguments)
+    return .call(rows?.name ?? rowProgram.name, arguments)
   }
 
   func call(_ product: ProductFunctions) -> Stmt {
-    let panels = Index.constant(product.panels)
+    let slivers = Index.constant(product.slivers)
     return .call(
       product.name,
       [
         .index("rows"), .place(name(product.product.x), at: 0),
         .place(name(product.product.weights), at: 0), .place(name(product.product.sums), at: 0),
       ] + (product.product.isPacked ? [] : [.place("gathered", at: 0)])
-        + [.index(share(panels)), .index(shareEnd(panels))])
+        + [.index(share(slivers)), .index(shareEnd(slivers))])
   }
 
-  func call(_ accumulation: Accumulation) -> Stmt {
+  func call(_ summation: RowSummation) -> Stmt {
     var arguments: [CallArgument] = [.index("rows")]
     var needsGathered = false
-    switch accumulation.terms {
+    switch summation.terms {
     case .columns(let x, let y, _):
       arguments += ([x] + (y.map { [$0] } ?? [])).map { .place(name($0), at: 0) }
     case .outer(let x, let y, _, _):
       arguments += [x, y].map { .place(name($0), at: 0) }
       needsGathered = true
     }
-    arguments += [place(ofTotal: accumulation.total), .flag(.flag("is_first"))]
+    arguments += [place(ofTotal: summation.total), .flag(.flag("is_first"))]
     if needsGathered { arguments.append(.place("gathered", at: 0)) }
-    let units = Index.constant(sums.units(of: accumulation))
+    let units = Index.constant(sums.units(of: summation))
     return .call(
-      sums.name(of: accumulation), arguments + [.index(share(units)), .index(shareEnd(units))])
+      sums.name(of: summation), arguments + [.index(share(units)), .index(shareEnd(units))])
   }
 
   /// Where the sums of a total lie.

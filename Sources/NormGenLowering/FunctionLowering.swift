@@ -8,7 +8,7 @@ public enum FunctionLowering {
   public static let stackElements = 4096
 
   /// The bytes of scratch memory that a row program needs because the stack has no room for them.
-  public static func lentBytes(of kernel: LoopKernel) -> Int { RowMemory(of: kernel).bytes }
+  public static func lentBytes(of rowProgram: RowProgram) -> Int { RowMemory(of: rowProgram).bytes }
 
   /// The functions of a kernel.
   ///
@@ -38,8 +38,8 @@ public enum FunctionLowering {
     }
     for (number, step) in program.steps.enumerated() {
       switch step {
-      case .rows(let kernels):
-        for kernel in kernels { append(rowFunctions[kernel.name]?.functions() ?? []) }
+      case .rows(let rowPrograms):
+        for rowProgram in rowPrograms { append(rowFunctions[rowProgram.name]?.functions() ?? []) }
       case .multiply:
         for product in driver.products(ofStep: number) {
           // Weights of several products are packed once.
@@ -47,16 +47,16 @@ public enum FunctionLowering {
             product.product.isPacked && packed.insert(product.packName).inserted
           if packs, let (weights, schedule) = computed[product.product.weights] {
             let rows = RowFunctions(
-              weights.kernel, name: product.rowsName,
+              weights.rowProgram, name: product.rowsName,
               comment: "Rows of the weights \(weights.name): "
-                + "\(weights.kernel.summary.joined(separator: "; ")).", schedule: schedule,
+                + "\(weights.rowProgram.summary.joined(separator: "; ")).", schedule: schedule,
               target: target)
             append(rows.functions())
           }
           append(product.functions(packs: packs))
         }
-      case .accumulate(let accumulations):
-        for accumulation in accumulations { append(driver.sums.functions(of: accumulation)) }
+      case .sumRows(let summations):
+        for summation in summations { append(driver.sums.functions(of: summation)) }
       }
     }
     append(driver.functions())

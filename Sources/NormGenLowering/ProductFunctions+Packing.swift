@@ -11,7 +11,7 @@ extension ProductFunctions {
     return LoopFunction(
       gatherName,
       comment:
-        "`depth` steps of a panel of \(columns) columns of weights, from its first one on, as "
+        "`depth` steps of a sliver of \(columns) columns of weights, from its first one on, as "
         + "the product reads them: \(order.summary); zeros beyond the `count` columns that are left.",
       parameters: [
         .read(weights), .init("count", .index), .init("depth", .index), .written(block),
@@ -19,10 +19,10 @@ extension ProductFunctions {
       body: [isPlain ? gatherRows() : gatherElements()])
   }
 
-  /// Its call for a panel's steps from k on.
-  func gather(_ panel: Index, _ k: Index, depth: Index, to block: CallArgument) -> Stmt {
+  /// Its call for a sliver's steps from k on.
+  func gather(_ sliver: Index, _ k: Index, depth: Index, to block: CallArgument) -> Stmt {
     gather(
-      .place(weights.name, at: place(of: panel, k)), left: left(behind: panel), depth: depth,
+      .place(weights.name, at: place(of: sliver, k)), left: left(behind: sliver), depth: depth,
       to: block)
   }
 
@@ -32,18 +32,18 @@ extension ProductFunctions {
     .call(gatherName, [place, .index(left), .index(depth), block])
   }
 
-  /// Where the weights of a panel's step lie.
-  func place(of panel: Index, _ k: Index) -> Index {
-    let first = Index.constant(columns) * panel
+  /// Where the weights of a sliver's step lie.
+  func place(of sliver: Index, _ k: Index) -> Index {
+    let first = Index.constant(columns) * sliver
     switch product.matmul.layout {
     case .inOut: return .constant(product.columns) * k + first
     case .outIn: return .constant(product.depth) * first + k
     }
   }
 
-  /// The weights' columns from a panel's first one on.
-  func left(behind panel: Index) -> Index {
-    .constant(product.columns) - .constant(columns) * panel
+  /// The weights' columns from a sliver's first one on.
+  func left(behind sliver: Index) -> Index {
+    .constant(product.columns) - .constant(columns) * sliver
   }
 
   /// One weight after the other, along the weights' own rows.
@@ -107,10 +107,10 @@ extension ProductFunctions {
     if let computed {
       body = packComputed(computed)
     } else {
-      let place = CallArgument.place(packed.name, at: packedPlace("panel", "k"))
+      let place = CallArgument.place(packed.name, at: packedPlace("sliver", "k"))
       body = .each(
-        "panel", upTo: .constant(panels),
-        blocks([gather("panel", "k", depth: "depth", to: place)]))
+        "sliver", upTo: .constant(slivers),
+        blocks([gather("sliver", "k", depth: "depth", to: place)]))
     }
     return LoopFunction(
       packName, comment: packContract, linkage: .exported,
@@ -124,32 +124,32 @@ extension ProductFunctions {
   private func packComputed(_ computed: ComputedWeights) -> Stmt {
     let rows = Pointer(name: "computed", storage: product.storage)
     let behind = Stmt.pointer(
-      rows, buffer: packed, offset: .constant(panels * columns * steps))
+      rows, buffer: packed, offset: .constant(slivers * columns * steps))
     func gathered(_ place: Index, left: Index) -> Stmt {
       gather(
         .place(rows.name, at: place), left: left, depth: "depth",
-        to: .place(packed, at: packedPlace("panel", "k")))
+        to: .place(packed, at: packedPlace("sliver", "k")))
     }
     switch product.matmul.layout {
     case .inOut:
-      // A row of weights is a step of all panels.
+      // A row of weights is a step of all slivers.
       return .loop(
         index: "k", from: 0, to: .constant(computed.rows), step: .constant(rowsAtOnce),
         body: [
           .index("depth", .minimum(.constant(computed.rows) - "k", .constant(rowsAtOnce))),
           behind, call(computed, rows: "depth", from: "k", to: rows.name),
           .each(
-            "panel", upTo: .constant(panels),
-            gathered(.constant(columns) * "panel", left: left(behind: "panel"))),
+            "sliver", upTo: .constant(slivers),
+            gathered(.constant(columns) * "sliver", left: left(behind: "sliver"))),
         ])
     case .outIn:
-      // A row of weights is a column of one panel.
+      // A row of weights is a column of one sliver.
       return .loop(
-        index: "panel", from: 0, to: .constant(panels), step: 1,
+        index: "sliver", from: 0, to: .constant(slivers), step: 1,
         body: [
-          .index("count", .minimum(left(behind: "panel"), .constant(columns))),
+          .index("count", .minimum(left(behind: "sliver"), .constant(columns))),
           behind,
-          call(computed, rows: "count", from: .constant(columns) * "panel", to: rows.name),
+          call(computed, rows: "count", from: .constant(columns) * "sliver", to: rows.name),
           blocks([gathered("k", left: "count")]),
         ])
     }
@@ -190,7 +190,7 @@ extension ProductFunctions {
   /// What it calls a tensor that it takes.
   private func sourceName(_ name: String) -> String {
     guard computed != nil else { return weights.name }
-    let own: Set = ["packed", "computed", "k", "panel", "depth", "count"]
+    let own: Set = ["packed", "computed", "k", "sliver", "depth", "count"]
     guard own.contains(name) else { return name }
     let taken = own.union(sources.map(\.name))
     var candidate = name

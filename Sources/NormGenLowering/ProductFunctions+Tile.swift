@@ -5,19 +5,19 @@ import NormGenSchedule
 /// The tile of a product: rows by vectors of columns, each sum a chain.
 extension ProductFunctions {
   func tile() -> LoopFunction {
-    let panel = Pointer(name: "panel", storage: product.storage)
+    let sliver = Pointer(name: "sliver", storage: product.storage)
     return LoopFunction(
       tileName,
       comment:
-        "The sums of `height` rows and the \(columns) columns of a panel over `depth` steps, "
+        "The sums of `height` rows and the \(columns) columns of a sliver over `depth` steps, "
         + "for each one chain of \(instruction.summary) from +0. What an earlier block has summed is added to.",
       linkage: .inlined,
       parameters: [
-        .init("depth", .index), .read(x), .read(panel), .written(sums), .init("is_first", .flag),
+        .init("depth", .index), .read(x), .read(sliver), .written(sums), .init("is_first", .flag),
         .init("height", .constant),
       ],
       body: Tile.zeros(rows: product.tile.rows, vectors: vectors, height: "height")
-        + steps(panel)
+        + steps(sliver)
         + [
           Tile.store(
             vectors: vectors, lanes: lanes, height: "height", stride: .constant(sumsStride))
@@ -25,13 +25,13 @@ extension ProductFunctions {
   }
 
   /// The steps of all rows, then what is left of one.
-  private func steps(_ panel: Pointer) -> [Stmt] {
+  private func steps(_ sliver: Pointer) -> [Stmt] {
     let step = Pointer(name: "step", storage: product.storage)
     let whole: Stmt = .loop(
       index: "k", from: 0, to: "depth" - .constant(instruction.step - 1),
       step: .constant(instruction.step),
       body: [
-        .pointer(step, buffer: panel.name, offset: .constant(columns) * "k"),
+        .pointer(step, buffer: sliver.name, offset: .constant(columns) * "k"),
         .array("weights", extents: [vectors], instruction.register),
       ] + loads(step) + prefetch(step) + [
         overRows(at: "k", isPartial: false) { .entry("weights", [$0]) }
@@ -46,7 +46,7 @@ extension ProductFunctions {
         .equal("depth" % .constant(instruction.step), .constant(left)),
         [
           overRows(at: first, isPartial: true) {
-            instruction.weights(panel, at: .constant(columns) * first + weightsPlace($0))
+            instruction.weights(sliver, at: .constant(columns) * first + weightsPlace($0))
           }
         ], otherwise: []),
     ]

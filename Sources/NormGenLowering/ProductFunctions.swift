@@ -5,7 +5,7 @@ import NormGenSchedule
 /// The functions of one product: gathering a block of weights, packing them all, one tile, and the
 /// product.
 struct ProductFunctions {
-  let product: Multiplication
+  let product: Product
   /// What tells the functions of the kernel's products apart, such as `768x3072`.
   let extents: String
   let symbol: String
@@ -42,7 +42,7 @@ struct ProductFunctions {
     let buffers = Dictionary(program.buffers.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     var known: [Key: String] = [:]
     var taken: Set<String> = []
-    return program.multiplications.map { product in
+    return program.products.map { product in
       let key = Key(
         xStride: strides[product.x] ?? 0, sumsStride: strides[product.sums] ?? 0,
         depth: product.depth, columns: product.columns, storage: product.storage,
@@ -71,21 +71,21 @@ struct ProductFunctions {
 
   var lanes: Int { target.lanes }
   var vectors: Int { product.tile.vectors }
-  /// Columns of a panel.
+  /// Columns of a sliver.
   var columns: Int { product.tile.columns(lanes: lanes) }
-  /// Panels of weights.
-  var panels: Int { (product.columns + columns - 1) / columns }
+  /// Slivers of weights.
+  var slivers: Int { (product.columns + columns - 1) / columns }
   /// What adds products.
   var instruction: DotInstruction { DotInstruction(product.tile.accumulation) }
-  /// How the weights of a panel lie. Those of bf16 that are widened take turns: one operation widens
+  /// How the weights of a sliver lie. Those of bf16 that are widened take turns: one operation widens
   /// either half of a pair.
-  var order: PanelOrder {
+  var order: SliverOrder {
     let isWidened = product.storage == .bf16 && product.matmul.accumulation.step.operand == .f32
-    return PanelOrder(
+    return SliverOrder(
       columns: columns, step: instruction.step, turns: isWidened && vectors == 2 ? 2 : 1,
       lanes: lanes)
   }
-  /// The steps that a panel of weights holds: pairs are whole.
+  /// The steps that a sliver of weights holds: pairs are whole.
   var steps: Int { product.packedDepth }
   /// Elements of the gathered weights of one block.
   var blockElements: Int { MatmulOrder.block * columns }
@@ -105,7 +105,7 @@ struct ProductFunctions {
     KernelInterface.Packing(
       symbol: packName, entry: computed == nil ? nil : "\(symbol)_entry_pack_\(product.weights)",
       sources: sources,
-      elements: panels * columns * steps + workElements,
+      elements: slivers * columns * steps + workElements,
       elementsSymbol: "\(symbol)_packed_elements_\(product.weights)")
   }
 
@@ -127,7 +127,7 @@ struct ProductFunctions {
     ]
   }
 
-  /// The statements for the blocks of each panel's steps.
+  /// The statements for the blocks of each sliver's steps.
   func blocks(_ body: [Stmt]) -> Stmt {
     .loop(
       index: "k", from: 0, to: .constant(product.depth), step: .constant(MatmulOrder.block),
@@ -138,24 +138,24 @@ struct ProductFunctions {
       ] + body)
   }
 
-  /// Where the block of a panel begins among packed weights.
-  func packedPlace(_ panel: Index, _ k: Index) -> Index {
-    .constant(steps * columns) * panel + .constant(columns) * k
+  /// Where the block of a sliver begins among packed weights.
+  func packedPlace(_ sliver: Index, _ k: Index) -> Index {
+    .constant(steps * columns) * sliver + .constant(columns) * k
   }
 
   func multiply() -> LoopFunction {
     let block = Pointer(name: "block", storage: product.storage)
     let xBlock = Pointer(name: "x_block", storage: x.storage)
-    let panelSums = Pointer(name: "panel_sums", storage: .f32)
+    let sliverSums = Pointer(name: "sliver_sums", storage: .f32)
     var body: [Stmt]
     if product.isPacked {
-      body = [.pointer(block, buffer: weights.name, offset: packedPlace("panel", "k"))]
+      body = [.pointer(block, buffer: weights.name, offset: packedPlace("sliver", "k"))]
     } else {
       body = [
         .carve(
           block, from: "gathered", byte: 0, count: .constant(blockElements),
           columns: blockElements, stride: blockElements),
-        gather("panel", "k", depth: "depth", to: .place(block.name, at: 0)),
+        gather("sliver", "k", depth: "depth", to: .place(block.name, at: 0)),
       ]
     }
     let strips = product.tile.heights.map { height in
@@ -167,29 +167,29 @@ struct ProductFunctions {
             [
               .index("depth"), .place(xBlock.name, at: .constant(xStride) * "row"),
               .place(block.name, at: 0),
-              .place(panelSums.name, at: .constant(sumsStride) * "row"), .flag(.equal("k", 0)),
+              .place(sliverSums.name, at: .constant(sumsStride) * "row"), .flag(.equal("k", 0)),
               .index(.constant(height)),
             ])
         ])
     }
     body += [
       .pointer(xBlock, buffer: x.name, offset: "k"),
-      .pointer(panelSums, buffer: sums.name, offset: .constant(columns) * "panel"),
+      .pointer(sliverSums, buffer: sums.name, offset: .constant(columns) * "sliver"),
       .strips(index: "row", to: "rows", strips),
     ]
     return LoopFunction(
       name,
       comment:
         "Rows of \(product.depth) elements times a matrix of \(product.columns) columns: the "
-        + "panels of \(columns) columns from `first` up to `end`.",
+        + "slivers of \(columns) columns from `first` up to `end`.",
       parameters: [.init("rows", .index), .read(x), .read(weights), .written(sums)]
         + (product.isPacked ? [] : [.init("gathered", .memory)])
         + [.init("first", .index), .init("end", .index)],
-      body: [.loop(index: "panel", from: "first", to: "end", step: 1, body: [blocks(body)])])
+      body: [.loop(index: "sliver", from: "first", to: "end", step: 1, body: [blocks(body)])])
   }
 }
 
-extension Multiplication {
+extension Product {
   /// The k that packed weights hold: steps are whole.
   var packedDepth: Int {
     let step = matmul.accumulation.step.depth

@@ -4,7 +4,7 @@ import NormGenSchedule
 
 /// The functions of one row program: its rows one after the other, or tile after tile.
 struct RowFunctions {
-  private let kernel: LoopKernel
+  private let rowProgram: RowProgram
   /// The function that handles all rows.
   let name: String
   private let comment: String
@@ -22,23 +22,24 @@ struct RowFunctions {
   static func all(
     of program: LoopProgram, symbol: String, schedules: [Schedule], target: Target
   ) -> [String: RowFunctions] {
-    if program.division == .rows, let kernel = program.kernels.first,
-      kernel.buffers == program.buffers, RowMemory(of: kernel).bytes == 0
+    if program.division == .rows, let rowProgram = program.rowPrograms.first,
+      rowProgram.buffers == program.buffers, RowMemory(of: rowProgram).bytes == 0
     {
       let function = RowFunctions(
-        kernel, name: symbol, comment: "", schedule: schedules.first ?? Schedule(), target: target,
+        rowProgram, name: symbol, comment: "", schedule: schedules.first ?? Schedule(),
+        target: target,
         isKernel: true)
-      return [kernel.name: function]
+      return [rowProgram.name: function]
     }
     var functions: [String: RowFunctions] = [:]
     var schedules = schedules[...]
     for (number, step) in program.steps.enumerated() {
-      guard case .rows(let kernels) = step else { continue }
-      for (place, kernel) in kernels.enumerated() {
-        let suffix = kernels.count > 1 ? "_\(place + 1)" : ""
-        functions[kernel.name] = RowFunctions(
-          kernel, name: "step\(number + 1)\(suffix)",
-          comment: "Step \(number + 1): \(kernel.summary.joined(separator: "; ")).",
+      guard case .rows(let rowPrograms) = step else { continue }
+      for (place, rowProgram) in rowPrograms.enumerated() {
+        let suffix = rowPrograms.count > 1 ? "_\(place + 1)" : ""
+        functions[rowProgram.name] = RowFunctions(
+          rowProgram, name: "step\(number + 1)\(suffix)",
+          comment: "Step \(number + 1): \(rowProgram.summary.joined(separator: "; ")).",
           schedule: schedules.popFirst() ?? Schedule(), target: target)
       }
     }
@@ -47,16 +48,16 @@ struct RowFunctions {
 
   /// - Parameter isKernel: Whether the function is the kernel that users call.
   init(
-    _ kernel: LoopKernel, name: String, comment: String, schedule: Schedule, target: Target,
+    _ rowProgram: RowProgram, name: String, comment: String, schedule: Schedule, target: Target,
     isKernel: Bool = false
   ) {
-    self.kernel = kernel
+    self.rowProgram = rowProgram
     self.name = name
     self.comment = comment
     self.schedule = schedule
-    streamed = StreamedOutput.all(of: kernel, schedule: schedule, target: target)
+    streamed = StreamedOutput.all(of: rowProgram, schedule: schedule, target: target)
     self.isKernel = isKernel
-    memory = RowMemory(of: kernel)
+    memory = RowMemory(of: rowProgram)
   }
 
   /// Whether the function takes the rows of the whole call behind its tensors.
@@ -65,7 +66,7 @@ struct RowFunctions {
   /// The bytes of memory that a call needs; 0 if the stack has room for all.
   var lentBytes: Int { memory.bytes }
 
-  private var hasTiles: Bool { kernel.tile > 1 }
+  private var hasTiles: Bool { rowProgram.tile > 1 }
 
   /// All of them, each before its callers.
   func functions() -> [LoopFunction] {
@@ -84,7 +85,7 @@ struct RowFunctions {
 
   /// The kernel's tensors and their strides.
   private var tensors: [LoopFunction.Parameter] {
-    kernel.buffers.flatMap { buffer -> [LoopFunction.Parameter] in
+    rowProgram.buffers.flatMap { buffer -> [LoopFunction.Parameter] in
       let tensor = LoopFunction.Parameter(
         buffer.name, .elements(buffer.storage, isWritable: buffer.isOutput),
         columns: buffer.shape.elementsPerRow)
@@ -98,7 +99,7 @@ struct RowFunctions {
     func array(_ name: String, _ count: Int) -> Stmt {
       .array(name, extents: [count], .scalar, in: memory.place(of: name))
     }
-    return kernel.tileScalars.map { array($0, kernel.tile) }
+    return rowProgram.tileScalars.map { array($0, rowProgram.tile) }
       + memory.scalars.sorted().map { array($0, 1) }
       + memory.numbers.sorted { $0.key < $1.key }.flatMap { bits, name in
         [array(name, 1), .setEntry(name, [0], .constant(Float(bitPattern: bits)))]
@@ -114,7 +115,7 @@ struct RowFunctions {
   private var row: Stmt {
     .loop(
       index: LoopIndex.row, from: 0, to: "rows", step: 1,
-      body: scalarArrays + kernel.row.map { lowered($0) })
+      body: scalarArrays + rowProgram.row.map { lowered($0) })
   }
 
   /// The function for a tile, compiled once for whole tiles and once for single rows.
@@ -125,13 +126,13 @@ struct RowFunctions {
         + lentMemory + [.init("first", .index)]
         + (streamed.isEmpty ? [] : [.init("stream", .flag)]) + [.init("tile", .constant)],
       hasDistinctTensors: true, streamed: streamedPointers,
-      body: scalarArrays + kernel.row.map { lowered($0) })
+      body: scalarArrays + rowProgram.row.map { lowered($0) })
   }
 
   private var tileName: String { "\(name)_tile" }
 
   /// A tile counts its own rows; only where the next row is asked for must it know the last one.
-  private var tileNeedsRows: Bool { kernel.row.contains { $0.prefetches } }
+  private var tileNeedsRows: Bool { rowProgram.row.contains { $0.prefetches } }
 
   /// Whole tiles, then row by row.
   private var strips: [Stmt] {
@@ -143,7 +144,7 @@ struct RowFunctions {
         + [.index(.constant(count))]
       return LoopStrip(count: count, body: [.call(tileName, arguments)])
     }
-    return [.strips(index: LoopIndex.row, to: "rows", [call(kernel.tile), call(1)])]
+    return [.strips(index: LoopIndex.row, to: "rows", [call(rowProgram.tile), call(1)])]
   }
 
   /// Whether this call's stores bypass the caches.
@@ -156,7 +157,7 @@ struct RowFunctions {
       test = .both(
         test,
         .rowsAligned(
-          output.buffer.name, output.buffer.storage, to: output.alignment(lanes: kernel.lanes)))
+          output.buffer.name, output.buffer.storage, to: output.alignment(lanes: rowProgram.lanes)))
     }
     let size = threshold % (1 << 20) == 0 ? "\(threshold >> 20) MiB" : "\(threshold) bytes"
     return [
@@ -171,7 +172,7 @@ struct RowFunctions {
   private static let rowOfTile: Index = .variable(LoopIndex.row) - "first"
 
   private func isOfTile(_ name: String) -> Bool {
-    kernel.tileGroups.contains(name) || kernel.tileScalars.contains(name)
+    rowProgram.tileGroups.contains(name) || rowProgram.tileScalars.contains(name)
   }
 
   /// Whether a scalar is an entry of an array.
@@ -184,7 +185,7 @@ struct RowFunctions {
     isOfTile(name) ? [RowFunctions.rowOfTile] : memory.scalars.contains(name) ? [0] : []
   }
 
-  /// The statements of a loop or block, around which what lies in memory stays there: compilers would
+  /// The statements of a loop or section, around which what lies in memory stays there: compilers would
   /// hold it in registers, of which there are too few, and so on the stack again.
   private func settled(_ statements: [Stmt]) -> [Stmt] {
     let lowered = statements.map { self.lowered($0) }
@@ -208,7 +209,7 @@ struct RowFunctions {
 
   /// A statement of the row program as one of a function.
   private func lowered(_ statement: Stmt) -> Stmt {
-    let vectors = Partials.vectors(lanes: kernel.lanes)
+    let vectors = Partials.vectors(lanes: rowProgram.lanes)
     let row = Index.variable(LoopIndex.row)
     switch statement {
     case .rows(let body):
@@ -219,12 +220,12 @@ struct RowFunctions {
       return .loop(
         index: index, from: from, to: to, step: step,
         body: settled(body))
-    case .block(let text, let body): return .block(text, settled(body))
+    case .section(let text, let body): return .section(text, settled(body))
     case .nextRow:
       let after = row + (hasTiles ? "tile" : 1)
       return .index(LoopIndex.next, .choose(after < "rows", after, row))
     case .group(let name):
-      let tile = kernel.tileGroups.contains(name) ? [kernel.tile] : []
+      let tile = rowProgram.tileGroups.contains(name) ? [rowProgram.tile] : []
       return .array(name, extents: tile + [vectors], .vector, in: memory.place(of: name))
     case .scratch(let pointer, let count):
       guard case .memory(let name, let byte) = memory.place(of: pointer.name) else {

@@ -21,13 +21,13 @@ struct RowMemory {
   /// The same for numbers: the names that they get, by their bits.
   let numbers: [UInt32: String]
 
-  init(of kernel: LoopKernel) {
-    let arrays = RowMemory.arrays(of: kernel)
-    let operands = RowMemory.scalarOperands(of: kernel)
-    let vector = kernel.lanes * 4
+  init(of rowProgram: RowProgram) {
+    let arrays = RowMemory.arrays(of: rowProgram)
+    let operands = RowMemory.scalarOperands(of: rowProgram)
+    let vector = rowProgram.lanes * 4
     let room =
       RowMemory.mostStackBytes - RowMemory.reservedBytes
-      - RowMemory.mostVectors(in: kernel.row) * vector
+      - RowMemory.mostVectors(in: rowProgram.row) * vector
     let rows = arrays.filter(\.isRow).map(\.bytes).reduce(0, +)
     // Measured: where there are many of the others, what is computed of them takes about as much again.
     // Compilers keep scalars and numbers as vectors throughout a loop.
@@ -49,7 +49,7 @@ struct RowMemory {
     if isAll {
       for name in operands.names { lend(name, 4) }
       for (place, bits) in operands.numbers.enumerated() {
-        let name = RowMemory.freeName("number\(place + 1)", in: kernel)
+        let name = RowMemory.freeName("number\(place + 1)", in: rowProgram)
         numbers[bits] = name
         lend(name, 4)
       }
@@ -58,28 +58,28 @@ struct RowMemory {
     self.offsets = offsets
     self.scalars = isAll ? Set(operands.names) : []
     self.numbers = numbers
-    self.name = end > 0 ? RowMemory.freeName("kept", in: kernel) : ""
+    self.name = end > 0 ? RowMemory.freeName("kept", in: rowProgram) : ""
   }
 
   /// The scalars with names that vectors are computed with, but for those of a tile's rows, and the
   /// numbers.
   private static func scalarOperands(
-    of kernel: LoopKernel
+    of rowProgram: RowProgram
   ) -> (names: [String], numbers: [UInt32]) {
     var defined: Set<String> = []
-    for statement in kernel.row {
+    for statement in rowProgram.row {
       statement.visit { inner in
         if case .define(let name, let value) = inner, !value.isVector { defined.insert(name) }
       }
     }
-    defined.subtract(kernel.tileScalars)
+    defined.subtract(rowProgram.tileScalars)
     var operands: Set<String> = []
     var numbers: Set<UInt32> = []
     func add(_ all: [LoopExpr]) {
       for case .scalar(let name) in all where defined.contains(name) { operands.insert(name) }
       for case .constant(let number) in all { numbers.insert(number.bitPattern) }
     }
-    for statement in kernel.row {
+    for statement in rowProgram.row {
       statement.visit { inner in
         if case .accumulate(_, _, _, let terms, _) = inner { add(terms) }
       }
@@ -103,7 +103,7 @@ struct RowMemory {
   }
 
   /// The arrays of a kernel, each once: those of one name follow each other.
-  private static func arrays(of kernel: LoopKernel) -> [Array] {
+  private static func arrays(of rowProgram: RowProgram) -> [Array] {
     var arrays: [Array] = []
     var known: Set<String> = []
     func add(_ name: String, _ bytes: Int, isRow: Bool = false) {
@@ -111,15 +111,15 @@ struct RowMemory {
       arrays.append(Array(name: name, bytes: bytes, isRow: isRow))
     }
     let group = SumOrder.partials * 4
-    for name in kernel.tileScalars { add(name, kernel.tile * 4) }
-    for statement in kernel.row {
+    for name in rowProgram.tileScalars { add(name, rowProgram.tile * 4) }
+    for statement in rowProgram.row {
       statement.visit { inner in
         switch inner {
         case .scratch(let pointer, let count): add(pointer.name, count * 4, isRow: true)
         case .partials(let name, _, _): add(name, group)
         case .group(let name):
-          add(name, kernel.tileGroups.contains(name) ? kernel.tile * group : group)
-        case .comment, .pointer, .define, .variable, .assign, .loop, .rows, .block, .accumulate,
+          add(name, rowProgram.tileGroups.contains(name) ? rowProgram.tile * group : group)
+        case .comment, .pointer, .define, .variable, .assign, .loop, .rows, .section, .accumulate,
           .store, .setGroup, .storeGroup, .nextRow, .prefetch, .storeScalar, .prefetchLine,
           .storeStored, .index, .flag, .storeEntries, .finishStreams, .settle, .array, .setEntry,
           .when,
@@ -145,7 +145,7 @@ struct RowMemory {
       switch statement {
       case .define(let name, let value), .variable(let name, let value):
         if value.isVector { needed.insert(name) }
-      case .comment, .pointer, .scratch, .partials, .assign, .loop, .rows, .block, .accumulate,
+      case .comment, .pointer, .scratch, .partials, .assign, .loop, .rows, .section, .accumulate,
         .store, .group, .setGroup, .storeGroup, .nextRow, .prefetch, .storeScalar, .prefetchLine,
         .storeStored, .index, .flag, .storeEntries, .finishStreams, .settle, .array, .setEntry,
         .when,
@@ -159,16 +159,16 @@ struct RowMemory {
   }
 
   /// A name that no tensor or value has.
-  private static func freeName(_ wanted: String, in kernel: LoopKernel) -> String {
-    var taken = Set(kernel.buffers.map(\.name) + kernel.tileScalars)
-    for statement in kernel.row {
+  private static func freeName(_ wanted: String, in rowProgram: RowProgram) -> String {
+    var taken = Set(rowProgram.buffers.map(\.name) + rowProgram.tileScalars)
+    for statement in rowProgram.row {
       statement.visit { inner in
         switch inner {
         case .pointer(let pointer, _, _), .scratch(let pointer, _): taken.insert(pointer.name)
         case .define(let name, _), .variable(let name, _), .partials(let name, _, _),
           .group(let name):
           taken.insert(name)
-        case .comment, .assign, .loop, .rows, .block, .accumulate, .store, .setGroup, .storeGroup,
+        case .comment, .assign, .loop, .rows, .section, .accumulate, .store, .setGroup, .storeGroup,
           .nextRow, .prefetch, .storeScalar, .prefetchLine, .storeStored, .index, .flag,
           .storeEntries, .finishStreams, .settle, .array, .setEntry, .when, .strips, .call, .carve,
           .memory,

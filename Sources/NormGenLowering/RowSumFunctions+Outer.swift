@@ -40,15 +40,15 @@ extension RowSumFunctions {
   }
 
   func outerSum(
-    _ accumulation: Accumulation, x xName: String, y yName: String, rows: Int, count: Int
+    _ summation: RowSummation, x xName: String, y yName: String, rows: Int, count: Int
   ) -> LoopFunction {
-    let yPanel = Pointer(name: "y_panel", storage: .f32)
+    let ySliver = Pointer(name: "y_sliver", storage: .f32)
     let xTiles = Pointer(name: "x_tiles", storage: .f32)
-    let xElements = chunk(rows) * xTileElements
+    let xElements = tilesAtOnce(rows) * xTileElements
     return LoopFunction(
-      name(of: accumulation),
+      name(of: summation),
       comment: "Adds the products of the rows' \(rows) elements of x with the \(count) of y to "
-        + "\(accumulation.total): the panels of \(columns) columns from `first` up to `end`.",
+        + "\(summation.total): the slivers of \(columns) columns from `first` up to `end`.",
       parameters: [
         .init("rows", .index), .read(x), .read(y),
         .written(total), .init("is_first", .flag), .init("gathered", .memory),
@@ -56,38 +56,40 @@ extension RowSumFunctions {
       ],
       body: [
         .carve(
-          yPanel, from: "gathered", byte: 0, count: .constant(panelElements),
-          columns: panelElements, stride: panelElements),
+          ySliver, from: "gathered", byte: 0, count: .constant(sliverElements),
+          columns: sliverElements, stride: sliverElements),
         .carve(
-          xTiles, from: "gathered", byte: .constant(panelElements * 4),
+          xTiles, from: "gathered", byte: .constant(sliverElements * 4),
           count: .constant(xElements), columns: xElements, stride: xElements),
         .scratch(Pointer(name: "edge", storage: .f32), count: tile.rows * columns),
         .loop(
-          index: "chunk", from: 0, to: .constant(tiles(rows)), step: .constant(chunk(rows)),
+          index: "first_tile", from: 0, to: .constant(tiles(rows)),
+          step: .constant(tilesAtOnce(rows)),
           body: [
             .index(
-              "chunk_end",
-              .minimum("chunk" + .constant(chunk(rows)), .constant(tiles(rows)))),
+              "end_tile",
+              .minimum("first_tile" + .constant(tilesAtOnce(rows)), .constant(tiles(rows)))),
             gatherTiles(stride: panels[xName]?.stride ?? 0),
             .loop(
-              index: "panel", from: "first", to: "end", step: 1,
+              index: "sliver", from: "first", to: "end", step: 1,
               body: [
-                gatherPanel(stride: panels[yName]?.stride ?? 0), addTiles(rows: rows, count: count),
+                gatherSliver(stride: panels[yName]?.stride ?? 0),
+                addTiles(rows: rows, count: count),
               ]),
           ]),
       ])
   }
 
-  /// The factors of the tiles of a chunk, row by row; behind the last element what the panel's rows are
-  /// padded with.
+  /// The factors of tiles that are gathered at once, row by row; behind the last element what the
+  /// panel's rows are padded with.
   func gatherTiles(stride: Int) -> Stmt {
     let xTile = Pointer(name: "x_tile", storage: .f32)
     let element: Index = .constant(tile.rows) * "tile" + "r"
     return .loop(
-      index: "tile", from: "chunk", to: "chunk_end", step: 1,
+      index: "tile", from: "first_tile", to: "end_tile", step: 1,
       body: [
         .pointer(
-          xTile, buffer: "x_tiles", offset: .constant(xTileElements) * ("tile" - "chunk")),
+          xTile, buffer: "x_tiles", offset: .constant(xTileElements) * ("tile" - "first_tile")),
         .loop(
           index: "row", from: 0, to: "rows", step: 1,
           body: [
@@ -102,19 +104,19 @@ extension RowSumFunctions {
       ])
   }
 
-  func gatherPanel(stride: Int) -> Stmt {
+  func gatherSliver(stride: Int) -> Stmt {
     let yRow = Pointer(name: "y_row", storage: .f32)
-    let yPanel = Pointer(name: "y_panel", storage: .f32)
+    let ySliver = Pointer(name: "y_sliver", storage: .f32)
     let vector = Index.constant(lanes) * "v"
     return .loop(
       index: "row", from: 0, to: "rows", step: 1,
       body: [
         .pointer(
-          yRow, buffer: "y", offset: .constant(stride) * "row" + .constant(columns) * "panel"),
+          yRow, buffer: "y", offset: .constant(stride) * "row" + .constant(columns) * "sliver"),
         .each(
           "v", upTo: .constant(tile.vectors),
           .store(
-            yPanel, at: .constant(columns) * "row" + vector, .load(yRow, at: vector, .all), .all)),
+            ySliver, at: .constant(columns) * "row" + vector, .load(yRow, at: vector, .all), .all)),
       ])
   }
 
@@ -124,7 +126,7 @@ extension RowSumFunctions {
       .call(
         RowSumFunctions.tileName,
         [
-          .index("rows"), .place("x_tile", at: 0), .place("y_panel", at: 0), .place(sums, at: 0),
+          .index("rows"), .place("x_tile", at: 0), .place("y_sliver", at: 0), .place(sums, at: 0),
           .index(.constant(stride)), .flag(isFirst),
         ])
     }
@@ -144,15 +146,15 @@ extension RowSumFunctions {
           ])
       ])
     return .loop(
-      index: "tile", from: "chunk", to: "chunk_end", step: 1,
+      index: "tile", from: "first_tile", to: "end_tile", step: 1,
       body: [
         .pointer(
-          xTile, buffer: "x_tiles", offset: .constant(xTileElements) * ("tile" - "chunk")),
+          xTile, buffer: "x_tiles", offset: .constant(xTileElements) * ("tile" - "first_tile")),
         .pointer(
           sums, buffer: "total",
-          offset: .constant(count * tile.rows) * "tile" + .constant(columns) * "panel"),
+          offset: .constant(count * tile.rows) * "tile" + .constant(columns) * "sliver"),
         .index("height", .constant(rows) - .constant(tile.rows) * "tile"),
-        .index("width", .constant(count) - .constant(columns) * "panel"),
+        .index("width", .constant(count) - .constant(columns) * "sliver"),
         .when(
           .both(.constant(tile.rows) <= "height", .constant(columns) <= "width"),
           [call("sums", stride: count, isFirst: .flag("is_first"))],

@@ -32,8 +32,8 @@ struct RowSumFunctions {
 
   // MARK: Names
 
-  /// The function of an accumulation.
-  func name(of accumulation: Accumulation) -> String { "add_\(accumulation.total)" }
+  /// The function of a summation.
+  func name(of summation: RowSummation) -> String { "add_\(summation.total)" }
   /// The function that stores a total.
   func name(of total: Total) -> String { "store_\(total.name)" }
   /// The function that multiplies one tile, the same for all outer sums.
@@ -54,29 +54,29 @@ struct RowSumFunctions {
   var columns: Int { tile.columns(lanes: target.lanes) }
   /// Rows of one result tile times rows of a block.
   var xTileElements: Int { tile.rows * RowSumOrder.block }
-  var panelElements: Int { columns * RowSumOrder.block }
+  var sliverElements: Int { columns * RowSumOrder.block }
 
-  /// Tiles whose factors are gathered together.
-  func chunk(_ rows: Int) -> Int {
+  /// Tiles whose factors are gathered at once.
+  func tilesAtOnce(_ rows: Int) -> Int {
     min(max(schedule.gatheredBytes / 4 / xTileElements, 1), tiles(rows))
   }
 
   func tiles(_ rows: Int) -> Int { (rows + tile.rows - 1) / tile.rows }
 
-  /// What parts of an accumulation are counted in.
-  func units(of accumulation: Accumulation) -> Int {
-    switch accumulation.terms {
-    case .columns: ((totals[accumulation.total]?.count ?? 0) + lanes - 1) / lanes
+  /// What parts of a summation are counted in.
+  func units(of summation: RowSummation) -> Int {
+    switch summation.terms {
+    case .columns: ((totals[summation.total]?.count ?? 0) + lanes - 1) / lanes
     case .outer(_, _, _, let count): (count + columns - 1) / columns
     }
   }
 
   /// Bytes that one part gathers factors in.
   var gatheredBytes: Int {
-    program.accumulations.map { accumulation in
-      switch accumulation.terms {
+    program.summations.map { summation in
+      switch summation.terms {
       case .columns: 0
-      case .outer(_, _, let rows, _): (panelElements + chunk(rows) * xTileElements) * 4
+      case .outer(_, _, let rows, _): (sliverElements + tilesAtOnce(rows) * xTileElements) * 4
       }
     }.max() ?? 0
   }
@@ -89,20 +89,20 @@ struct RowSumFunctions {
   let sums = Pointer(name: "sums", storage: .f32)
   let total = Pointer(name: "total", storage: .f32)
 
-  /// The functions of an accumulation, each before its callers.
-  func functions(of accumulation: Accumulation) -> [LoopFunction] {
-    switch accumulation.terms {
+  /// The functions of a summation, each before its callers.
+  func functions(of summation: RowSummation) -> [LoopFunction] {
+    switch summation.terms {
     case .columns(let x, let y, let repeats):
-      [columnSum(accumulation, x: x, y: y, repeats: repeats)]
+      [columnSum(summation, x: x, y: y, repeats: repeats)]
     case .outer(let x, let y, let rows, let count):
-      [outerTile(), outerSum(accumulation, x: x, y: y, rows: rows, count: count)]
+      [outerTile(), outerSum(summation, x: x, y: y, rows: rows, count: count)]
     }
   }
 
   func columnSum(
-    _ accumulation: Accumulation, x xName: String, y yName: String?, repeats: Int
+    _ summation: RowSummation, x xName: String, y yName: String?, repeats: Int
   ) -> LoopFunction {
-    let count = totals[accumulation.total]?.count ?? 0
+    let count = totals[summation.total]?.count ?? 0
     let (whole, left) = (count / lanes, count % lanes)
     let unit = Index.constant(lanes) * "unit"
     func load(_ pointer: Pointer, of panel: String, _ lanes: Lanes) -> LoopExpr {
@@ -142,8 +142,8 @@ struct RowSumFunctions {
           [.index("unit", .constant(whole))] + body(.first(left)), otherwise: []))
     }
     return LoopFunction(
-      name(of: accumulation),
-      comment: "Adds the sums over a block's rows to \(accumulation.total): for each element one "
+      name(of: summation),
+      comment: "Adds the sums over a block's rows to \(summation.total): for each element one "
         + "chain from +0. The elements in vectors from `first` up to `end`.",
       parameters: [.init("rows", .index), .read(x)]
         + (yName == nil ? [] : [.read(y)])
@@ -181,7 +181,7 @@ struct RowSumFunctions {
               [value, .loadScalar(sums, at: .constant(program.totalStride) * "block" + "i")]))
         ]),
     ]
-    if total.reduction == .mean {
+    if total.aggregate == .mean {
       let terms = Index.constant(total.termsPerRow) * "rows"
       body.append(.assign("total", .apply(.divide, [value, .number(terms)])))
     }
@@ -195,7 +195,7 @@ struct RowSumFunctions {
       name(of: total),
       comment: "Stores \(total.outputs.joined(separator: " and ")): the blocks' sums, added in "
         + "increasing order. The elements from `first` up to `end`.",
-      parameters: (total.reduction == .mean ? [.init("rows", .index)] : []) + [
+      parameters: (total.aggregate == .mean ? [.init("rows", .index)] : []) + [
         .init("blocks", .index), .read(sums),
       ] + outputs.map { .written($0) } + [
         .init("first", .index), .init("end", .index),

@@ -17,23 +17,23 @@ struct StreamedOutput {
   /// Bytes that a row writes.
   var bytesPerRow: Int { buffer.shape.elementsPerRow * buffer.storage.byteCount }
 
-  /// The outputs of `kernel` that qualify; none where the target or the schedule has no such stores.
+  /// The outputs of `rowProgram` that qualify; none where the target or the schedule has no such stores.
   static func all(
-    of kernel: LoopKernel, schedule: Schedule, target: Target
+    of rowProgram: RowProgram, schedule: Schedule, target: Target
   ) -> [StreamedOutput] {
-    target.hasStreamingStores && schedule.streamingBytes != nil ? all(of: kernel) : []
+    target.hasStreamingStores && schedule.streamingBytes != nil ? all(of: rowProgram) : []
   }
 
-  private static func all(of kernel: LoopKernel) -> [StreamedOutput] {
-    let survey = Survey(kernel)
-    return kernel.buffers.compactMap { buffer in
+  private static func all(of rowProgram: RowProgram) -> [StreamedOutput] {
+    let survey = Survey(rowProgram)
+    return rowProgram.buffers.compactMap { buffer in
       guard buffer.isOutput, let pointer = survey.vectorStores[buffer.name],
         !survey.loaded.contains(buffer.name),
-        buffer.shape.rowExtent >= 2 * kernel.lanes
+        buffer.shape.rowExtent >= 2 * rowProgram.lanes
       else { return nil }
       let output = StreamedOutput(buffer: buffer, pointer: pointer)
       // Parts of a row must begin where a row may.
-      let alignment = output.alignment(lanes: kernel.lanes)
+      let alignment = output.alignment(lanes: rowProgram.lanes)
       let isAligned = survey.steps[pointer.name, default: []].allSatisfy {
         $0 * buffer.storage.byteCount % alignment == 0
       }
@@ -49,10 +49,10 @@ struct StreamedOutput {
     /// The elements from one part of a row to the next, by the pointer to a part.
     var steps: [String: [Int]] = [:]
 
-    init(_ kernel: LoopKernel) {
-      for buffer in kernel.buffers { buffers[buffer.name] = buffer.name }
-      visit(kernel.row)
-      for statement in kernel.row {
+    init(_ rowProgram: RowProgram) {
+      for buffer in rowProgram.buffers { buffers[buffer.name] = buffer.name }
+      visit(rowProgram.row)
+      for statement in rowProgram.row {
         statement.visitExpressions { expression in
           if let pointer = expression.source, let buffer = buffers[pointer.name] {
             loaded.insert(buffer)

@@ -39,7 +39,7 @@ public final class SiteRun {
     let inputs = try RandomInputs.tensors(
       for: graph, rows: max(rows, SiteRun.drawnRows), seed: seed)
     var packed: [String: PackedWeights] = [:]
-    for product in kernel.lowering.program.multiplications where product.isPacked {
+    for product in kernel.lowering.program.products where product.isPacked {
       guard packed[product.weights] == nil, let tensor = inputs[product.weights] else { continue }
       packed[product.weights] = try tensor.withUnsafeBytes { bytes in
         try kernel.packed(product.weights, KernelArgument(bytes))

@@ -56,7 +56,7 @@ public struct SiteTiming: Sendable, Codable {
     gain = unfused == nil ? nil : timing.ratio(of: 1, to: 0)
     matmulOperations =
       2 * rows
-      * run.kernel.lowering.program.multiplications.map { $0.depth * $0.columns }.reduce(0, +)
+      * run.kernel.lowering.program.products.map { $0.depth * $0.columns }.reduce(0, +)
     bytes = try run.kernel.parameters.map { try $0.byteCount(rows: rows) }
       .reduce(0, +)
   }

@@ -53,7 +53,7 @@ final class CallMemory {
       }
       return KernelArgument(area)
     }
-    let product = kernel.lowering.program.multiplications.first {
+    let product = kernel.lowering.program.products.first {
       $0.isPacked && $0.weights == parameter.name
     }
     guard let product else { return tensor.withUnsafeBytes { KernelArgument($0) } }

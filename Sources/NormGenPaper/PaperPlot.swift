@@ -1,4 +1,4 @@
-/// Lines to be drawn: panels side by side that share their series' names.
+/// Lines to be drawn: subplots side by side that share their series' names.
 public struct PaperPlot: Sendable, Encodable {
   /// The numbers along an axis.
   public struct Axis: Sendable, Encodable {
@@ -43,7 +43,7 @@ public struct PaperPlot: Sendable, Encodable {
   }
 
   /// One coordinate system.
-  public struct Panel: Sendable, Encodable {
+  public struct Subplot: Sendable, Encodable {
     /// The heading.
     public let title: String
     /// The horizontal axis.
@@ -53,7 +53,7 @@ public struct PaperPlot: Sendable, Encodable {
     /// The lines.
     public let series: [Series]
 
-    /// Creates a panel.
+    /// Creates a subplot.
     public init(_ title: String, x: Axis, y: Axis, series: [Series]) {
       self.title = title
       self.x = x
@@ -66,13 +66,13 @@ public struct PaperPlot: Sendable, Encodable {
   public let name: String
   /// What the drawing shows.
   public let title: String
-  /// The panels, from left to right.
-  public let panels: [Panel]
+  /// The subplots, from left to right.
+  public let subplots: [Subplot]
 
   /// Creates a drawing.
-  public init(_ name: String, title: String, panels: [Panel]) {
+  public init(_ name: String, title: String, subplots: [Subplot]) {
     self.name = name
     self.title = title
-    self.panels = panels
+    self.subplots = subplots
   }
 }

@@ -1,7 +1,7 @@
 internal import NormGenPaper
 internal import NormGenPlots
 
-/// Panels of lines side by side, each with its legend below.
+/// Subplots of lines side by side, each with its legend below.
 struct LinePlot {
   private let plot: PaperPlot
 
@@ -12,38 +12,39 @@ struct LinePlot {
   private static let margin = 24.0
   private static let headHeight = 52.0
   private static let labelWidth = 58.0
-  private static let panelWidth = 330.0
-  private static let panelHeight = 260.0
+  private static let subplotWidth = 330.0
+  private static let subplotHeight = 260.0
   private static let legendTop = 58.0
   private static let legendRow = 17.0
 
   var document: SVGDocument {
-    let step = LinePlot.labelWidth + LinePlot.panelWidth + LinePlot.margin
-    let panels = plot.panels.enumerated().map { index, panel in
-      LinePanel(
-        panel,
+    let step = LinePlot.labelWidth + LinePlot.subplotWidth + LinePlot.margin
+    let subplots = plot.subplots.enumerated().map { index, subplot in
+      LineSubplot(
+        subplot,
         frame: PlotArea(
           x: LinePlot.margin + Double(index) * step + LinePlot.labelWidth,
-          y: LinePlot.headHeight + 24, width: LinePlot.panelWidth, height: LinePlot.panelHeight))
+          y: LinePlot.headHeight + 24, width: LinePlot.subplotWidth, height: LinePlot.subplotHeight)
+      )
     }
-    let rows = plot.panels.map { ($0.series.count + 1) / 2 }.max() ?? 0
+    let rows = plot.subplots.map { ($0.series.count + 1) / 2 }.max() ?? 0
     let title = PlotStyle.label(
       plot.title, at: PlotPoint(x: LinePlot.margin, y: 32), size: 16
     ).with("font-weight", "bold")
     return SVGDocument(
-      width: LinePlot.margin + Double(max(plot.panels.count, 1)) * step,
-      height: LinePlot.headHeight + 24 + LinePlot.panelHeight + LinePlot.legendTop
+      width: LinePlot.margin + Double(max(plot.subplots.count, 1)) * step,
+      height: LinePlot.headHeight + 24 + LinePlot.subplotHeight + LinePlot.legendTop
         + Double(rows) * LinePlot.legendRow + LinePlot.margin / 2,
       title: plot.title,
-      elements: [title] + panels.flatMap { $0.elements + legend($0) })
+      elements: [title] + subplots.flatMap { $0.elements + legend($0) })
   }
 
-  /// The lines' names in two columns below a panel.
-  private func legend(_ panel: LinePanel) -> [SVGElement] {
-    panel.names.enumerated().flatMap { index, name in
+  /// The lines' names in two columns below a subplot.
+  private func legend(_ subplot: LineSubplot) -> [SVGElement] {
+    subplot.names.enumerated().flatMap { index, name in
       let place = PlotPoint(
-        x: panel.frame.x + Double(index % 2) * panel.frame.width / 2,
-        y: panel.frame.bottom + LinePlot.legendTop + Double(index / 2) * LinePlot.legendRow)
+        x: subplot.frame.x + Double(index % 2) * subplot.frame.width / 2,
+        y: subplot.frame.bottom + LinePlot.legendTop + Double(index / 2) * LinePlot.legendRow)
       return [
         SVGElement.line(place, PlotPoint(x: place.x + 18, y: place.y))
           .with("stroke", PlotStyle.seriesColor(index)).with("stroke-width", 2),
@@ -54,30 +55,30 @@ struct LinePlot {
 }
 
 /// One coordinate system with its lines.
-struct LinePanel {
+struct LineSubplot {
   let frame: PlotArea
-  private let panel: PaperPlot.Panel
+  private let subplot: PaperPlot.Subplot
   private let x: AxisScale
   private let y: AxisScale
 
-  init(_ panel: PaperPlot.Panel, frame: PlotArea) {
-    self.panel = panel
+  init(_ subplot: PaperPlot.Subplot, frame: PlotArea) {
+    self.subplot = subplot
     self.frame = frame
-    let points = panel.series.flatMap(\.points)
+    let points = subplot.series.flatMap(\.points)
     x = AxisScale(
-      points.map(\.x), isLogarithmic: panel.x.isLogarithmic, start: frame.x, end: frame.right)
+      points.map(\.x), isLogarithmic: subplot.x.isLogarithmic, start: frame.x, end: frame.right)
     y = AxisScale(
-      points.map(\.y), isLogarithmic: panel.y.isLogarithmic, start: frame.bottom, end: frame.y)
+      points.map(\.y), isLogarithmic: subplot.y.isLogarithmic, start: frame.bottom, end: frame.y)
   }
 
-  var names: [String] { panel.series.map(\.name) }
+  var names: [String] { subplot.series.map(\.name) }
 
   var elements: [SVGElement] {
     let heading = PlotStyle.label(
-      panel.title, at: PlotPoint(x: frame.x, y: frame.y - 8), size: 12
+      subplot.title, at: PlotPoint(x: frame.x, y: frame.y - 8), size: 12
     ).with("font-weight", "bold")
     return [heading, .group(axes)]
-      + panel.series.enumerated().map { index, series in
+      + subplot.series.enumerated().map { index, series in
         line(series, color: PlotStyle.seriesColor(index))
       }
   }
@@ -96,8 +97,8 @@ struct LinePanel {
   private var axes: [SVGElement] {
     PlotAxes(
       frame: frame, across: x.ticks.map { (x($0), x.text($0)) },
-      down: y.ticks.map { (y($0), y.text($0)) }, acrossLabel: panel.x.label,
-      downLabel: panel.y.label, gaps: (numbers: 6, label: 46)
+      down: y.ticks.map { (y($0), y.text($0)) }, acrossLabel: subplot.x.label,
+      downLabel: subplot.y.label, gaps: (numbers: 6, label: 46)
     ).elements
   }
 }

@@ -1,4 +1,4 @@
-/// The frame of a panel: a grid, its numbers and what the axes stand for.
+/// The frame of a subplot: a grid, its numbers and what the axes stand for.
 package struct PlotAxes {
   /// A line of the grid: where it lies on its axis, and its number.
   package typealias Tick = (place: Double, text: String)

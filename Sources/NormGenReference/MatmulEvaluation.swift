@@ -1,7 +1,7 @@
 import NormGenIR
 import NormGenTensors
 
-/// Evaluates a matmul in the order of `MatmulOrder`, for a panel of columns at a time.
+/// Evaluates a matmul in the order of `MatmulOrder`, for a slice of columns at a time.
 ///
 /// The arithmetic is that of ``Bounded``, written over separate values and bounds. An element that
 /// is not finite, or may not be, is evaluated again step by step with ``Bounded`` itself.
@@ -36,7 +36,7 @@ struct MatmulEvaluation {
   }
 
   /// The weights of some columns, k by k.
-  private struct WeightPanel {
+  private struct WeightSlice {
     let count: Int
     let values: [Double]
     /// Their bounds; nil if all are exact.
@@ -55,7 +55,7 @@ struct MatmulEvaluation {
   }
 
   /// Columns evaluated side by side.
-  private static let panel = 64
+  private static let sliceColumns = 64
 
   /// The product of the rows of `x`, each of `terms` elements, with weights that fit them.
   ///
@@ -72,12 +72,12 @@ struct MatmulEvaluation {
   private func product(_ needed: [Int]) -> [Bounded] {
     let rows = x.count / terms
     var result = [Bounded](repeating: Bounded(0), count: rows * columns)
-    for start in stride(from: 0, to: needed.count, by: Self.panel) {
-      let chosen = needed[start..<min(start + Self.panel, needed.count)]
-      let panel = weightPanel(chosen)
-      let columnwise = exactColumns(panel)
+    for start in stride(from: 0, to: needed.count, by: Self.sliceColumns) {
+      let chosen = needed[start..<min(start + Self.sliceColumns, needed.count)]
+      let slice = weightSlice(chosen)
+      let columnwise = exactColumns(slice)
       for row in 0..<rows {
-        let elements = evaluate(row: row, panel, columnwise)
+        let elements = evaluate(row: row, slice, columnwise)
         for (column, element) in zip(chosen, elements) {
           result[row * columns + column] = element
         }
@@ -86,38 +86,38 @@ struct MatmulEvaluation {
     return result
   }
 
-  private func weightPanel(_ chosen: ArraySlice<Int>) -> WeightPanel {
-    var panel: [Bounded] = []
-    panel.reserveCapacity(terms * chosen.count)
+  private func weightSlice(_ chosen: ArraySlice<Int>) -> WeightSlice {
+    var slice: [Bounded] = []
+    slice.reserveCapacity(terms * chosen.count)
     for k in 0..<terms {
       for column in chosen {
         switch matmul.layout {
-        case .inOut: panel.append(weights[k * columns + column])
-        case .outIn: panel.append(weights[column * terms + k])
+        case .inOut: slice.append(weights[k * columns + column])
+        case .outIn: slice.append(weights[column * terms + k])
         }
       }
     }
-    return WeightPanel(panel, count: chosen.count)
+    return WeightSlice(slice, count: chosen.count)
   }
 
-  /// The columns of a panel one by one, for dot products that are evaluated exactly.
-  private func exactColumns(_ panel: WeightPanel) -> [[Float]] {
-    if matmul.accumulation == .fused || panel.errors != nil { return [] }
-    return (0..<panel.count).map { column in
-      (0..<terms).map { Float(panel.values[$0 * panel.count + column]) }
+  /// The columns of a slice one by one, for dot products that are evaluated exactly.
+  private func exactColumns(_ slice: WeightSlice) -> [[Float]] {
+    if matmul.accumulation == .fused || slice.errors != nil { return [] }
+    return (0..<slice.count).map { column in
+      (0..<terms).map { Float(slice.values[$0 * slice.count + column]) }
     }
   }
 
   private func evaluate(
-    row: Int, _ panel: WeightPanel, _ columnwise: [[Float]]
+    row: Int, _ slice: WeightSlice, _ columnwise: [[Float]]
   ) -> [Bounded] {
     let row = x[(row * terms)..<((row + 1) * terms)]
     switch matmul.accumulation {
     case .fused:
-      return bounded(row, panel, flushes: false)
+      return bounded(row, slice, flushes: false)
     case .bf16Dot:
-      guard panel.errors == nil, row.allSatisfy({ $0.error == 0 }) else {
-        return bounded(row, panel, flushes: true)
+      guard slice.errors == nil, row.allSatisfy({ $0.error == 0 }) else {
+        return bounded(row, slice, flushes: true)
       }
       return exact(row.map { Float($0.value) }, columnwise)
     }
@@ -146,13 +146,13 @@ struct MatmulEvaluation {
   // MARK: Running error analysis
 
   private func bounded(
-    _ row: ArraySlice<Bounded>, _ panel: WeightPanel, flushes: Bool
+    _ row: ArraySlice<Bounded>, _ slice: WeightSlice, flushes: Bool
   ) -> [Bounded] {
     var total: [Bounded] = []
     for block in blocks {
-      let chain = panel.errors == nil ? chain(row, panel, block, flushes: flushes) : nil
-      let sums = (0..<panel.count).map { column in
-        chain?.result(column) ?? stepwise(row, panel, column: column, block, flushes: flushes)
+      let chain = slice.errors == nil ? chain(row, slice, block, flushes: flushes) : nil
+      let sums = (0..<slice.count).map { column in
+        chain?.result(column) ?? stepwise(row, slice, column: column, block, flushes: flushes)
       }
       total = total.isEmpty ? sums : zip(total, sums).map { $0 + $1 }
     }
@@ -161,13 +161,13 @@ struct MatmulEvaluation {
 
   /// The sums of a block with exact weights.
   private func chain(
-    _ row: ArraySlice<Bounded>, _ panel: WeightPanel, _ block: Range<Int>, flushes: Bool
+    _ row: ArraySlice<Bounded>, _ slice: WeightSlice, _ block: Range<Int>, flushes: Bool
   ) -> Chain {
-    let count = panel.count
+    let count = slice.count
     var chain = Chain(count: count)
     for k in order(of: block, flushes: flushes) {
       let factor = row[row.startIndex + k]
-      panel.values.withUnsafeBufferPointer { weights in
+      slice.values.withUnsafeBufferPointer { weights in
         let columns = UnsafeBufferPointer(rebasing: weights[(k * count)..<((k + 1) * count)])
         if flushes {
           chain.flushingMultiplyAdd(factor, columns)
@@ -189,13 +189,13 @@ struct MatmulEvaluation {
   }
 
   private func stepwise(
-    _ row: ArraySlice<Bounded>, _ panel: WeightPanel, column: Int, _ block: Range<Int>,
+    _ row: ArraySlice<Bounded>, _ slice: WeightSlice, column: Int, _ block: Range<Int>,
     flushes: Bool
   ) -> Bounded {
     var sum = Bounded(0)
     for k in order(of: block, flushes: flushes) {
       let factor = row[row.startIndex + k]
-      let weight = panel[k, column]
+      let weight = slice[k, column]
       sum =
         flushes
         ? factor.flushed().multiplyAdd(weight.flushed(), sum).flushed()

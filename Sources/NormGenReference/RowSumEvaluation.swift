@@ -32,7 +32,7 @@ enum RowSumEvaluation {
       }
       return chain
     }
-    switch sum.reduction {
+    switch sum.aggregate {
     case .sum: return totals
     case .mean:
       let terms = Bounded(Double(Float(rows * (rowCount / count))))

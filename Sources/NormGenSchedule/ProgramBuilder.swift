@@ -42,49 +42,49 @@ public struct ProgramBuilder {
   ///
   /// - Parameters:
   ///   - plan: The plan.
-  ///   - kernels: The row programs of each stage's regions.
+  ///   - rowPrograms: The row programs of each stage's regions.
   ///   - weights: The row programs of computed weights, in the plan's order.
   ///   - schedule: The knobs of the matmuls.
   ///   - target: The instruction set.
   public static func program(
-    of plan: KernelPlan, kernels: [[LoopKernel]], weights: [LoopKernel] = [],
+    of plan: KernelPlan, rowPrograms: [[RowProgram]], weights: [RowProgram] = [],
     schedule: MatmulSchedule, target: Target
   ) -> LoopProgram {
-    ProgramBuilder(plan, schedule, target).program(kernels: kernels, weights: weights)
+    ProgramBuilder(plan, schedule, target).program(rowPrograms: rowPrograms, weights: weights)
   }
 
-  private func program(kernels: [[LoopKernel]], weights: [LoopKernel]) -> LoopProgram {
+  private func program(rowPrograms: [[RowProgram]], weights: [RowProgram]) -> LoopProgram {
     let panels = plan.panels.map { panel in
       Panel(
         name: panel.name, storage: panel.storage,
         columns: graph[panel.value].shape.elementsPerRow, paddedTo: padding(of: panel.value))
     }
     var steps: [LoopProgram.Step] = []
-    for (stage, kernels) in zip(plan.stages, kernels) {
-      if !kernels.isEmpty { steps.append(.rows(kernels)) }
+    for (stage, rowPrograms) in zip(plan.stages, rowPrograms) {
+      if !rowPrograms.isEmpty { steps.append(.rows(rowPrograms)) }
       if !stage.products.isEmpty {
-        steps.append(.multiply(stage.products.compactMap { multiplication($0) }))
+        steps.append(.multiply(stage.products.compactMap { product($0) }))
       }
       if !stage.sums.isEmpty {
-        steps.append(.accumulate(stage.sums.compactMap { accumulation($0) }))
+        steps.append(.sumRows(stage.sums.compactMap { summation($0) }))
       }
     }
     // Without panels there is nothing to keep near: a part's rows go through a row program at once.
     let tileRows =
-      plan.hasSteps ? self.tileRows : kernels.joined().map(\.tile).max() ?? 1
-    let blockRows =
+      plan.hasSteps ? self.tileRows : rowPrograms.joined().map(\.tile).max() ?? 1
+    let chunkRows =
       !plan.totals.isEmpty
-      ? RowSumOrder.block : plan.hasSteps ? self.blockRows(panels) : tileRows
+      ? RowSumOrder.block : plan.hasSteps ? self.chunkRows(panels) : tileRows
     return LoopProgram(
-      name: graph.name, buffers: graph.buffers, lanes: target.lanes, blockRows: blockRows,
+      name: graph.name, buffers: graph.buffers, lanes: target.lanes, chunkRows: chunkRows,
       tileRows: tileRows, panels: panels,
       views: plan.views.map { LoopProgram.View(name: $0.name, base: $0.base, offset: $0.offset) },
       steps: steps,
       totals: plan.totals.map { total($0) },
-      weights: zip(plan.computedWeights, weights).map { planned, kernel in
+      weights: zip(plan.computedWeights, weights).map { planned, rowProgram in
         ComputedWeights(
           name: planned.name, storage: planned.storage, rows: planned.shape.extents[0],
-          columns: planned.shape.rowExtent, kernel: kernel,
+          columns: planned.shape.rowExtent, rowProgram: rowProgram,
           inputs: planned.inputs, sources: planned.sources)
       })
   }
@@ -105,33 +105,33 @@ public struct ProgramBuilder {
   private func total(_ planned: KernelPlan.PlannedTotal) -> Total {
     let count = graph[planned.value].shape.elementsPerRow
     let outputs = planned.outputs.map { graph.outputs[$0] }
-    var reduction = RowSum.Reduction.sum
+    var aggregate = RowSum.Aggregate.sum
     var termsPerRow = 1
     var isDirect = false
     if case .rowSum(let sum) = graph[planned.value].op {
-      reduction = sum.reduction
+      aggregate = sum.aggregate
       let elements = graph[planned.value].operands.map { graph[$0].shape.elementsPerRow }
       termsPerRow = (elements.max() ?? count) / count
     } else {
       isDirect = outputs.count == 1 && outputs[0].storage == .f32
     }
     return Total(
-      name: planned.name, count: count, reduction: reduction, termsPerRow: termsPerRow,
+      name: planned.name, count: count, aggregate: aggregate, termsPerRow: termsPerRow,
       outputs: outputs.map(\.name), isDirect: isDirect)
   }
 
-  private func accumulation(_ id: ValueID) -> Accumulation? {
+  private func summation(_ id: ValueID) -> RowSummation? {
     let operands = graph[id].operands
     let names = operands.compactMap { panel($0, .f32)?.name }
     guard names.count == operands.count, let total = totalNames[id] else { return nil }
     if graph[id].op == .outerSum {
-      return Accumulation(
+      return RowSummation(
         .outer(
           x: names[0], y: names[1], rows: graph[operands[0]].shape.rowExtent,
           columns: graph[operands[1]].shape.rowExtent), total: total)
     }
     let elements = graph[operands[0]].shape.elementsPerRow
-    return Accumulation(
+    return RowSummation(
       .columns(
         x: names[0], y: names.count > 1 ? names[1] : nil,
         repeats: elements / graph[id].shape.elementsPerRow), total: total)
@@ -152,7 +152,7 @@ public struct ProgramBuilder {
     return rows.max() ?? outerTile.rows
   }
 
-  private func multiplication(_ id: ValueID) -> Multiplication? {
+  private func product(_ id: ValueID) -> Product? {
     let operands = graph[id].operands
     guard case .matmul(let matmul) = graph[id].op,
       case .input(let weights, let storage) = graph[operands[1]].op
@@ -160,7 +160,7 @@ public struct ProgramBuilder {
     guard let x = panel(operands[0], matmul.accumulation.step.operand),
       let sums = panel(id, .f32), let tile = tile(of: id)
     else { return nil }
-    return Multiplication(
+    return Product(
       x: x.name, weights: weights, storage: storage, sums: sums.name,
       depth: graph[operands[0]].shape.rowExtent, columns: graph[id].shape.rowExtent,
       matmul: matmul, tile: tile,
@@ -174,15 +174,15 @@ public struct ProgramBuilder {
   }
 
   /// As many rows as keep the weights' way from memory short, as long as the panels stay near.
-  private func blockRows(_ panels: [Panel]) -> Int {
+  private func chunkRows(_ panels: [Panel]) -> Int {
     let tile = tileRows
-    // A block that were no whole tiles would grow beyond its panels.
-    if let forced = schedule.blockRows {
+    // A chunk that were no whole tiles would grow beyond its panels.
+    if let forced = schedule.chunkRows {
       return (min(max(forced, 1), Self.mostForcedRows) + tile - 1) / tile * tile
     }
     let bytes = panels.map(\.bytesPerRow).reduce(0, +)
     let most = min(
-      schedule.mostBlockRows, Self.mostForcedRows, schedule.mostPanelBytes / max(bytes, 1))
+      schedule.mostChunkRows, Self.mostForcedRows, schedule.mostPanelBytes / max(bytes, 1))
     return max(most / tile, 1) * tile
   }
 

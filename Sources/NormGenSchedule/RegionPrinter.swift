@@ -83,7 +83,7 @@ public enum RegionPrinter {
     case .leadingPart(let count, let extent):
       return "the first \(count) of \(extent) of \(operands.joined())"
     case .rowSum(let sum):
-      return "\(sum.reduction.rawValue) over rows of \(operands.joined(separator: "·"))"
+      return "\(sum.aggregate.rawValue) over rows of \(operands.joined(separator: "·"))"
     case .outerSum:
       return "outer sum of \(operands.joined(separator: " and "))"
     case .matmul(let matmul):

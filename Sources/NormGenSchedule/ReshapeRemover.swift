@@ -137,7 +137,7 @@ enum ReshapeRemover {
       let count = node.shape.elementsPerRow
       for kept in 1...max(term.extents.count, 1)
       where term.extents.suffix(kept).reduce(1, *) == count {
-        return .rowSum(RowSum(sum.reduction, keeping: kept))
+        return .rowSum(RowSum(sum.aggregate, keeping: kept))
       }
       throw .noRowsToSum(term, keeping: sum.keptAxes)
     }

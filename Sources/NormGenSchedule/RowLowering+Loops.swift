@@ -72,7 +72,7 @@ extension RowLowering {
 
   /// One vector outside a loop.
   private func straight(_ statements: [Stmt], from: Int, count: Int) -> Stmt {
-    .block(
+    .section(
       "Elements \(from) to \(from + count - 1)" + (count < lanes ? ", less than a vector." : "."),
       statements)
   }

@@ -61,7 +61,7 @@ extension RowLowering {
         let body = block(
           items, base: .constant(0), from: span.lowerBound, to: span.upperBound, pass: pass)
         statements.append(
-          .block(
+          .section(
             "Elements \(span.lowerBound) to \(span.upperBound - 1).",
             body + reductions.map { added($0.id, $0.name, totals) }))
         continue
@@ -85,7 +85,7 @@ extension RowLowering {
       for reduction in reductions where reduction.extent > start {
         body.append(added(reduction.id, reduction.name, totals))
       }
-      statements.append(.block("Elements \(start) to \(stop - 1).", body))
+      statements.append(.section("Elements \(start) to \(stop - 1).", body))
       start = stop
     }
     for reduction in reductions {

@@ -74,7 +74,7 @@ struct RowLowering {
   var graph: Graph { region.graph }
   var lanes: Int { target.lanes }
 
-  mutating func kernel(summary: String) throws(PlanError) -> LoopKernel {
+  mutating func rowProgram(summary: String) throws(PlanError) -> RowProgram {
     for id in graph.values {
       if case .statistic = graph[id].op,
         !graph[id].operands.contains(where: { region.roles[$0.index] == .row })
@@ -111,7 +111,7 @@ struct RowLowering {
           body: body)
       ]
     }
-    return LoopKernel(
+    return RowProgram(
       name: graph.name, buffers: buffers, lanes: lanes, row: body, tile: tile,
       tileScalars: tileScalars, tileGroups: tileGroups,
       summary: summaryLines(summary))

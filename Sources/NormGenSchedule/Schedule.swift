@@ -30,8 +30,8 @@ public struct KernelSchedule: Hashable, Sendable, Codable {
     }
     guard let matmul else { return }
     guard plan.hasSteps else { throw ScheduleError(.noMatmuls, kernel: plan.graph.name) }
-    if let rows = matmul.blockRows, !plan.totals.isEmpty {
-      throw ScheduleError(.blocksOfSums(rows: rows), kernel: plan.graph.name)
+    if let rows = matmul.chunkRows, !plan.totals.isEmpty {
+      throw ScheduleError(.chunksOfSums(rows: rows), kernel: plan.graph.name)
     }
     if let name = matmul.products.keys.sorted().first(where: { !plan.weights.contains($0) }) {
       throw ScheduleError(.unknownWeights(name, known: plan.weights), kernel: plan.graph.name)
@@ -49,8 +49,8 @@ public struct ScheduleError: Error, Hashable, Sendable, CustomStringConvertible 
     case unknownWeights(String, known: [String])
     /// The kernel has no matmuls.
     case noMatmuls
-    /// Sums over rows fix the blocks themselves.
-    case blocksOfSums(rows: Int)
+    /// Sums over rows fix the chunks themselves.
+    case chunksOfSums(rows: Int)
   }
 
   /// What it names or asks for in vain.
@@ -72,8 +72,8 @@ public struct ScheduleError: Error, Hashable, Sendable, CustomStringConvertible 
         "a schedule names a product with the weights '\(name)'; known: "
           + (known.isEmpty ? "none" : known.joined(separator: ", "))
       case .noMatmuls: "a schedule for matmuls is given, but it has none"
-      case .blocksOfSums(let rows):
-        "a schedule asks for blocks of \(rows) rows, but sums over rows are taken in blocks of "
+      case .chunksOfSums(let rows):
+        "a schedule asks for chunks of \(rows) rows, but sums over rows are taken in blocks of "
           + "\(RowSumOrder.block)"
       }
     return "kernel '\(kernel)' cannot be scheduled: \(message)"
@@ -141,15 +141,15 @@ public struct KeepingSchedule: Hashable, Sendable, Codable {
 
 /// The knobs of a kernel's matmuls and of its sums over rows beside them.
 public struct MatmulSchedule: Hashable, Sendable, Codable {
-  /// The most rows of a block, rounded up to whole tiles of the target and at most 65536; nil for
+  /// The most rows of a chunk, rounded up to whole tiles of the target and at most 65536; nil for
   /// as many as the panels' memory allows.
-  public var blockRows: Int?
+  public var chunkRows: Int?
   /// Whether weights are packed once, before the kernel is called, or read as they are.
   public var packsWeights: Bool
-  /// The most rows of a block if ``blockRows`` is nil: with more the weights' way from memory costs next
+  /// The most rows of a chunk if ``chunkRows`` is nil: with more the weights' way from memory costs next
   /// to nothing.
-  public var mostBlockRows: Int
-  /// The bytes of panels that a block's rows may take then, unless one tile takes more.
+  public var mostChunkRows: Int
+  /// The bytes of panels that a chunk's rows may take then, unless one tile takes more.
   public var mostPanelBytes: Int
   /// How many steps ahead a tile asks for weights: far enough for memory to answer.
   public var weightStepsAhead: Int
@@ -163,15 +163,15 @@ public struct MatmulSchedule: Hashable, Sendable, Codable {
 
   /// Creates a schedule.
   public init(
-    blockRows: Int? = nil, packsWeights: Bool = true, mostBlockRows: Int = 112,
+    chunkRows: Int? = nil, packsWeights: Bool = true, mostChunkRows: Int = 112,
     mostPanelBytes: Int = 8 << 20, weightStepsAhead: Int = 64, gatheredBytes: Int = 256 << 10,
     tile: Int = 0, products: [String: ProductSchedule] = [:]
   ) {
     self.tile = tile
     self.products = products
-    self.blockRows = blockRows
+    self.chunkRows = chunkRows
     self.packsWeights = packsWeights
-    self.mostBlockRows = mostBlockRows
+    self.mostChunkRows = mostChunkRows
     self.mostPanelBytes = mostPanelBytes
     self.weightStepsAhead = weightStepsAhead
     self.gatheredBytes = gatheredBytes

@@ -113,12 +113,12 @@ extension ScheduleSpace<MatmulSchedule> {
   fileprivate init(of plan: KernelPlan) {
     var base = MatmulSchedule()
     var knobs = [
-      Knob("most_block_rows", \MatmulSchedule.mostBlockRows, [base.mostBlockRows, 5]),
+      Knob("most_chunk_rows", \MatmulSchedule.mostChunkRows, [base.mostChunkRows, 5]),
       Knob("most_panel_bytes", \.mostPanelBytes, [base.mostPanelBytes, 1]),
       Knob("gathered_bytes", \.gatheredBytes, [base.gatheredBytes, 1]),
     ]
-    // Sums over rows fix the blocks themselves.
-    if plan.totals.isEmpty { knobs.append(Knob("block_rows", \.blockRows, [nil, 1, 14, 28, 40])) }
+    // Sums over rows fix the chunks themselves.
+    if plan.totals.isEmpty { knobs.append(Knob("chunk_rows", \.chunkRows, [nil, 1, 14, 28, 40])) }
     for weights in plan.weights {
       let product = base.product(weights)
       base.products[weights] = product

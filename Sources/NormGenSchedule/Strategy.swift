@@ -19,7 +19,7 @@ public protocol Strategy: Sendable {
   /// The loops.
   func lowered(
     _ region: Region, schedule: Schedule, target: Target
-  ) throws(PlanError) -> LoopKernel
+  ) throws(PlanError) -> RowProgram
 }
 
 extension Strategy {

@@ -46,7 +46,7 @@ import Testing
     let kernel = squaredReLUKernel()
     let lowering = try loweredWithWideTiles(kernel)
     #expect(lowering.schedules[0].strategy == "wide_tiles")
-    #expect(lowering.program.kernels[0].tile == 8)
+    #expect(lowering.program.rowPrograms[0].tile == 8)
     let inputs = try RandomInputs.tensors(for: lowering.graph, rows: 11, seed: 5)
     let compiler = try Compiler()
     let wide = try #require(try compiler.compile(lowering)(inputs)["y"])

@@ -36,7 +36,7 @@ private struct OneByOne: Strategy {
 
   func lowered(
     _ region: Region, schedule: Schedule, target: Target
-  ) throws(PlanError) -> LoopKernel {
+  ) throws(PlanError) -> RowProgram {
     let graph = region.graph
     var buffers: [Buffer] = []
     var pointers: [Stmt] = []
@@ -76,7 +76,7 @@ private struct OneByOne: Strategy {
     }
     let loop = Stmt.loop(
       index: "i", from: .constant(0), to: .constant(region.rowExtent), step: 1, body: body)
-    return LoopKernel(
+    return RowProgram(
       name: graph.name, buffers: buffers, lanes: target.lanes, row: pointers + [loop],
       summary: [summary])
   }

@@ -96,7 +96,7 @@ import Testing
 
     func lowered(
       _ region: Region, schedule: Schedule, target: Target
-    ) throws(PlanError) -> LoopKernel {
+    ) throws(PlanError) -> RowProgram {
       guard let graph = try? TestKernels.rmsNorm("own_norm", epsilon: 2e-6).graph() else {
         throw PlanError(kernel: region.graph.name, message: "not the test's kernel")
       }

@@ -108,7 +108,7 @@ import Testing
 
     func lowered(
       _ region: Region, schedule: Schedule, target: Target
-    ) throws(PlanError) -> LoopKernel {
+    ) throws(PlanError) -> RowProgram {
       guard
         let graph = try? TestKernels.rmsNorm(region.graph.name, epsilon: 1e-3).graph(),
         let other = try FusionPlanner.plan(of: graph).regions.first
@@ -144,7 +144,7 @@ import Testing
 
     func lowered(
       _ region: Region, schedule: Schedule, target: Target
-    ) throws(PlanError) -> LoopKernel {
+    ) throws(PlanError) -> RowProgram {
       let strategy: any Strategy = target == .portable ? WrongEpsilon() : RowStreaming()
       return try strategy.lowered(region, schedule: schedule, target: target)
     }

@@ -27,7 +27,7 @@ import Testing
 
     func lowered(
       _ region: Region, schedule: Schedule, target: Target
-    ) throws(PlanError) -> LoopKernel {
+    ) throws(PlanError) -> RowProgram {
       guard region.graph.name == "first_norm" else {
         return try RowStreaming().lowered(region, schedule: schedule, target: target)
       }

@@ -39,14 +39,14 @@ import Testing
 
   @Test func forcedSchedulesOfMatmulsStandInTheCommandThatEmitsAgain() throws {
     let directory = try TestDirectory()
-    let options = ["--plain-weights", "--block-rows", "28"]
+    let options = ["--plain-weights", "--chunk-rows", "28"]
     let result = try CommandLineFixture.normgen(
       ["emit", "linear_gelu_384_1536_f32", "--target", "avx512", "--stdout"] + options,
       in: directory)
     #expect(result.status == 0, "\(result.errors)")
     #expect(
       result.output.contains(
-        "normgen emit linear_gelu_384_1536_f32 --target avx512 --plain-weights --block-rows 28\n"))
+        "normgen emit linear_gelu_384_1536_f32 --target avx512 --plain-weights --chunk-rows 28\n"))
     #expect(!result.output.contains("_pack_") && result.output.contains("gathered"))
   }
 

@@ -61,7 +61,7 @@ import Testing
     #expect(result.status == 0, "\(result.errors)")
     for expected in [
       "w_up_sums = x_rows × packed w_up (384 × 1536 f32)", "14 rows × 2 vectors",
-      "blocks of 112 rows: with so many", "w_up is read packed", "589824 fma",
+      "chunks of 112 rows: with so many", "w_up is read packed", "589824 fma",
       "panel bytes per row           7808",
       "scratch bytes of a call       7872 for 1 row, 874560 for 112 rows and more",
       "bytes read per row            1536", "bytes written per row         6144",
@@ -70,10 +70,10 @@ import Testing
       #expect(result.output.contains(expected), "\(expected)")
     }
     let forced = try CommandLineFixture.normgen([
-      "explain", kernel, "--target", "avx512", "--plain-weights", "--block-rows", "20",
+      "explain", kernel, "--target", "avx512", "--plain-weights", "--chunk-rows", "20",
     ])
     for expected in [
-      "x_rows × plain w_up", "blocks of 28 rows, as asked for",
+      "x_rows × plain w_up", "chunks of 28 rows, as asked for",
       "w_up is read as it is, as asked for",
     ] {
       #expect(forced.output.contains(expected), "\(expected)")
@@ -83,13 +83,13 @@ import Testing
   @Test func schedulesOfMatmulsThatMeanNothingAreRefused() throws {
     for rows in ["0", "-3", "65537"] {
       let result = try CommandLineFixture.normgen([
-        "explain", "linear_gelu_384_1536_f32", "--block-rows=\(rows)",
+        "explain", "linear_gelu_384_1536_f32", "--chunk-rows=\(rows)",
       ])
       #expect(result.status == 64)
       #expect(
-        result.errors.contains("--block-rows: expected a number from 1 to 65536, found \(rows)"))
+        result.errors.contains("--chunk-rows: expected a number from 1 to 65536, found \(rows)"))
     }
-    for option in [["--plain-weights"], ["--block-rows", "28"]] {
+    for option in [["--plain-weights"], ["--chunk-rows", "28"]] {
       let result = try CommandLineFixture.normgen(["explain", "rms_norm_128_f32"] + option)
       #expect(result.status == 1)
       #expect(result.errors.contains("a schedule for matmuls is given, but it has none"))

@@ -71,7 +71,7 @@ import Testing
 
     func lowered(
       _ region: Region, schedule: Schedule, target: Target
-    ) throws(PlanError) -> LoopKernel {
+    ) throws(PlanError) -> RowProgram {
       let graph = region.graph
       let nodes = graph.nodes.map { node in
         Node(

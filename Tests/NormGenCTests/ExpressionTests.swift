@@ -67,7 +67,7 @@ import Testing
 
   /// Random inputs.
   private func inputs(
-    of kernel: LoopKernel, rows: Int, seed: UInt64
+    of kernel: RowProgram, rows: Int, seed: UInt64
   ) throws -> [String: HostTensor] {
     var random = SeededGenerator(seed: seed)
     var inputs: [String: HostTensor] = [:]

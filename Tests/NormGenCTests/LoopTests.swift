@@ -4,17 +4,17 @@ import Testing
 
 /// The verifier of loops refuses every broken rule, and the printer shows what is done.
 @Suite struct LoopTests {
-  private func loops(_ kernel: Kernel, _ target: Target = .avx2) throws -> LoopKernel {
-    try Compiler(target: target).lower(kernel).program.kernels[0]
+  private func loops(_ kernel: Kernel, _ target: Target = .avx2) throws -> RowProgram {
+    try Compiler(target: target).lower(kernel).program.rowPrograms[0]
   }
 
   private let pointer = Pointer(name: "x", storage: .f32)
   private let output = Pointer(name: "y", storage: .f32)
 
   /// A kernel over rows of 8 elements with these statements.
-  private func kernel(_ statements: [Stmt]) -> LoopKernel {
+  private func kernel(_ statements: [Stmt]) -> RowProgram {
     let shape = Shape(hasRows: true, extents: [8])
-    return LoopKernel(
+    return RowProgram(
       name: "k",
       buffers: [
         Buffer(name: "x", storage: .f32, shape: shape, isOutput: false),
@@ -83,7 +83,7 @@ import Testing
       (
         "no vector is named 'v'",
         [
-          .block("inner", [.define("v", load)]),
+          .section("inner", [.define("v", load)]),
           .store(output, at: .constant(0), .vector("v"), .all),
         ]
       ),
@@ -118,7 +118,7 @@ import Testing
     for index in loops.row.indices {
       var row = loops.row
       guard case .loop = row.remove(at: index) else { continue }
-      let cut = LoopKernel(
+      let cut = RowProgram(
         name: loops.name, buffers: loops.buffers, lanes: loops.lanes, row: row,
         summary: loops.summary)
       // Without a loop of the last pass elements are missing; a statistic's are not stores.

@@ -27,9 +27,9 @@ struct RandomLoops {
     ]
   }()
 
-  static func kernel(seed: UInt64, lanes: Int, name: String) -> LoopKernel {
+  static func kernel(seed: UInt64, lanes: Int, name: String) -> RowProgram {
     var loops = RandomLoops(random: SeededGenerator(seed: seed), lanes: lanes)
-    return LoopKernel(
+    return RowProgram(
       name: name, buffers: buffers, lanes: lanes, row: loops.statements(), summary: ["random"])
   }
 

@@ -24,7 +24,7 @@ import Testing
     let schedule = KernelSchedule(
       region: region, regions: ["chain_rows2": Schedule(rowTile: 2)],
       matmul: MatmulSchedule(
-        blockRows: 28, packsWeights: false, mostBlockRows: 5, mostPanelBytes: 1 << 20,
+        chunkRows: 28, packsWeights: false, mostChunkRows: 5, mostPanelBytes: 1 << 20,
         weightStepsAhead: 3, gatheredBytes: 4096,
         products: ["w": ProductSchedule(packsWeights: false, weightStepsAhead: 1)]))
     let text = try JSONEncoder().encode(schedule)
@@ -58,8 +58,8 @@ import Testing
           == emitted(text, KernelSchedule(region: schedule)))
     }
     let matmuls: [(String, (inout MatmulSchedule) -> Void)] = [
-      (product, { $0.packsWeights = false }), (product, { $0.mostBlockRows = -1 }),
-      (product, { $0.mostPanelBytes = .min }), (product, { $0.blockRows = 6 }),
+      (product, { $0.packsWeights = false }), (product, { $0.mostChunkRows = -1 }),
+      (product, { $0.mostPanelBytes = .min }), (product, { $0.chunkRows = 6 }),
       (product, { $0.weightStepsAhead = .max }), (outer, { $0.gatheredBytes = 1 }),
       (product, { $0.products["w"] = ProductSchedule(packsWeights: false) }),
       (product, { $0.products["w"] = ProductSchedule(weightStepsAhead: 3) }),
@@ -81,7 +81,7 @@ import Testing
     let names = lowering.plan.regions.map(\.graph.name)
     #expect(names == ["chain_rows1", "chain_rows2", "chain_rows3"])
     #expect(lowering.schedules.map(\.rowTile) == [4, 1, 1])
-    #expect(lowering.program.multiplications.map(\.isPacked) == [true, false])
+    #expect(lowering.program.products.map(\.isPacked) == [true, false])
   }
 
   @Test func namesThatTheKernelLacksAreRefused() throws {
@@ -110,7 +110,7 @@ import Testing
         == "kernel 'k' cannot be scheduled: a schedule for matmuls is given, but it has none")
     #expect(
       try message(
-        KernelSchedule(matmul: MatmulSchedule(blockRows: 14)),
+        KernelSchedule(matmul: MatmulSchedule(chunkRows: 14)),
         "kernel k(x: f32[rows, 4], y: f32[rows, 4]) {\nz = outer_sum(x, y)\n} -> z\n"
       )
       .hasSuffix("but sums over rows are taken in blocks of 256"))

@@ -109,8 +109,8 @@ import Testing
     #expect(lowering.program.weights.count == 2)
     // Every stage that is printed shows how they are computed.
     for weights in lowering.program.weights {
-      #expect(LoopPrinter.text(of: lowering.program).contains("loops \(weights.kernel.name)("))
-      #expect(PlanPrinter.text(of: lowering.plan).contains("region \(weights.kernel.name):"))
+      #expect(LoopPrinter.text(of: lowering.program).contains("loops \(weights.rowProgram.name)("))
+      #expect(PlanPrinter.text(of: lowering.plan).contains("region \(weights.rowProgram.name):"))
     }
     #expect(Set(lowering.program.weights.map(\.name)).count == 2)
     let shared = Kernel("k", Self.x.matmul(normed) + Self.x.silu().matmul(normed))
@@ -122,7 +122,7 @@ import Testing
     var compiler = Compiler(target: .portable)
     compiler.schedule = KernelSchedule(matmul: MatmulSchedule(packsWeights: false))
     let lowering = try compiler.lower(Kernel("k", Self.x.matmul(w * 3)))
-    #expect(lowering.program.multiplications.allSatisfy { $0.isPacked })
+    #expect(lowering.program.products.allSatisfy { $0.isPacked })
   }
 
   @Test func weightsMayBeLargerThanRows() throws {

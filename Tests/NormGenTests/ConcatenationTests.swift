@@ -254,7 +254,7 @@ import Testing
         return .rows(kernels.filter { !$0.buffers.contains { $0.name == last } })
       }
       return LoopProgram(
-        name: right.name, buffers: right.buffers, lanes: right.lanes, blockRows: right.blockRows,
+        name: right.name, buffers: right.buffers, lanes: right.lanes, chunkRows: right.chunkRows,
         panels: right.panels, views: views, steps: steps, totals: right.totals)
     }
   }

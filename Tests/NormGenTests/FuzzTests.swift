@@ -43,7 +43,7 @@ import Testing
     var found: Set<String> = []
     for seed in 0..<1000 as Range<UInt64> { found.formUnion(try FuzzCase(seed: seed).features) }
     var expected: Set<String> = [
-      "block rows", "blocks of rows", "columns", "computed weights", "concatenate", "leading_part",
+      "blocks of rows", "chunk rows", "columns", "computed weights", "concatenate", "leading_part",
       "long chain",
       "long names", "many axes", "many inputs", "many outputs", "many products", "many statistics",
       "matmul bf16_dot",

@@ -66,9 +66,9 @@ import Testing
     }
   }
 
-  /// Several blocks of rows for each part, and rows beside whole tiles.
+  /// Several chunks of rows for each part, and rows beside whole tiles.
   @Test(arguments: [true, false])
-  func loopsOfSeveralBlocksHaveTheExactBits(packsWeights: Bool) throws {
+  func loopsOfSeveralChunksHaveTheExactBits(packsWeights: Bool) throws {
     let specimen = try #require(MatmulSpecimen.named("gelu_rms"))
     let graph = try specimen.graph(MatmulSpecimen.Shape(terms: 20, columns: 33))
     let rows = 31
@@ -77,7 +77,7 @@ import Testing
       of: graph, rows: rows, inputs: inputs, columns: .all(of: graph))
     for target in [Target.portable, .avx2] {
       var compiler = Compiler(target: target)
-      compiler.schedule.matmul = MatmulSchedule(blockRows: 6, packsWeights: packsWeights)
+      compiler.schedule.matmul = MatmulSchedule(chunkRows: 6, packsWeights: packsWeights)
       let module = try compiler.lower(graph).module
       for parts in [1, 2, 3] {
         let outputs = try LoopInterpreter.outputs(
@@ -135,9 +135,9 @@ import Testing
       "twice", Tensor.input("x", [.rows, 20], .f32) * 2
     ).graph()
     let inputs = try RandomInputs.tensors(for: graph, rows: 2, seed: 1)
-    let right = try #require(try Compiler(target: .avx2).lower(graph).program.kernels.first)
+    let right = try #require(try Compiler(target: .avx2).lower(graph).program.rowPrograms.first)
     func fault(_ change: (Stmt) -> Stmt) -> String? {
-      let wrong = LoopKernel(
+      let wrong = RowProgram(
         name: right.name, buffers: right.buffers, lanes: right.lanes, row: right.row.map(change),
         tile: right.tile, summary: [])
       do {
@@ -150,8 +150,8 @@ import Testing
     #expect(fault { $0 } == nil)
     // The last vector whole: behind the row lies what belongs to nobody.
     let whole = fault { statement in
-      if case .block(let text, let body) = statement {
-        return .block(text, body.map(Self.withoutLanes))
+      if case .section(let text, let body) = statement {
+        return .section(text, body.map(Self.withoutLanes))
       }
       return Self.withoutLanes(statement)
     }

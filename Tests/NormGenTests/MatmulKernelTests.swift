@@ -9,9 +9,9 @@ import Testing
 @Suite struct MatmulKernelTests {
   typealias Shape = MatmulSpecimen.Shape
 
-  /// None, one, and what tiles of 14, 8, 6, 4, 2 and 1 rows and blocks of them leave over.
+  /// None, one, and what tiles of 14, 8, 6, 4, 2 and 1 rows and chunks of them leave over.
   static let rows = [0, 1, 2, 3, 7, 13, 14, 15, 17, 37, 113]
-  /// Around vectors, panels of columns and blocks of the canonical order.
+  /// Around vectors, slivers of columns and blocks of the canonical order.
   static let extents = [1, 2, 3, 8, 15, 16, 17, 31, 32, 33, 48, 64, 100, 129, 511, 512, 513, 1030]
 
   /// Integers may be rows, not weights.
@@ -76,7 +76,7 @@ import Testing
   @Test(arguments: MatmulSpecimen.all)
   func specimenAgreesWithTheOracleOnNativeTargets(specimen: MatmulSpecimen) throws {
     let seed = specimen.name.utf8.reduce(7) { ($0 &* 31 &+ Int($1)) & 0xffff }
-    // Several panels of columns, and several blocks of terms.
+    // Several slivers of columns, and several blocks of terms.
     for (number, (terms, columns)) in [(33, 50), (513, 31)].enumerated() {
       let shape = Shape(
         terms: terms, columns: specimen.hasHeads ? 128 : columns,
@@ -109,8 +109,8 @@ import Testing
   }
 
   static let schedules: [MatmulSchedule?] = [
-    nil, MatmulSchedule(packsWeights: false), MatmulSchedule(blockRows: 14),
-    MatmulSchedule(blockRows: 28, packsWeights: false),
+    nil, MatmulSchedule(packsWeights: false), MatmulSchedule(chunkRows: 14),
+    MatmulSchedule(chunkRows: 28, packsWeights: false),
   ]
 
   @Test(
@@ -175,7 +175,7 @@ import Testing
     let specimen = try #require(MatmulSpecimen.named("mlp"))
     let graph = try specimen.graph(Shape(terms: 40, columns: 70))
     var compiler = Compiler(target: .neon)
-    compiler.schedule.matmul = MatmulSchedule(blockRows: 8, packsWeights: parts != 3)
+    compiler.schedule.matmul = MatmulSchedule(chunkRows: 8, packsWeights: parts != 3)
     let lowering = try compiler.lower(graph)
     for rows in [1, 8, 20] {
       let inputs = try RandomInputs.tensors(for: graph, rows: rows, seed: 5)

@@ -20,7 +20,7 @@ import Testing
       var compiler = Compiler(target: target)
       let expected = try compiler.compile(graph)(inputs)
       for schedule in [
-        MatmulSchedule(), MatmulSchedule(blockRows: 8, packsWeights: number == 1),
+        MatmulSchedule(), MatmulSchedule(chunkRows: 8, packsWeights: number == 1),
       ] {
         compiler.schedule.matmul = schedule
         let lowering = try compiler.lower(graph)

@@ -169,19 +169,19 @@ import Testing
 
     func program(_ right: LoopProgram) -> LoopProgram {
       LoopProgram(
-        name: right.name, buffers: right.buffers, lanes: right.lanes, blockRows: right.blockRows,
+        name: right.name, buffers: right.buffers, lanes: right.lanes, chunkRows: right.chunkRows,
         panels: right.panels, steps: change(right.steps))
     }
   }
 
-  /// Changes the multiplications of every step.
+  /// Changes the products of every step.
   private static func products(
-    _ change: @escaping @Sendable ([Multiplication]) -> [Multiplication]
+    _ change: @escaping @Sendable ([Product]) -> [Product]
   ) -> @Sendable ([LoopProgram.Step]) -> [LoopProgram.Step] {
     { steps in
       steps.map { step in
         switch step {
-        case .rows, .accumulate: step
+        case .rows, .sumRows: step
         case .multiply(let products): .multiply(change(products))
         }
       }
@@ -189,10 +189,10 @@ import Testing
   }
 
   private static func changed(
-    _ product: Multiplication, weights: String? = nil, sums: String? = nil, depth: Int = 0,
+    _ product: Product, weights: String? = nil, sums: String? = nil, depth: Int = 0,
     columns: Int = 0, matmul: Matmul? = nil
-  ) -> Multiplication {
-    Multiplication(
+  ) -> Product {
+    Product(
       x: product.x, weights: weights ?? product.weights, storage: product.storage,
       sums: sums ?? product.sums, depth: product.depth + depth,
       columns: product.columns + columns, matmul: matmul ?? product.matmul,
@@ -314,9 +314,9 @@ import Testing
       name: "last row missing", pattern: "      for (; row < rows;",
       replacement: "      for (; row + 1 < rows;"),
     Edit(name: "block of x not moved", pattern: "x_block = x + k", replacement: "x_block = x"),
-    Edit(name: "first panel again", pattern: "* panel + ", replacement: "* 0 + "),
+    Edit(name: "first sliver again", pattern: "* sliver + ", replacement: "* 0 + "),
     Edit(
-      // Only as far as the weights go from the panel's first one on.
+      // Only as far as the weights go from the sliver's first one on.
       name: "layout exchanged", pattern: "weights[33 * c + i]",
       replacement: "weights[i < count ? 33 * i + c : 33 * c + i]", layouts: [.outIn],
       isSquare: true),

@@ -61,9 +61,9 @@ import Testing
 
     func lowered(
       _ region: Region, schedule: Schedule, target: Target
-    ) throws(PlanError) -> LoopKernel {
+    ) throws(PlanError) -> RowProgram {
       let right = try RowStreaming().lowered(region, schedule: schedule, target: target)
-      return LoopKernel(
+      return RowProgram(
         name: right.name, buffers: right.buffers, lanes: right.lanes, row: changed(right.row),
         tile: right.tile, tileScalars: right.tileScalars, tileGroups: right.tileGroups,
         summary: right.summary)
@@ -74,8 +74,8 @@ import Testing
         switch statement {
         case .loop(let index, let from, let to, let step, let body):
           return .loop(index: index, from: from, to: to, step: step, body: changed(body))
-        case .block(let text, let body):
-          return .block(text, changed(body))
+        case .section(let text, let body):
+          return .section(text, changed(body))
         case .rows(let body):
           return .rows(changed(body))
         case .comment, .pointer, .scratch, .partials, .define, .variable, .assign, .accumulate,

@@ -173,7 +173,7 @@ import Testing
         var compiler = Compiler(target: target)
         compiler.schedule.region = schedule
         let lowering = try compiler.lower(graph)
-        #expect(lowering.program.kernels.map(\.tile) == [schedule.rowTile])
+        #expect(lowering.program.rowPrograms.map(\.tile) == [schedule.rowTile])
         let takesAllRows = lowering.source.source.contains("all_rows >= ")
         #expect(takesAllRows == (schedule.streamingBytes != nil && target.hasStreamingStores))
         let outputs = try compiler.compile(lowering)(inputs)

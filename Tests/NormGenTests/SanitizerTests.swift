@@ -25,7 +25,7 @@ import Testing
     }
 
     static func mlp(_ name: String, packs: Bool) -> Subject {
-      let schedule = MatmulSchedule(blockRows: 6, packsWeights: packs)
+      let schedule = MatmulSchedule(chunkRows: 6, packsWeights: packs)
       return Subject(name: name, schedule: schedule) {
         let types = Specimen.Types(input: .bf16, gain: .bf16)
         return try #require(MatmulSpecimen.named("mlp")).graph(

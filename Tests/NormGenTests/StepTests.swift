@@ -37,7 +37,7 @@ import Testing
     }
   }
 
-  /// The same beside sums over rows, where parts share the steps of every block.
+  /// The same beside sums over rows, where parts share the steps of every chunk.
   @Test(arguments: [8])
   func gradientsOfManyLayersHaveTheSameBitsForAnyParts(count: Int) throws {
     let gradient = try layers(count).gradient()

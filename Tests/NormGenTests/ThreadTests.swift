@@ -75,7 +75,7 @@ import Testing
       }
       let graph = try #require(try GraphParser.graphs(in: text, file: "threads.ng").first)
       let lowering = try compiler.lower(graph)
-      #expect(lowering.program.multiplications.allSatisfy { $0.isPacked == (self != .plain) })
+      #expect(lowering.program.products.allSatisfy { $0.isPacked == (self != .plain) })
       return try compiler.compile(lowering)
     }
   }
@@ -192,7 +192,7 @@ import Testing
         try kernel.bound(rows: rows, blocks.map { KernelArgument($0.bytes) }, threads: 1000).threads
       }
     }
-    let tile = try Subject.rows.kernel(HostCPU.current.bestTarget).lowering.program.blockRows
+    let tile = try Subject.rows.kernel(HostCPU.current.bestTarget).lowering.program.chunkRows
     #expect(try threads(.rows, rows: 0) == 1)
     #expect(try threads(.rows, rows: tile) == 1)
     #expect(try threads(.rows, rows: 2 * tile + 1) == 3)

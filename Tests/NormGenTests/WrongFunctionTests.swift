@@ -110,7 +110,7 @@ import Testing
 
   @Test(arguments: mistakes, [Target.portable, .avx512])
   func wrongFunctionsAreSeen(mistake: Mistake, target: Target) throws {
-    // More steps than a block of the order, columns that no panel ends with, rows beside the tiles.
+    // More steps than a block of the order, columns that no sliver ends with, rows beside the tiles.
     let specimen = try #require(MatmulSpecimen.named("product"))
     let graph = try specimen.graph(MatmulSpecimen.Shape(terms: 515, columns: 37))
     let rows = 5

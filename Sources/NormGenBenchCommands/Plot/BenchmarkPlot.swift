@@ -41,8 +41,8 @@ struct BenchmarkPlot {
     }
     let frame = PlotArea(
       x: BenchmarkPlot.margin + 48, y: BenchmarkPlot.headHeight + 8, width: 600, height: 560)
-    let roofline = RooflinePanel(report.limits, groups.flatMap(\.kernels), frame: frame)
-    let ratios = RatioPanel(
+    let roofline = RooflineSubplot(report.limits, groups.flatMap(\.kernels), frame: frame)
+    let ratios = RatioSubplot(
       groups, origin: PlotPoint(x: frame.right + 40, y: BenchmarkPlot.headHeight - 12),
       barsWidth: 240)
     let legend = legend(

@@ -31,12 +31,12 @@ extension TextFunction {
         return term.statistic(reduction, try arguments.window(), #fileID, #line)
       }
     }
-    + RowSum.Reduction.allCases.map { reduction in
-      TextFunction(RowSum(reduction, keeping: 1).functionName) {
+    + RowSum.Aggregate.allCases.map { aggregate in
+      TextFunction(RowSum(aggregate, keeping: 1).functionName) {
         arguments throws(TextArgumentError) in
         let term = try arguments.tensor()
         let kept = try arguments.optionalWholeNumber("keep")
-        return term.rowSum(reduction, kept, SourceLocation(fileID: #fileID, line: #line))
+        return term.rowSum(aggregate, kept, SourceLocation(fileID: #fileID, line: #line))
       }
     }
     + [

@@ -100,10 +100,10 @@ public struct RecurrentStability: PaperPart {
   }
 
   private func plot(_ rollouts: [Rollout]) -> PaperPlot {
-    func panel(
+    func subplot(
       _ title: String, _ label: String, _ value: (Rollout.Step) -> Double
-    ) -> PaperPlot.Panel {
-      PaperPlot.Panel(
+    ) -> PaperPlot.Subplot {
+      PaperPlot.Subplot(
         title, x: PaperPlot.Axis("step"), y: PaperPlot.Axis(label, isLogarithmic: true),
         series: rollouts.map { rollout in
           PaperPlot.Series(
@@ -113,9 +113,9 @@ public struct RecurrentStability: PaperPart {
     }
     return PaperPlot(
       "stability", title: "Hidden-to-hidden mapping of a GRU, weights from N(0.2, 0.01)",
-      panels: [
-        panel("Mean", "|mean|, at least 0.001") { max(abs($0.mean), 1e-3) },
-        panel("Deviation", "deviation", \.deviation),
+      subplots: [
+        subplot("Mean", "|mean|, at least 0.001") { max(abs($0.mean), 1e-3) },
+        subplot("Deviation", "deviation", \.deviation),
       ])
   }
 }

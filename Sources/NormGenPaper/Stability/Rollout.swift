@@ -60,7 +60,7 @@ struct Rollout {
       center: center, deviation: RecurrentStability.deviation, &random)
     // The weights are packed once for all steps.
     var packed: [String: PackedWeights] = [:]
-    for product in cell.kernel.lowering.program.multiplications where product.isPacked {
+    for product in cell.kernel.lowering.program.products where product.isPacked {
       packed[product.weights] = try weights[product.weights]?.withUnsafeBytes { bytes in
         try cell.kernel.packed(product.weights, KernelArgument(bytes))
       }

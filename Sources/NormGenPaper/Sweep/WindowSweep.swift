@@ -175,7 +175,7 @@ public struct WindowSweep: PaperPart {
     }
     let share = PaperPlot.Axis("p, % of the row")
     let times = [DType.f32, .bf16].map { storage in
-      PaperPlot.Panel(
+      PaperPlot.Subplot(
         "Time, \(storage.rawValue)", x: share, y: PaperPlot.Axis("pRMSNorm / RMSNorm"),
         series: timings.filter { $0.storage == storage }.map { timing in
           PaperPlot.Series(
@@ -188,8 +188,8 @@ public struct WindowSweep: PaperPart {
       + (real.map { [PaperPlot.Series("real rows", errors($0))] } ?? [])
     return PaperPlot(
       "sweep", title: "Partial RMSNorm against the share of the row in its statistic",
-      panels: times + [
-        PaperPlot.Panel(
+      subplots: times + [
+        PaperPlot.Subplot(
           "Error of the statistic", x: share, y: PaperPlot.Axis("mean error, %"),
           series: estimates)
       ])

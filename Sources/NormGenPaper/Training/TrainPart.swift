@@ -145,8 +145,8 @@ public struct TrainPart: PaperPart {
   private func plot(_ runs: [TrainingRun]) -> PaperPlot {
     PaperPlot(
       "train", title: "Loss of each step's batch, on generated kernels",
-      panels: runs.map { run in
-        PaperPlot.Panel(
+      subplots: runs.map { run in
+        PaperPlot.Subplot(
           word(run), x: PaperPlot.Axis("step"), y: PaperPlot.Axis("loss"),
           series: run.courses.map { course in
             PaperPlot.Series(course.norm.title, Self.averaged(course.losses))

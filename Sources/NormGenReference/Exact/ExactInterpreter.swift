@@ -258,7 +258,7 @@ public struct ExactInterpreter {
     let totals = ExactSums.overRows(
       factors[0], times: factors.count > 1 ? factors[1] : nil, rows: rows,
       perRow: shape.elementsPerRow, count: count)
-    switch sum.reduction {
+    switch sum.aggregate {
     case .sum: return totals
     case .mean:
       let terms = Float(rows * (shape.elementsPerRow / count))

@@ -60,8 +60,8 @@ public struct RowStreaming: Strategy {
 
   public func lowered(
     _ region: Region, schedule: Schedule, target: Target
-  ) throws(PlanError) -> LoopKernel {
+  ) throws(PlanError) -> RowProgram {
     var lowering = RowLowering(region: region, schedule: schedule, target: target)
-    return try lowering.kernel(summary: summary)
+    return try lowering.rowProgram(summary: summary)
   }
 }

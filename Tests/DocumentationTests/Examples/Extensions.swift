@@ -112,7 +112,7 @@ public struct WideTiles: Strategy {
 
   public func lowered(
     _ region: Region, schedule: Schedule, target: Target
-  ) throws(PlanError) -> LoopKernel {
+  ) throws(PlanError) -> RowProgram {
     try loops.lowered(region, schedule: schedule, target: target)
   }
 }

@@ -3,7 +3,7 @@ internal import NormGenMeasure
 internal import NormGenPlots
 
 /// The roofs of a machine, and kernels as numbered points under them.
-struct RooflinePanel {
+struct RooflineSubplot {
   private let limits: MachineLimits
   private let kernels: [NumberedKernel]
   private let frame: PlotArea

@@ -1,11 +1,11 @@
 public import NormGenIR
 
-/// A kernel as explicit loops over rows and vectors, for one number of lanes.
+/// A region as explicit loops over rows and vectors, for one number of lanes.
 ///
 /// Everything that fixes the bits is fixed in the graph already; the loops only say in which
 /// order independent work is done and where values live meanwhile.
-public struct LoopKernel: Hashable, Sendable {
-  /// The kernel's name.
+public struct RowProgram: Hashable, Sendable {
+  /// The name, unique in the kernel.
   public let name: String
   /// The parameters: inputs, then outputs.
   public let buffers: [Buffer]
@@ -25,7 +25,7 @@ public struct LoopKernel: Hashable, Sendable {
   /// The statements for one index of `rows`.
   public var statementCount: Int { row.reduce(0) { $0 + $1.count } }
 
-  /// Creates a kernel without checking it; see ``LoopVerifier``.
+  /// Creates a row program without checking it; see ``LoopVerifier``.
   public init(
     name: String, buffers: [Buffer], lanes: Int, row: [Stmt], tile: Int = 1,
     tileScalars: [String] = [], tileGroups: Set<String> = [], summary: [String]

@@ -3,7 +3,7 @@ internal import NormGenMeasure
 internal import NormGenPlots
 
 /// A bar for each kernel: its share of the limit, with whiskers from quartile to quartile.
-struct RatioPanel {
+struct RatioSubplot {
   private let groups: [(group: BenchmarkGroup, kernels: [NumberedKernel])]
   private let origin: PlotPoint
   private let barsWidth: Double
@@ -34,8 +34,8 @@ struct RatioPanel {
 
   /// The height of all rows, headings and the axis.
   var height: Double {
-    groups.reduce(RatioPanel.axisHeight) {
-      $0 + RatioPanel.headingHeight + Double($1.kernels.count) * RatioPanel.rowHeight
+    groups.reduce(RatioSubplot.axisHeight) {
+      $0 + RatioSubplot.headingHeight + Double($1.kernels.count) * RatioSubplot.rowHeight
     }
   }
 
@@ -46,10 +46,10 @@ struct RatioPanel {
       elements.append(
         PlotStyle.label(group.title, at: PlotPoint(x: origin.x, y: top + 19), size: 12)
           .with("font-weight", "bold").with("fill", PlotStyle.color(of: group)))
-      top += RatioPanel.headingHeight
+      top += RatioSubplot.headingHeight
       for kernel in kernels {
         elements += row(kernel, top: top)
-        top += RatioPanel.rowHeight
+        top += RatioSubplot.rowHeight
       }
     }
     return elements
@@ -60,7 +60,7 @@ struct RatioPanel {
   }
 
   private var grid: [SVGElement] {
-    let bottom = origin.y + height - RatioPanel.axisHeight + 4
+    let bottom = origin.y + height - RatioSubplot.axisHeight + 4
     let steps = Int(most * 4)
     // Every quarter as long as there is room for the numbers.
     let stride = max(steps / 8, 1)
@@ -70,7 +70,7 @@ struct RatioPanel {
       let isLimit = step == 4
       return [
         SVGElement.line(
-          PlotPoint(x: x, y: origin.y + RatioPanel.headingHeight - 4), PlotPoint(x: x, y: bottom)
+          PlotPoint(x: x, y: origin.y + RatioSubplot.headingHeight - 4), PlotPoint(x: x, y: bottom)
         ).with("stroke", isLimit ? PlotStyle.quiet : PlotStyle.grid)
           .with("stroke-width", isLimit ? 1.4 : 1),
         PlotStyle.label(
@@ -82,14 +82,14 @@ struct RatioPanel {
 
   private func row(_ kernel: NumberedKernel, top: Double) -> [SVGElement] {
     let share = kernel.benchmark.shareOfLimit
-    let middle = top + RatioPanel.rowHeight / 2
+    let middle = top + RatioSubplot.rowHeight / 2
     let start = across(0)
     let color = PlotStyle.barColor(
       of: kernel.benchmark.group, storage: kernel.benchmark.storage)
     let bar = SVGElement.rectangle(
       PlotArea(
         x: start, y: top + 2.5, width: across(share.median) - start,
-        height: RatioPanel.rowHeight - 5)
+        height: RatioSubplot.rowHeight - 5)
     ).with("class", "kernel-bar").with("fill", color)
       .with(.title("\(kernel.number) \(kernel.name)"))
     let (low, high) = (across(share.lowerQuartile), across(share.upperQuartile))
@@ -118,7 +118,7 @@ struct RatioPanel {
     let x = across(share)
     return [
       SVGElement.line(
-        PlotPoint(x: x, y: top + 1), PlotPoint(x: x, y: top + RatioPanel.rowHeight - 1)
+        PlotPoint(x: x, y: top + 1), PlotPoint(x: x, y: top + RatioSubplot.rowHeight - 1)
       ).with("stroke", PlotStyle.ink).with("stroke-width", 1.6)
         .with("stroke-dasharray", "2 1.5")
     ]
