@@ -23,6 +23,12 @@ package struct EmulatedLowering: Sendable {
 
   /// The object code of a lowered kernel, and what calls it with `parts` parts.
   package init(_ lowering: Lowering, parts: Int = 1, compiler: Compiler) throws(CompilerError) {
+    self.init(
+      lowering, parts: parts, source: try EmulatedLowering.source(lowering, compiler: compiler))
+  }
+
+  /// The same for code that something else has made of the kernel's C, or makes of it.
+  package init(_ lowering: Lowering, parts: Int = 1, source: EmulatedSource) {
     self.lowering = lowering
     self.parts = parts
     let interface = lowering.module.interface
@@ -38,7 +44,7 @@ package struct EmulatedLowering: Sendable {
     }
     self.kernel = EmulatedKernel(
       name: "\(lowering.source.name)_whole",
-      source: try EmulatedLowering.source(lowering, compiler: compiler),
+      source: source,
       adapter: EmulatedLowering.adapter(lowering, parts: parts, packed: packed))
   }
 

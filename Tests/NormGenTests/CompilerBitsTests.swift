@@ -151,9 +151,9 @@ import Testing
       return EmulatedBuffer(
         bytes: buffer.isOutput ? bytes.map { _ in 0 } : bytes, rowStride: 259)
     }
+    let kernel = EmulatedLowering(lowering, source: .c(lowering.source.source))
     let results = try Emulator.bochsX86_64.run(
-      kernels: [EmulatedKernel(name: lowering.source.name, source: .c(lowering.source.source))],
-      calls: [EmulatedCall(kernel: 0, rows: rows, buffers: buffers)])
+      kernels: [kernel.kernel], calls: [kernel.call(kernel: 0, rows: rows, buffers: buffers)])
     let result = try #require(results.first)
     for (buffer, bytes) in zip(lowering.parameters, result.buffers) where buffer.isOutput {
       let tensor = try bytes.withUnsafeBytes {
