@@ -75,6 +75,13 @@ extension BlockFormat {
           field, "a stride for each of up to 3 extents, whose product is \(count)",
           "\(part.extents) with \(part.strides)")
       }
+      guard (0..<8 * byteCount).contains(part.first),
+        part.strides.allSatisfy({ $0.magnitude <= 8 * byteCount })
+      else {
+        throw error(
+          field, "a first bit and strides within \(8 * byteCount) bits",
+          "\(part.first) and \(part.strides)")
+      }
       for integer in 0..<count {
         let lowest = part.position(of: integer)
         guard part.width > 0, lowest >= 0, lowest % 8 + part.width <= 8 else {

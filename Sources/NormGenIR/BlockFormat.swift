@@ -67,7 +67,7 @@ public struct BlockFormat: Hashable, Sendable {
     }
 
     /// The number of integers.
-    public var count: Int { extents.reduce(1, *) }
+    public var count: Int { extents.reduce(1, &*) }
 
     /// The lowest bit of an integer, counted from the block's begin.
     public func position(of index: Int) -> Int {

@@ -93,6 +93,7 @@ import Testing
     // Every block format is a type, and no number stands twice.
     #expect(Set(GGUFTensorType.all.map(\.number)).count == GGUFTensorType.all.count)
     #expect(GGUFTensorType.all.compactMap(\.format) == BlockFormat.all)
+    #expect(Set(GGUFTensorType.all.compactMap(\.storage)) == Set(DType.allCases))
   }
 
   /// More blocks than are decoded at a time, at both ends of every row.
