@@ -52,7 +52,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "NormGenFilesTests", dependencies: ["NormGenFiles", "NormGenIR", "NormGenTensors"],
-      swiftSettings: settings),
+      exclude: ["BlockVectors"], swiftSettings: settings),
     .target(
       name: "NormGenReference", dependencies: ["NormGenIR", "NormGenTensors"],
       swiftSettings: settings),

@@ -8,11 +8,12 @@ internal import NormGenFiles
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract: "Run a kernel on tensors from .npy and .safetensors files.",
+    abstract: "Run a kernel on tensors from .npy, .safetensors and .gguf files.",
     discussion: """
       Tensors must have the storage types of their parameters: nothing is converted. Raw 16-bit \
       elements of a .npy file (uint16 or V2) are read where the parameter is bf16, and bf16 \
-      outputs are written to .npy files as uint16. All outputs are computed before the first one \
+      outputs are written to .npy files as uint16. Quantized blocks of a .gguf file are read where the \
+      parameter is f32. All outputs are computed before the first one \
       is written. A target that this processor lacks is emulated, in one thread. --oracle and \
       --bound write what the interpreter in Float64 says of an output: a kernel may differ from the \
       value by the bound. --exact writes what the exact interpreter says: a kernel may not differ. \
@@ -25,7 +26,8 @@ struct RunCommand: ParsableCommand {
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
-      "A tensor for every input: x=a.npy, gain=w.safetensors:gain.", valueName: "name=file"))
+      "A tensor for every input: x=a.npy, gain=w.safetensors:gain, w=m.gguf:w.",
+      valueName: "name=file"))
   var input: [String] = []
 
   @Option(

@@ -53,30 +53,42 @@ final class InputFile: Sendable {
   func tensor(
     at offset: Int, shape: [Int], _ storage: DType
   ) throws(TensorFileError) -> HostTensor {
-    let count: Int
-    do { count = try HostTensor.count(of: shape) } catch {
-      throw .shape(file: path, tensor: nil, found: "\(shape)")
+    _ = try checked(offset, try byteCount(of: shape, storage))
+    var tensor = try zeros(shape, storage)
+    try tensor.withUnsafeMutableBytes { buffer throws(TensorFileError) in
+      try read(into: buffer, at: offset)
     }
-    let byteCount = try checked(offset, count * storage.byteCount)
+    try checkUnchanged()
+    return tensor
+  }
+
+  /// A tensor for values from the file, if this machine has the memory.
+  func zeros(_ shape: [Int], _ storage: DType) throws(TensorFileError) -> HostTensor {
+    let byteCount = try byteCount(of: shape, storage)
     let memory = Int(clamping: ProcessInfo.processInfo.physicalMemory)
     guard byteCount <= memory else {
       throw .beyondMemory(file: path, byteCount: byteCount, memory: memory)
     }
-    var tensor: HostTensor
-    do { tensor = try HostTensor(zeros: shape, storage) } catch {
+    do { return try HostTensor(zeros: shape, storage) } catch {
       guard case .memory = error else {
         throw .shape(file: path, tensor: nil, found: "\(shape)")
       }
       throw .noMemory(file: path, byteCount: byteCount)
     }
-    try tensor.withUnsafeMutableBytes { buffer throws(TensorFileError) in
-      try read(into: buffer, at: offset)
-    }
+  }
+
+  /// Checks that nobody has made the file longer or shorter since it was opened.
+  func checkUnchanged() throws(TensorFileError) {
     var status = stat()
     guard fstat(descriptor, &status) == 0, Int(status.st_size) == size else {
       throw .changed(file: path)
     }
-    return tensor
+  }
+
+  private func byteCount(of shape: [Int], _ storage: DType) throws(TensorFileError) -> Int {
+    do { return try HostTensor.count(of: shape) * storage.byteCount } catch {
+      throw .shape(file: path, tensor: nil, found: "\(shape)")
+    }
   }
 
   /// `count`, if that many bytes follow `offset`.

@@ -59,7 +59,7 @@ extension NpyFile {
     of shape: [Int], in file: PendingFile
   ) throws(TensorFileError) {
     guard shape.count <= greatestRank else {
-      throw .rank(file: file.path, atMost: greatestRank, found: shape.count)
+      throw .rank(file: file.path, tensor: nil, atMost: greatestRank, found: shape.count)
     }
   }
 

@@ -107,7 +107,10 @@ public struct NpyFile: Sendable {
     switch version {
     case (1, 0): lengthBytes = 2
     case (2, 0), (3, 0): lengthBytes = 4
-    default: throw .version(file: file.path, major: version.0, minor: version.1)
+    default:
+      throw .version(
+        file: file.path, expected: ".npy version 1.0, 2.0 or 3.0",
+        found: "\(version.0).\(version.1)")
     }
     guard start.count >= 8 + lengthBytes else {
       throw .truncated(

@@ -44,7 +44,7 @@ struct NpyHeader {
         file: file, key: entry.key, expected: "a tuple of integers", found: entry.text)
     }
     guard axes.count <= NpyFile.greatestRank else {
-      throw .rank(file: file, atMost: NpyFile.greatestRank, found: axes.count)
+      throw .rank(file: file, tensor: nil, atMost: NpyFile.greatestRank, found: axes.count)
     }
     var shape: [Int] = []
     for axis in axes {

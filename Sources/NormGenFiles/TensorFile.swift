@@ -1,12 +1,12 @@
 public import NormGenIR
 public import NormGenTensors
 
-/// Tensors in files of either format.
+/// Tensors in files of any format.
 public enum TensorFile {
   /// Loads a tensor.
   ///
   /// - Parameter expected: The storage type that the elements must have; nil for any. Raw 16-bit
-  ///   elements of a `.npy` file are read only as `.bf16`.
+  ///   elements of a `.npy` file are read only as `.bf16`, blocks of a `.gguf` file as `.f32`.
   /// - Throws: ``TensorFileError`` naming the file, what was expected and what was found.
   public static func load(
     _ reference: TensorReference, as expected: DType? = nil
@@ -15,6 +15,7 @@ public enum TensorFile {
     case .npy: try NpyFile(reference.path).load(as: expected)
     case .safetensors:
       try SafetensorsFile(reference.path).load(reference.name, as: expected)
+    case .gguf: try GGUFFile(reference.path).load(reference.name, as: expected)
     }
   }
 
@@ -24,8 +25,8 @@ public enum TensorFile {
   /// names before the first one takes its place.
   ///
   /// - Throws: ``TensorFileError`` for two tensors of one place, a tensor without a name in a
-  ///   `.safetensors` file, and what the system refuses; existing files are then as they were,
-  ///   unless the system refuses a rename after others have succeeded.
+  ///   `.safetensors` file, a `.gguf` file, and what the system refuses; existing files are then as they
+  ///   were, unless the system refuses a rename after others have succeeded.
   public static func write(
     _ tensors: [(reference: TensorReference, tensor: HostTensor)]
   ) throws(TensorFileError) {
@@ -67,6 +68,7 @@ public enum TensorFile {
         case (.safetensors, .tensor(let tensor)): named.append((reference.name ?? "", tensor))
         case (.safetensors, .doubles):
           throw .reference(reference.description, expected: "FILE.npy for Float64 values")
+        case (.gguf, .tensor), (.gguf, .doubles): throw notWritten(reference)
         }
       }
       if !named.isEmpty { try SafetensorsFile.write(named, to: file) }
@@ -75,17 +77,26 @@ public enum TensorFile {
     for file in files { try file.commit() }
   }
 
+  private static func notWritten(_ reference: TensorReference) -> TensorFileError {
+    .reference(
+      reference.description,
+      expected: "FILE.npy or FILE.safetensors:NAME to write; .gguf files are only read")
+  }
+
   /// The files of some references, and which references belong to each.
   private static func groups(
     _ references: [TensorReference], notReplacing inputs: [String]
   ) throws(TensorFileError) -> [(destination: Destination, members: [Int])] {
     var groups: [(destination: Destination, members: [Int])] = []
     for (index, reference) in references.enumerated() {
-      if reference.format == .safetensors {
+      switch reference.format {
+      case .npy: break
+      case .safetensors:
         guard let name = reference.name else {
           throw .reference(reference.description, expected: "FILE.safetensors:NAME")
         }
         try SafetensorsFile.check(name: name, file: reference.path)
+      case .gguf: throw notWritten(reference)
       }
       let destination = try Destination(reference.path)
       let known = groups.firstIndex { $0.destination.isSameFile(as: destination) }

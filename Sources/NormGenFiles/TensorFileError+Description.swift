@@ -33,10 +33,12 @@ extension TensorFileError: CustomStringConvertible {
       "\(quoted(file)): bytes after the last element: expected \(expected) bytes, found \(found)"
     case .magic(let file, let expected, let found):
       "\(quoted(file)): expected \(expected), found \(quoted(found))"
-    case .version(let file, let major, let minor):
-      "\(quoted(file)): expected .npy version 1.0, 2.0 or 3.0, found \(major).\(minor)"
+    case .version(let file, let expected, let found):
+      "\(quoted(file)): expected \(expected), found \(found)"
     case .headerLength(let file, let limit, let found):
       "\(quoted(file)): expected a header of at most \(limit) bytes, found one of \(found)"
+    case .count(let file, let things, let limit, let found):
+      "\(quoted(file)): expected at most \(limit) \(things) in the rest of the file, found \(found)"
     case .syntax(let file, let place, let expected, let found):
       "\(quoted(file)), \(place): expected \(expected), found \(found)"
     case .missingKey(let file, let key): "\(quoted(file)): the header lacks '\(key)'"
@@ -50,14 +52,17 @@ extension TensorFileError: CustomStringConvertible {
     case .shape(let file, let tensor, let found):
       "\(place(file, tensor)): the shape \(excerpt(found)) has a negative extent or more bytes "
         + "than memory can hold"
-    case .rank(let file, let limit, let found):
-      "\(quoted(file)): expected at most \(limit) axes, found \(found)"
+    case .rank(let file, let tensor, let limit, let found):
+      "\(place(file, tensor)): expected at most \(limit) axes, found \(found)"
     case .fortranOrder(let file):
       "\(quoted(file)): expected C order, found Fortran order; save "
         + "numpy.ascontiguousarray(array)"
     case .byteOrder(let file, let found):
       "\(quoted(file)): expected little-endian elements, found \(quoted(found)); save "
         + "array.astype(array.dtype.newbyteorder('<'))"
+    case .bigEndian(let file):
+      "\(quoted(file)): expected little-endian numbers, found big-endian ones; convert the file with "
+        + "gguf-convert-endian of the Python package gguf"
     case .elementType(let file, let tensor, let expected, let found):
       "\(place(file, tensor)): expected \(expected.map(\.fileNames) ?? DType.allFileNames), found "
         + "\(quoted(found)); elements are never converted while they are read"
@@ -69,11 +74,19 @@ extension TensorFileError: CustomStringConvertible {
     case .offset(let file, let tensor, let expected, let found):
       "\(place(file, tensor)): expected it to begin at byte \(expected) of the elements, where "
         + "the tensor before it ends, found \(found)"
+    case .placement(let file, let tensor, let expected, let found):
+      "\(place(file, tensor)): expected its data \(expected), found it at byte \(found)"
+    case .cutOff(let file, let tensor, let expected, let found):
+      "\(place(file, tensor)): expected a file of \(expected) bytes, where its data ends, found "
+        + "\(found)"
+    case .rowLength(let file, let tensor, let multiple, let type, let found):
+      "\(place(file, tensor)): expected rows of a multiple of \(multiple) elements, as a block of "
+        + "\(type) has, found \(found)"
     case .offsets(let file, let tensor, let found):
       "\(place(file, tensor)): expected 'data_offsets' of a begin and an end, found "
         + excerpt("\(found.prefix(20))")
     case .noTensor(let file, let name, let names):
-      "\(quoted(file)): there is no tensor \(quoted(name)); \(list(names))"
+      "\(quoted(file)): there is no tensor \(quoted(name)); \(guess(name, names))\(list(names))"
     case .unnamed(let file, let names):
       "\(quoted(file)): expected FILE:NAME, because the file does not hold exactly one tensor; "
         + list(names)
@@ -94,6 +107,12 @@ extension TensorFileError: CustomStringConvertible {
       ? "; a shell puts a folder in the place of '~' only where a word begins with it" : ""
   }
 
+  /// The name that may have been meant.
+  private func guess(_ name: String, _ names: [String]) -> String {
+    let near = NearNames.of(name, among: names)
+    return near.isEmpty ? "" : "did you mean \(near.map(quoted).joined(separator: " or "))? "
+  }
+
   private func list(_ names: [String]) -> String {
     if names.isEmpty { return "it holds no tensors" }
     let shown = names.prefix(20).map(quoted).joined(separator: ", ")
@@ -102,13 +121,13 @@ extension TensorFileError: CustomStringConvertible {
 }
 
 extension DType {
-  /// The type with its names in the two formats.
+  /// The type with its names in the formats.
   fileprivate var fileNames: String {
     switch self {
-    case .f32: "f32 (.npy '<f4', .safetensors 'F32')"
-    case .bf16: "bf16 (.npy '<u2' or 'V2', .safetensors 'BF16')"
-    case .f16: "f16 (.npy '<f2', .safetensors 'F16')"
-    case .i8: "i8 (.npy '|i1', .safetensors 'I8')"
+    case .f32: "f32 (.npy '<f4', .safetensors 'F32', .gguf 'f32' and blocks)"
+    case .bf16: "bf16 (.npy '<u2' or 'V2', .safetensors 'BF16', .gguf 'bf16')"
+    case .f16: "f16 (.npy '<f2', .safetensors 'F16', .gguf 'f16')"
+    case .i8: "i8 (.npy '|i1', .safetensors 'I8', .gguf 'i8')"
     }
   }
 

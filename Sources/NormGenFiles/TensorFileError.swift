@@ -34,10 +34,12 @@ public enum TensorFileError: Error, Hashable, Sendable {
   case trailing(file: String, expectedBytes: Int, foundBytes: Int)
   /// The file does not begin as its format does.
   case magic(file: String, expected: String, found: String)
-  /// A version of the format that does not exist.
-  case version(file: String, major: UInt8, minor: UInt8)
+  /// A version of the format that does not exist, or is not read.
+  case version(file: String, expected: String, found: String)
   /// A header that claims to be longer than the file, or than any header may be.
   case headerLength(file: String, atMost: Int, found: UInt64)
+  /// A header that claims to go on with more things than the rest of the file has bytes for.
+  case count(file: String, of: String, atMost: Int, found: UInt64)
   /// A header whose text is not of the format's grammar; `place` says where.
   case syntax(file: String, place: String, expected: String, found: String)
   /// A header without a necessary key.
@@ -50,12 +52,14 @@ public enum TensorFileError: Error, Hashable, Sendable {
   case value(file: String, key: String, expected: String, found: String)
   /// A negative extent, or more elements than addresses; the shape as the header writes it.
   case shape(file: String, tensor: String?, found: String)
-  /// More axes than NumPy has.
-  case rank(file: String, atMost: Int, found: Int)
+  /// More axes than the format has.
+  case rank(file: String, tensor: String?, atMost: Int, found: Int)
   /// Elements in column-major order.
   case fortranOrder(file: String)
   /// Elements in big-endian order.
   case byteOrder(file: String, found: String)
+  /// A `.gguf` file all of whose numbers are big-endian.
+  case bigEndian(file: String)
   /// Elements of another type than the caller needs, or of none that kernels know.
   case elementType(file: String, tensor: String?, expected: DType?, found: String)
   /// Raw 16-bit elements where the caller did not say that they are bf16.
@@ -64,6 +68,12 @@ public enum TensorFileError: Error, Hashable, Sendable {
   case tensorSize(file: String, tensor: String, expectedBytes: Int, foundBytes: Int)
   /// A tensor that does not begin where the one before it ends.
   case offset(file: String, tensor: String, expected: Int, found: Int)
+  /// A tensor whose data does not lie where it may; `found` is the byte where it begins.
+  case placement(file: String, tensor: String, expected: String, found: UInt64)
+  /// A tensor that ends behind the end of the file.
+  case cutOff(file: String, tensor: String, expectedBytes: Int, foundBytes: Int)
+  /// Rows that are no whole number of the type's blocks.
+  case rowLength(file: String, tensor: String, multiple: Int, type: String, found: UInt64)
   /// A tensor's begin and end that are no range.
   case offsets(file: String, tensor: String, found: [Int])
   /// No tensor of that name is in the file.

@@ -1,9 +1,9 @@
-/// A tensor in a file as the command line writes it: `a.npy`, `w.safetensors` or
-/// `w.safetensors:gain`.
+/// A tensor in a file as the command line writes it: `a.npy`, `w.safetensors`, `w.safetensors:gain` or
+/// `m.gguf:blk.0.attn_q.weight`.
 ///
 /// The ending of the path says the format, so that it needs no file to be read. The last
-/// `.safetensors:` ends the path; what follows is the tensor's name. Other colons belong to the
-/// path or to the name.
+/// `.safetensors:` or `.gguf:` ends the path; what follows is the tensor's name. Other colons belong to
+/// the path or to the name.
 public struct TensorReference: Hashable, Sendable, CustomStringConvertible {
   /// A file format.
   public enum Format: String, CaseIterable, Hashable, Sendable {
@@ -11,6 +11,16 @@ public struct TensorReference: Hashable, Sendable, CustomStringConvertible {
     case npy
     /// Named tensors.
     case safetensors
+    /// Named tensors of ggml, some in blocks; only read.
+    case gguf
+
+    /// Whether a file holds tensors with names.
+    public var namesTensors: Bool {
+      switch self {
+      case .npy: false
+      case .safetensors, .gguf: true
+      }
+    }
   }
 
   /// The file.
@@ -26,25 +36,26 @@ public struct TensorReference: Hashable, Sendable, CustomStringConvertible {
   ///   name behind a `.npy` file.
   public init(_ text: String) throws(TensorFileError) {
     let bytes = Array(text.utf8)
-    if let end = TensorReference.lastEnd(of: ".safetensors:", in: bytes) {
+    let ends = Format.allCases.filter(\.namesTensors).compactMap { format in
+      TensorReference.lastEnd(of: ".\(format.rawValue):", in: bytes).map { (format, end: $0) }
+    }
+    if let (format, end) = ends.max(by: { $0.end < $1.end }) {
       path = String(decoding: bytes[..<(end - 1)], as: UTF8.self)
-      format = .safetensors
+      self.format = format
       let name = String(decoding: bytes[end...], as: UTF8.self)
       guard !name.isEmpty else {
         throw .reference(text, expected: "the name of a tensor after ':'")
       }
       self.name = name
-    } else if text.utf8.hasSuffix(".safetensors") {
+    } else if let format = Format.allCases.first(where: { text.utf8.hasSuffix(".\($0.rawValue)") })
+    {
       path = text
-      format = .safetensors
-    } else if text.utf8.hasSuffix(".npy") {
-      path = text
-      format = .npy
+      self.format = format
     } else if TensorReference.lastEnd(of: ".npy:", in: bytes) != nil {
       throw .reference(
         text, expected: "FILE.npy without ':NAME', because the array in it has no name")
     } else {
-      throw .reference(text, expected: "FILE.npy, FILE.safetensors or FILE.safetensors:NAME")
+      throw .reference(text, expected: "FILE.npy, FILE.safetensors:NAME or FILE.gguf:NAME")
     }
   }
 

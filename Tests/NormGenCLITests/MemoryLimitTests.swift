@@ -25,7 +25,7 @@ import Testing
     try #require(truncate(directory.path(name), off_t(header.count) + 4 << 30) == 0)
   }
 
-  @Test(arguments: ["x.npy", "x.safetensors"], [3_000_000, 6_500_000])
+  @Test(arguments: ["x.npy", "x.safetensors", "x.gguf"], [3_000_000, 6_500_000])
   func aTensorThatTheLimitForbidsIsAnErrorInWords(name: String, kibibytes: Int) throws {
     let directory = try TestDirectory()
     let dictionary = "{'descr': '<f4', 'fortran_order': False, 'shape': (268435456, 4), }"
@@ -35,7 +35,9 @@ import Testing
     let json = Array(
       #"{"x":{"dtype":"F32","shape":[268435456,4],"data_offsets":[0,4294967296]}}"#.utf8)
     let safetensors = [UInt8(json.count), 0, 0, 0, 0, 0, 0, 0] + json
-    try sparse(name, name.hasSuffix("npy") ? npy : safetensors, in: directory)
+    let gguf = [UInt8](TensorFixture.gguf([("x", [4, 268_435_456], 0, [])]))
+    let headers = ["x.npy": npy, "x.safetensors": safetensors, "x.gguf": gguf]
+    try sparse(name, try #require(headers[name]), in: directory)
     let result = try run(name, in: directory, kibibytes: kibibytes)
     #expect(!result.endedBySignal && result.status == 1, "\(result.status): \(result.errors)")
     #expect(result.errors.contains("error: ") && result.errors.contains("4294967296 bytes"))

@@ -1,4 +1,5 @@
 @testable import NormGenCLI
+import NormGenFiles
 import Testing
 
 @Suite struct NamesTests {

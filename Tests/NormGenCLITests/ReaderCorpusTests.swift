@@ -82,7 +82,8 @@ import Testing
     #expect(read >= 6 && paths.count - read >= 10)
   }
 
-  @Test(arguments: ["npy", "safetensors"]) func tensorsAreReadOrRefused(reader: String) throws {
+  @Test(arguments: ["npy", "safetensors", "gguf"])
+  func tensorsAreReadOrRefused(reader: String) throws {
     let directory = try TestDirectory()
     var read = 0
     let paths = try Self.files(reader)

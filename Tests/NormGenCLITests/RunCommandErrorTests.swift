@@ -63,7 +63,7 @@ import Testing
         inputs: [text])
     }
     try expect(
-      "--input: x='x.txt': expected FILE.npy, FILE.safetensors or FILE.safetensors:NAME",
+      "--input: x='x.txt': expected FILE.npy, FILE.safetensors:NAME or FILE.gguf:NAME",
       status: 64, in: directory, inputs: ["x=x.txt"])
     try expect(
       "--output: y='y.npy:y': expected FILE.npy without ':NAME'", status: 64, in: directory,
@@ -90,7 +90,7 @@ import Testing
       "{'descr': '\(type)', 'fortran_order': \(order), 'shape': \(shape), }"
     }
     try expectOfX(
-      "expected f32 (.npy '<f4', .safetensors 'F32'), found '<f8'",
+      "expected f32 (.npy '<f4', .safetensors 'F32', .gguf 'f32' and blocks), found '<f8'",
       TensorFixture.npy(header("<f8", "(1, 384)"), elementBytes: 8 * 384))
     try expectOfX(
       "expected C order, found Fortran order",

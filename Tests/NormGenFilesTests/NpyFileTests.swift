@@ -144,7 +144,10 @@ import Testing
     bytes = NumPySample.vector.bytes
     bytes[6] = 4
     let version = try folder.file("version.npy", bytes)
-    #expect(throws: TensorFileError.version(file: version, major: 4, minor: 0)) {
+    #expect(
+      throws: TensorFileError.version(
+        file: version, expected: ".npy version 1.0, 2.0 or 3.0", found: "4.0")
+    ) {
       try NpyFile(version)
     }
 
@@ -237,7 +240,7 @@ import Testing
       try error("(4294967296, 4294967296)")
         == .shape(file: path, tensor: nil, found: "[4294967296, 4294967296]"))
     let ones = String(repeating: "1, ", count: 65)
-    #expect(try error("(\(ones))") == .rank(file: path, atMost: 64, found: 65))
+    #expect(try error("(\(ones))") == .rank(file: path, tensor: nil, atMost: 64, found: 65))
     // A terabyte that the file does not have.
     guard case .truncated(path, _, _) = try error("(274877906944,)") else {
       Issue.record("a terabyte was believed")

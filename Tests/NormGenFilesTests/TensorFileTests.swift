@@ -21,13 +21,22 @@ import Testing
         .safetensors, "gain"
       ),
       ("ü.safetensors:é", "ü.safetensors", .safetensors, "é"),
+      ("m.gguf", "m.gguf", .gguf, nil),
+      ("m.gguf:blk.0.attn_q.weight", "m.gguf", .gguf, "blk.0.attn_q.weight"),
+      ("m.gguf:w.npy", "m.gguf", .gguf, "w.npy"),
+      ("m.gguf:w.safetensors", "m.gguf", .gguf, "w.safetensors"),
+      ("w.safetensors:d/m.gguf:a:b", "w.safetensors:d/m.gguf", .gguf, "a:b"),
+      ("m.gguf:d/w.safetensors:a", "m.gguf:d/w.safetensors", .safetensors, "a"),
     ]
     for (text, path, format, name) in cases {
       let reference = try TensorReference(text)
       #expect(reference.path == path && reference.format == format && reference.name == name)
       #expect(reference.description == text)
     }
-    for text in ["", "a", "a.txt", "a.npy:x", "w.safetensors:", ".npz", "npy", "a.npy/"] {
+    for text in [
+      "", "a", "a.txt", "a.npy:x", "w.safetensors:", ".npz", "npy", "a.npy/", "m.gguf:", "m.gguf/",
+      "m.ggu",
+    ] {
       let error = #expect(throws: TensorFileError.self, "\(text)") { try TensorReference(text) }
       guard case .reference(text, _) = error else {
         Issue.record("\(text): \(String(describing: error))")
@@ -48,6 +57,28 @@ import Testing
       try TensorFile.load(TensorReference(folder["w.safetensors"])).elementBytes
         == tensor.elementBytes)
     #expect(try folder.names() == ["w.safetensors", "y.npy"])
+  }
+
+  @Test func blocksAreLoadedByReferenceAndNeverWritten() throws {
+    let folder = try TemporaryFolder()
+    let block = little(UInt16(0x3c00)) + (0..<32).map { UInt8(bitPattern: Int8($0 - 16)) }
+    _ = try folder.file("m.gguf", GGUFSample(tensors: [.init("w", [32, 1], 8, block)]).bytes)
+    for text in ["m.gguf", "m.gguf:w"] {
+      let tensor = try TensorFile.load(TensorReference(folder[text]), as: .f32)
+      #expect(tensor.shape == [1, 32] && tensor.doubles == (-16..<16).map(Double.init))
+    }
+    let before = try folder.bytes("m.gguf")
+    for text in ["m.gguf:w", "m.gguf", "new.gguf"] {
+      let reference = try TensorReference(folder[text])
+      let error = TensorFileError.reference(
+        folder[text],
+        expected: "FILE.npy or FILE.safetensors:NAME to write; .gguf files are only read")
+      #expect(throws: error) {
+        try TensorFile.write([(reference, try HostTensor(zeros: [1], .f32))])
+      }
+      #expect(throws: error) { try TensorFile.check([reference], notReplacing: []) }
+    }
+    #expect(try folder.names() == ["m.gguf"] && folder.bytes("m.gguf") == before)
   }
 
   @Test func tensorsOfOneFileAreWrittenTogether() throws {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the readers of .ng, .npy and .safetensors under libFuzzer, guided by coverage: none may crash,
+# Runs the readers of .ng, .npy, .safetensors and .gguf under libFuzzer, guided by coverage: none may crash,
 # hang, take much memory, or refuse a file without saying which. First a planted crash must be found.
 #
 # usage: Tests/ReaderFuzzer/run.sh [SECONDS [READER...]]     (for each reader; by default 600)
@@ -8,7 +8,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-600}
-if [ $# -gt 1 ]; then shift; else set -- ng npy safetensors; fi
+if [ $# -gt 1 ]; then shift; else set -- ng npy safetensors gguf; fi
 build=.build-reader
 flags="-c release --package-path Tests/ReaderFuzzer --scratch-path $build -Xswiftc -sanitize=fuzzer"
 # shellcheck disable=SC2086 # a list of words

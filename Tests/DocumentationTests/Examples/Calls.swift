@@ -138,6 +138,16 @@ func tensorFiles(_ kernel: CompiledKernel) throws -> [String: HostTensor] {
   return y
 }
 
+func quantizedWeights() throws -> (HostTensor, Int?) {
+  // example: gguf-files
+  let model = try GGUFFile("model.gguf")
+  let heads = model.metadata["llama.attention.head_count"]?.integer
+  // A tensor in blocks, as Float32 values.
+  let weights = try model.load("blk.0.attn_q.weight", as: .f32)
+  // end
+  return (weights, heads)
+}
+
 func ownCommandLine(_ kernel: Kernel) -> Never {
   // example: own-command-line
   NormGenCommandLine.main(

@@ -10,7 +10,7 @@ private func runDriver(
   _ readOne: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
 ) -> CInt
 
-/// Gives bytes to the reader that `NORMGEN_READER` names: `ng`, `npy` or `safetensors`.
+/// Gives bytes to the reader that `NORMGEN_READER` names: `ng`, `npy`, `safetensors` or `gguf`.
 ///
 /// What is read must be as small as the file; what is refused must be refused by a typed error that
 /// names the file. Anything else ends the process.
@@ -22,8 +22,9 @@ private func runDriver(
       let bytes = UnsafeBufferPointer(start: start, count: count)
       switch reader {
       case "ng": readText(bytes)
-      case "npy", "safetensors": readTensors(bytes)
-      case let name: fatalError("NORMGEN_READER: expected ng, npy or safetensors, found '\(name)'")
+      case "npy", "safetensors", "gguf": readTensors(bytes)
+      case let name:
+        fatalError("NORMGEN_READER: expected ng, npy, safetensors or gguf, found '\(name)'")
       }
       return 0
     }
@@ -66,7 +67,9 @@ private func readTensors(_ bytes: UnsafeBufferPointer<UInt8>) {
   do throws(TensorFileError) {
     for expected in [nil, .bf16, .i8] as [DType?] {
       for tensor in try tensors(as: expected) {
-        precondition(tensor.byteCount <= bytes.count, "more elements than the file has")
+        // 84 bytes of a block are 256 Float32 values at most.
+        let most = reader == "gguf" ? bytes.count * 1024 / 84 : bytes.count
+        precondition(tensor.byteCount <= most, "more elements than the file has")
       }
     }
   } catch {
@@ -76,9 +79,15 @@ private func readTensors(_ bytes: UnsafeBufferPointer<UInt8>) {
 }
 
 private func tensors(as expected: DType?) throws(TensorFileError) -> [HostTensor] {
-  guard reader == "safetensors" else { return [try NpyFile(path).load(as: expected)] }
-  let file = try SafetensorsFile(path)
   var tensors: [HostTensor] = []
-  for entry in file.entries { tensors.append(try file.load(entry.name, as: expected)) }
+  switch reader {
+  case "safetensors":
+    let file = try SafetensorsFile(path)
+    for entry in file.entries { tensors.append(try file.load(entry.name, as: expected)) }
+  case "gguf":
+    let file = try GGUFFile(path)
+    for entry in file.entries { tensors.append(try file.load(entry.name, as: expected)) }
+  default: tensors.append(try NpyFile(path).load(as: expected))
+  }
   return tensors
 }
