@@ -266,7 +266,11 @@ struct LoopMachine {
         message:
           "has '\(pointer.name)' in bytes \(bytes) of \(scratchBytes) bytes of scratch memory")
     }
-    if let known = carved.first(where: { $0.bytes == bytes && $0.storage == pointer.storage }) {
+    // The same bytes may hold few long rows of one chunk and many short ones of another.
+    let known = carved.first {
+      $0.bytes == bytes && $0.storage == pointer.storage && memories[$0.memory].stride == stride
+    }
+    if let known {
       return Place(
         memory: known.memory, offset: 0,
         window: .all(of: memories[known.memory]).columns(0..<stride))

@@ -89,6 +89,27 @@ import Testing
     }
   }
 
+  /// 12 short rows of a panel in the first chunk lie in the bytes of 4 long rows of another in the last.
+  @Test func panelsOfTwoChunksMayLieInTheSameBytes() throws {
+    let graph = try GraphParser.graphs(
+      in: """
+        kernel two_strides(x: f32[rows, 8], w: f32[8, 8], v: f32[8, 40]) {
+          h = relu(matmul(x, w))
+          y = relu(matmul(h, v))
+        } -> y
+        """)[0]
+    let inputs = try RandomInputs.tensors(for: graph, rows: 16, seed: 8)
+    let reference = try ReferenceOutputs(
+      of: graph, rows: 16, inputs: inputs, columns: .all(of: graph))
+    var compiler = Compiler(target: .avx2)
+    compiler.schedule.matmul = MatmulSchedule(chunkRows: 12)
+    let lowering = try compiler.lower(graph)
+    #expect(lowering.program.panels.map(\.stride) == [16, 16, 16, 48])
+    let outputs = try LoopInterpreter.outputs(of: lowering.module, rows: 16, inputs: inputs)
+    let agreement = reference.judgement(of: try #require(outputs["y"]), output: 0).exact
+    #expect(agreement.passes, "\(agreement)")
+  }
+
   @Test(arguments: RowSumTests.subjects)
   func loopsOfSumsOverRowsHaveTheExactBits(subject: RowSumTests.Subject) throws {
     for types in Specimen.Types.all.prefix(2) {
