@@ -45,7 +45,7 @@ package enum CommandError: Error, Hashable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .unknownKernel(let name, let near):
-      "no kernel is named '\(shown(name))'; " + CommandError.guess(near)
+      "no kernel is named '\(shown(name))'; " + NearNames.question(near.map { "'\($0)'" })
         + "'\(Registry.current.commandName) list' names all, and a text file's name ends in .ng"
     case .unknownModel(let name, let known):
       "no model is named '\(shown(name))'; known: \(known.joined(separator: ", "))"
@@ -78,9 +78,4 @@ package enum CommandError: Error, Hashable, CustomStringConvertible {
 
   /// The beginning of a name that somebody gave, as it may be shown.
   private func shown(_ text: String) -> String { VisibleText.excerpt(text) }
-
-  private static func guess(_ near: [String]) -> String {
-    guard !near.isEmpty else { return "" }
-    return "did you mean " + near.map { "'\($0)'" }.joined(separator: " or ") + "? "
-  }
 }

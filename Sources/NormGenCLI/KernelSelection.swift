@@ -1,6 +1,5 @@
 internal import ArgumentParser
 package import NormGen
-internal import NormGenFiles
 
 /// The argument that names a kernel: of the catalog, or in a text file.
 struct KernelSelection: ParsableArguments {

@@ -62,6 +62,22 @@ final class InputFile: Sendable {
     return tensor
   }
 
+  /// The tensor with a name among those that the file describes; without a name the only one.
+  func entry<Entry>(
+    _ name: String?, of entries: [Entry], named key: KeyPath<Entry, String>
+  ) throws(TensorFileError) -> Entry {
+    guard let name else {
+      guard let only = entries.first, entries.count == 1 else {
+        throw .unnamed(file: path, names: entries.map { $0[keyPath: key] })
+      }
+      return only
+    }
+    guard let entry = entries.first(where: { $0[keyPath: key] == name }) else {
+      throw .noTensor(file: path, name: name, names: entries.map { $0[keyPath: key] })
+    }
+    return entry
+  }
+
   /// A tensor for values from the file, if this machine has the memory.
   func zeros(_ shape: [Int], _ storage: DType) throws(TensorFileError) -> HostTensor {
     let byteCount = try byteCount(of: shape, storage)

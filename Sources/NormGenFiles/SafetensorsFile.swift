@@ -61,24 +61,11 @@ public struct SafetensorsFile: Sendable {
   public func load(
     _ name: String? = nil, as expected: DType? = nil
   ) throws(TensorFileError) -> HostTensor {
-    let entry = try entry(name)
+    let entry = try file.entry(name, of: entries, named: \.name)
     guard let storage = entry.type.storage, expected == nil || expected == storage else {
       throw .elementType(
         file: file.path, tensor: entry.name, expected: expected, found: entry.type.rawValue)
     }
     return try file.tensor(at: origin + entry.bytes.lowerBound, shape: entry.shape, storage)
-  }
-
-  private func entry(_ name: String?) throws(TensorFileError) -> Entry {
-    guard let name else {
-      guard let only = entries.first, entries.count == 1 else {
-        throw .unnamed(file: file.path, names: entries.map(\.name))
-      }
-      return only
-    }
-    guard let entry = entries.first(where: { $0.name == name }) else {
-      throw .noTensor(file: file.path, name: name, names: entries.map(\.name))
-    }
-    return entry
   }
 }

@@ -109,8 +109,7 @@ extension TensorFileError: CustomStringConvertible {
 
   /// The name that may have been meant.
   private func guess(_ name: String, _ names: [String]) -> String {
-    let near = NearNames.of(name, among: names)
-    return near.isEmpty ? "" : "did you mean \(near.map(quoted).joined(separator: " or "))? "
+    NearNames.question(NearNames.of(name, among: names).map(quoted))
   }
 
   private func list(_ names: [String]) -> String {

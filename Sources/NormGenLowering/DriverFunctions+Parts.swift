@@ -39,6 +39,13 @@ extension DriverFunctions {
       })
   }
 
+  /// What a part gathers for itself, behind the bytes that all parts share; nothing where none does.
+  private func ownMemory(behind shared: Index = 0) -> [Stmt] {
+    guard gathers else { return [] }
+    let byte = shared + "part" * .constant(gatheredBytes)
+    return [.memory(gathered, from: "memory", byte: byte, isAligned: false)]
+  }
+
   /// Row programs alone: each part takes rows of its own, whole tiles, and has memory of its own.
   func ownRows() -> [Stmt] {
     let tile = program.tileRows
@@ -53,11 +60,7 @@ extension DriverFunctions {
       ]
     let memory: [Stmt] =
       gathers
-      ? [
-        .memory("memory", from: "scratch", byte: 0, isAligned: true),
-        .memory(
-          gathered, from: "memory", byte: "part" * .constant(gatheredBytes), isAligned: false),
-      ] : []
+      ? [.memory("memory", from: "scratch", byte: 0, isAligned: true)] + ownMemory() : []
     return [.when("rows" < 1, [.leave(nil)], otherwise: [])] + memory + range
       + program.rowPrograms.map { call($0, at: "row", sums: "sums") }
   }
@@ -67,13 +70,11 @@ extension DriverFunctions {
     let tile = program.tileRows
     var body: [Stmt] = [.when("rows" < 1, [.leave(nil)], otherwise: [])]
     if gathers {
-      body += [
-        .memory("memory", from: "scratch", byte: 0, isAligned: true),
+      body.append(.memory("memory", from: "scratch", byte: 0, isAligned: true))
+      body += ownMemory()
+      body.append(
         .memory(
-          gathered, from: "memory", byte: "part" * .constant(gatheredBytes), isAligned: false),
-        .memory(
-          "panels", from: "memory", byte: "parts" * .constant(gatheredBytes), isAligned: false),
-      ]
+          "panels", from: "memory", byte: "parts" * .constant(gatheredBytes), isAligned: false))
     } else {
       body.append(.memory("panels", from: "scratch", byte: 0, isAligned: true))
     }
@@ -110,14 +111,6 @@ extension DriverFunctions {
     let sums = Pointer(name: "sums", storage: .f32)
     let blockSums = Pointer(name: "block_sums", storage: .f32)
     let row = chunkRows * "block"
-    let kept: [Stmt] =
-      gathers
-      ? [
-        .memory(
-          gathered, from: "memory",
-          byte: .constant(totalBytes) * "blocks" + "part" * .constant(gatheredBytes),
-          isAligned: false)
-      ] : []
     return [
       .memory("memory", from: "scratch", byte: 0, isAligned: true),
       .index("blocks", allChunks),
@@ -126,7 +119,7 @@ extension DriverFunctions {
         stride: program.totalStride),
       .when(
         .equal("phase", 0),
-        kept + [
+        ownMemory(behind: .constant(totalBytes) * "blocks") + [
           .loop(
             index: "block", from: share("blocks"), to: shareEnd("blocks"), step: 1,
             body: [
@@ -152,12 +145,7 @@ extension DriverFunctions {
           count: .constant(program.totalStride), columns: program.totalStride,
           stride: program.totalStride))
     }
-    if gathers {
-      body.append(
-        .memory(
-          gathered, from: "memory",
-          byte: .constant(totalBytes) + "part" * .constant(gatheredBytes), isAligned: false))
-    }
+    body += ownMemory(behind: .constant(totalBytes))
     let gathered: Index = gathers ? "parts" * .constant(gatheredBytes) : 0
     body.append(
       .memory("panels", from: "memory", byte: .constant(totalBytes) + gathered, isAligned: false))
@@ -206,7 +194,7 @@ extension DriverFunctions {
 
   /// The kernel, unless it is a row program's function.
   func kernel() -> [LoopFunction] {
-    guard !rowFunctions.values.contains(where: { $0.name == interface.symbol }) else { return [] }
+    guard !rowFunctions.values.contains(where: \.isKernel) else { return [] }
     let scratch: [LoopFunction.Parameter] =
       interface.takesScratch ? [.init("scratch", .scratch)] : []
     let taken = [.init("rows", .index)] + parameters() + scratch

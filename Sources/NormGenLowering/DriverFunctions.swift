@@ -73,8 +73,7 @@ struct DriverFunctions {
   static let locals: Set<String> = [
     "rows", "scratch", "phase", "part", "parts", "panels", "own_panels", "gathered", "memory",
     "count", "block", "blocks", "chunk", "chunks", "copies", "size", "row", "first", "end", "step",
-    "first_step",
-    "end_step", "sums", "block_sums", "is_first", "i", "kept", "tiles",
+    "first_step", "end_step", "sums", "block_sums", "is_first", "i", "kept", "tiles",
   ]
 
   /// The function that does some of a program's steps.

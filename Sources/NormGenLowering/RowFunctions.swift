@@ -12,7 +12,7 @@ struct RowFunctions {
   private let streamed: [StreamedOutput]
   /// Whether the function is the kernel; any other is told the rows of the whole call where it must know
   /// how much is written.
-  private let isKernel: Bool
+  let isKernel: Bool
   /// Where its arrays lie. The function takes the caller's memory for them last.
   private let memory: RowMemory
 
@@ -27,8 +27,7 @@ struct RowFunctions {
     {
       let function = RowFunctions(
         rowProgram, name: symbol, comment: "", schedule: schedules.first ?? Schedule(),
-        target: target,
-        isKernel: true)
+        target: target, isKernel: true)
       return [rowProgram.name: function]
     }
     var functions: [String: RowFunctions] = [:]

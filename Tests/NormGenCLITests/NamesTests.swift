@@ -1,5 +1,5 @@
 @testable import NormGenCLI
-import NormGenFiles
+import NormGenIR
 import Testing
 
 @Suite struct NamesTests {

@@ -3,8 +3,8 @@ import NormGenCheck
 import Testing
 
 extension LaidOutCall {
-  /// Runs the call part by part, unmapped pages touching its
-  /// memory, packed weights and scratch included; what no step has written yet is NaN.
+  /// Runs the call part by part, unmapped pages touching its memory, packed weights and scratch included;
+  /// what no step has written yet is NaN.
   func outputs(at edge: GuardedMemory.Edge) throws -> [String: HostTensor] {
     let kernel = try Compiler(target: lowering.target).compile(lowering)
     return try outputs(from: try guarded(kernel, try memory(), at: edge))

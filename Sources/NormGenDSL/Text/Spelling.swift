@@ -1,3 +1,5 @@
+import NormGenIR
+
 /// Names that someone may have meant.
 enum Spelling {
   /// The end of an error about a name: `; did you mean 'x'? Known: …`, or `; known: …` if none is
@@ -16,23 +18,7 @@ enum Spelling {
     if name.count > 1, let longer = names.first(where: { $0.hasPrefix(name) }) { return longer }
     let most = name.count / 3
     return names.filter { abs($0.count - name.count) <= most }
-      .map { (name: $0, distance: distance(from: name, to: $0)) }
+      .map { (name: $0, distance: NearNames.distance(name, $0)) }
       .filter { $0.distance <= most }.min { $0.distance < $1.distance }?.name
-  }
-
-  /// Letters to insert, remove or replace.
-  private static func distance(from left: String, to right: String) -> Int {
-    let right = Array(right)
-    var row = Array(0...right.count)
-    for (count, letter) in left.enumerated() {
-      var diagonal = row[0]
-      row[0] = count + 1
-      for place in right.indices {
-        let replaced = diagonal + (letter == right[place] ? 0 : 1)
-        diagonal = row[place + 1]
-        row[place + 1] = min(replaced, row[place] + 1, row[place + 1] + 1)
-      }
-    }
-    return row[right.count]
   }
 }

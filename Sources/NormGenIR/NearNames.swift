@@ -15,6 +15,12 @@ package enum NearNames {
     return ranked.prefix(3).map(\.name)
   }
 
+  /// What an error asks about names that may be meant, quoted already: `did you mean 'x' or 'y'? `, or
+  /// nothing without any.
+  package static func question(_ quoted: [String]) -> String {
+    quoted.isEmpty ? "" : "did you mean \(quoted.joined(separator: " or "))? "
+  }
+
   /// The number of insertions, deletions and replacements that lead from one to the other.
   package static func distance(_ left: String, _ right: String) -> Int {
     let right = Array(right)
