@@ -168,11 +168,12 @@ static inline void prefetch_line(const void *p, int64_t byte) {
   __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)byte));
 }
 
-// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down; the
-// product itself may overflow. One part takes all without a division.
+// Where part `part` of `parts` begins among `count` things: all take as many, and the first parts
+// one more where some are left. One part takes all without a division.
 static inline int64_t begin_of_part(int64_t count, int64_t part, int64_t parts) {
   if (parts == 1) return count * part;
-  return count / parts * part + count % parts * part / parts;
+  const int64_t left = count % parts;
+  return count / parts * part + (part < left ? part : left);
 }
 
 // Step 1: 1 pass over a row: each pass reads the row from memory or cache; pass 1: store a_rows.

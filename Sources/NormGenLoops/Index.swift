@@ -18,7 +18,8 @@ public indirect enum Index: Hashable, Sendable {
   case remainder(Index, Index)
   /// One of two numbers.
   case choose(LoopCondition, Index, Index)
-  /// Where part `part` of `parts` begins among `count` things: count · part / parts, rounded down.
+  /// Where part `part` of `parts` begins among `count` things: all take as many, and the first parts
+  /// one more where some are left.
   case share(of: Index, part: Index, parts: Index)
   /// What a function of the module returns.
   case result(of: String, [Index])

@@ -58,7 +58,7 @@ public struct IndexScope: Sendable {
       guard parts > 0, part >= 0, part <= parts, count >= 0 else {
         throw Fault(description: "part \(part) of \(parts) of \(count)")
       }
-      return count / parts * part + count % parts * part / parts
+      return count / parts * part + min(part, count % parts)
     case .result(let name, let indices):
       var arguments: [Int] = []
       for index in indices { arguments.append(try value(index)) }
