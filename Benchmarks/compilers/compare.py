@@ -21,13 +21,13 @@ import tempfile
 import time
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-BYTES = {"f32": 4, "bf16": 2, "f16": 2, "i8": 1}
+BYTES = {"f32": 4, "bf16": 2, "f16": 2, "i8": 1, "u8": 1}
 
 
 class Tensor:
     """A parameter as the header describes it."""
 
-    PATTERN = re.compile(r" \*   (\w+) +(f32|bf16|f16|i8) \[([^\]]*)\](, written)?")
+    PATTERN = re.compile(r" \*   (\w+) +(f32|bf16|f16|i8|u8) \[([^\]]*)\](, written)?")
 
     def __init__(self, match):
         self.name, self.type = match[1], match[2]
@@ -49,6 +49,8 @@ def filled(type_name, count):
         values, kind = [generator.gauss(0, 0.1) for _ in range(4096)], ctypes.c_float
     elif type_name == "i8":
         values, kind = [generator.randrange(-128, 128) for _ in range(4096)], ctypes.c_int8
+    elif type_name == "u8":
+        values, kind = [generator.randrange(256) for _ in range(4096)], ctypes.c_uint8
     else:
         # 0.01 to 0.25 of either sign, as bf16 or f16 has them.
         first = 0x3C00 if type_name == "bf16" else 0x2000

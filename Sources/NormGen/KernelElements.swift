@@ -19,6 +19,10 @@ extension Int8: KernelElement {
   public static var storage: DType { .i8 }
 }
 
+extension UInt8: KernelElement {
+  public static var storage: DType { .u8 }
+}
+
 extension BFloat16: KernelElement {
   public static var storage: DType { .bf16 }
 }

@@ -9,7 +9,7 @@ public enum RandomInputs {
   /// 0.25, so that a dropped or misplaced one shows. The weights of a matmul get mean 0 and
   /// deviation 1/√K, so that products keep the deviation of what they multiply; above
   /// ``largestDrawnCount`` elements they are chosen from a table of such values. Values stored as
-  /// i8 are whole numbers of mean 0 and deviation 40: most of the range, some saturated.
+  /// i8 or u8 are whole numbers of deviation 40 and mean 0 or 128: most of the range, some saturated.
   ///
   /// - Throws: `TensorError` when a tensor does not fit memory.
   public static func tensors(
@@ -29,8 +29,8 @@ public enum RandomInputs {
         continue
       }
       let (mean, deviation): (Double, Double) =
-        if !storage.holdsFractions {
-          (0, 40)
+        if let integers = storage.integers {
+          ((integers.lowerBound + integers.upperBound + 1) / 2, 40)
         } else if node.shape.hasRows {
           (0, 1)
         } else if let terms = weights[id] {
@@ -61,7 +61,7 @@ public enum RandomInputs {
       case .bf16, .f16:
         let halves = table.map { UInt16(truncatingIfNeeded: $0) }
         fill(bytes.bindMemory(to: UInt16.self), from: halves, &generator)
-      case .i8:
+      case .i8, .u8:
         let bytewise = table.map { UInt8(truncatingIfNeeded: $0) }
         fill(bytes.bindMemory(to: UInt8.self), from: bytewise, &generator)
       }

@@ -146,6 +146,7 @@ struct CExpression {
     case .f32: "f32"
     case .bf16, .f16: "u16"
     case .i8: "i8"
+    case .u8: "u8"
     }
   }
 
@@ -215,6 +216,7 @@ struct CExpression {
     case .f32: name = "float"
     case .bf16, .f16: name = "uint16_t"
     case .i8: name = "int8_t"
+    case .u8: name = "uint8_t"
     }
     return (isConstant ? "const " : "") + name + " "
   }

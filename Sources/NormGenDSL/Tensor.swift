@@ -12,7 +12,7 @@ public struct Tensor: Sendable {
   /// The type that the value is stored in if it becomes an output without a type of its own.
   ///
   /// It is the promotion of the operands' types: two equal types stay, different ones give f32,
-  /// and so does i8, for what is computed from integers is none. Constants and statistics do not
+  /// and so do i8 and u8, for what is computed from integers is none. Constants and statistics do not
   /// take part.
   public let storage: DType?
 
@@ -67,7 +67,7 @@ public struct Tensor: Sendable {
 
   /// An explicit rounding point: the nearest value of `type`, ties to even.
   ///
-  /// Rounding to i8 saturates, gives 0 for NaN and +0 for −0.
+  /// Rounding to i8 or u8 saturates, gives 0 for NaN and +0 for −0.
   public func rounded(
     to type: DType, fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {

@@ -85,6 +85,7 @@ extension DType {
     case .bf16: "<u2"
     case .f16: "<f2"
     case .i8: "|i1"
+    case .u8: "|u1"
     }
   }
 }

@@ -3,10 +3,10 @@ public import NormGenTensors
 
 /// NumPy's `.npy` files, versions 1.0, 2.0 and 3.0: one array without a name.
 ///
-/// Elements are little-endian and in C order. `<f4` is f32, `<f2` is f16 and `|i1` is i8. NumPy has
-/// no bf16: `<u2`, `<V2` and `|V2` hold its bits, and are read as bf16 where the caller asks for
-/// bf16 and never otherwise. Elements are never converted: a conversion would be a rounding that the
-/// kernel does not declare.
+/// Elements are little-endian and in C order. `<f4` is f32, `<f2` is f16, `|i1` is i8 and `|u1`
+/// is u8. NumPy has no bf16: `<u2`, `<V2` and `|V2` hold its bits, and are read as bf16 where the
+/// caller asks for bf16 and never otherwise. Elements are never converted: a conversion would be a
+/// rounding that the kernel does not declare.
 public struct NpyFile: Sendable {
   /// The version of the format.
   public let version: (major: UInt8, minor: UInt8)
@@ -70,6 +70,7 @@ public struct NpyFile: Sendable {
     case "<f4": found = .f32
     case "<f2": found = .f16
     case "|i1": found = .i8
+    case "|u1": found = .u8
     case "<u2", "<V2", "|V2":
       guard let expected else {
         throw .ambiguousType(file: file.path, found: typeDescription)

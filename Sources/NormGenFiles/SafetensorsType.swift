@@ -45,6 +45,7 @@ public enum SafetensorsType: String, CaseIterable, Hashable, Sendable {
     case .bf16: self = .bf16
     case .f16: self = .f16
     case .i8: self = .i8
+    case .u8: self = .u8
     }
   }
 }

@@ -127,6 +127,7 @@ extension DType {
     case .bf16: "bf16 (.npy '<u2' or 'V2', .safetensors 'BF16', .gguf 'bf16')"
     case .f16: "f16 (.npy '<f2', .safetensors 'F16', .gguf 'f16')"
     case .i8: "i8 (.npy '|i1', .safetensors 'I8', .gguf 'i8')"
+    case .u8: "u8 (.npy '|u1', .safetensors 'U8')"
     }
   }
 

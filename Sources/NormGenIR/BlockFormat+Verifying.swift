@@ -126,6 +126,7 @@ extension BlockFormat.Factor {
     case .f16: number = 11
     case .bf16: number = 8
     case .i8: number = 7
+    case .u8: number = 8
     }
     return number + (integers.map(BlockFormat.significandBits) ?? 0)
   }

@@ -4,7 +4,7 @@
 /// nearest with ties to even, when it is stored or where the graph converts it.
 ///
 /// Rounding to a floating-point type keeps NaN, infinities and the sign of zero. Rounding to
-/// ``i8`` does not: what lies beyond its range saturates, NaN gives 0, and −0 gives +0.
+/// ``i8`` and ``u8`` does not: what lies beyond their range saturates, NaN gives 0, and −0 gives +0.
 public enum DType: String, CaseIterable, Sendable, Hashable {
   /// IEEE 754 binary32.
   case f32
@@ -14,13 +14,15 @@ public enum DType: String, CaseIterable, Sendable, Hashable {
   case f16
   /// An integer from −128 to 127 in two's complement.
   case i8
+  /// An integer from 0 to 255.
+  case u8
 
   /// The size of one element in bytes.
   public var byteCount: Int {
     switch self {
     case .f32: 4
     case .bf16, .f16: 2
-    case .i8: 1
+    case .i8, .u8: 1
     }
   }
 
@@ -28,7 +30,7 @@ public enum DType: String, CaseIterable, Sendable, Hashable {
   public var holdsFractions: Bool {
     switch self {
     case .f32, .bf16, .f16: true
-    case .i8: false
+    case .i8, .u8: false
     }
   }
 }

@@ -31,7 +31,7 @@ extension Bounded {
     // A kernel's value is a Float32 already, and the oracle keeps the real one.
     if type == .f32 { return self }
     let nearest = type.rounded(value)
-    if !type.holdsFractions { return saturated(nearest) }
+    if let integers = type.integers { return saturated(nearest, type, integers) }
     if value.isNaN || value.isInfinite { return self }
     if isVacuous { return Bounded(nearest, error: .infinity) }
     let below = type.rounded(low)
@@ -43,13 +43,18 @@ extension Bounded {
 }
 
 extension Bounded {
-  /// Rounding to i8, which is certain even of what is not: `nearest` is the rounded value.
-  private func saturated(_ nearest: Double) -> Bounded {
-    if isVacuous { return Bounded(nearest, error: Swift.max(127 - nearest, nearest + 128)) }
+  /// Rounding to integers, which is certain even of what is not: `nearest` is the rounded value.
+  private func saturated(
+    _ nearest: Double, _ type: DType, _ integers: ClosedRange<Double>
+  ) -> Bounded {
+    if isVacuous {
+      let farthest = Swift.max(integers.upperBound - nearest, nearest - integers.lowerBound)
+      return Bounded(nearest, error: farthest)
+    }
     // NaN gives 0, and infinities have no other value beside them.
     guard value.isFinite else { return Bounded(nearest) }
-    let below = DType.i8.rounded(low)
-    let above = DType.i8.rounded(high)
+    let below = type.rounded(low)
+    let above = type.rounded(high)
     return Bounded(nearest, error: Swift.max(above - nearest, nearest - below))
   }
 }

@@ -183,7 +183,7 @@ extension RowLowering {
   }
 
   /// The outputs that are stored 64 elements at once, and the names of their groups: rounding two
-  /// vectors to bf16, or four to i8, together takes half the instructions.
+  /// vectors to bf16, or four to i8 or u8, together takes half the instructions.
   private mutating func groupedStores(_ items: [Item]) -> [Int: String] {
     guard target.pairsHalfStores else { return [:] }
     var groups: [Int: String] = [:]
@@ -191,7 +191,7 @@ extension RowLowering {
       guard case .store(let output) = item.kind else { continue }
       switch outputPointers[output].storage {
       case .f32, .f16: continue
-      case .bf16, .i8: break
+      case .bf16, .i8, .u8: break
       }
       let name = groupNames[output] ?? names.fresh("\(graph.outputs[output].name)_group")
       groupNames[output] = name

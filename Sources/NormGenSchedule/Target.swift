@@ -26,7 +26,7 @@ public struct Target: Hashable, Sendable {
   public let requiredFeatures: [String]
   /// Whether stores can bypass the caches.
   public let hasStreamingStores: Bool
-  /// Whether vectors are rounded to bf16 or i8 together for less.
+  /// Whether vectors are rounded to bf16, i8 or u8 together for less.
   public let pairsHalfStores: Bool
   /// The tiles of products, for each accumulation the one that is taken first and what else a schedule
   /// may choose.

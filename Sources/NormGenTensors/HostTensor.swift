@@ -111,6 +111,7 @@ public struct HostTensor: Sendable {
       let bits = memory.bytes.load(fromByteOffset: index * 2, as: UInt16.self)
       return storage.value(ofBits: UInt32(bits))
     case .i8: return Double(memory.bytes.load(fromByteOffset: index, as: Int8.self))
+    case .u8: return Double(memory.bytes[index])
     }
   }
 

@@ -16,13 +16,23 @@ extension DType {
     case .f32: Format(significandBits: 23, leastNormalExponent: -126)
     case .bf16: Format(significandBits: 7, leastNormalExponent: -126)
     case .f16: Format(significandBits: 10, leastNormalExponent: -14)
-    case .i8: nil
+    case .i8, .u8: nil
+    }
+  }
+
+  /// The least and the greatest value of integers; nil for a binary format.
+  package var integers: ClosedRange<Double>? {
+    switch self {
+    case .f32, .bf16, .f16: nil
+    case .i8: -128...127
+    case .u8: 0...255
     }
   }
 
   /// The largest finite value.
   public var greatestFiniteMagnitude: Double {
-    guard let format else { return 127 }
+    if let integers { return integers.upperBound }
+    guard let format else { return .infinity }
     let significand = 2 - Double(sign: .plus, exponent: -format.significandBits, significand: 1)
     return Double(
       sign: .plus, exponent: 1 - format.leastNormalExponent, significand: significand)
@@ -59,9 +69,10 @@ extension DType {
   /// Floating-point types give infinity beyond their range and NaN for NaN. Integers give the
   /// bound of their range beyond it and 0 for NaN; their zero is +0.
   public func rounded(_ value: Double) -> Double {
-    guard format != nil else {
+    if let integers {
       if value.isNaN { return 0 }
-      let whole = min(max(value, -128), 127).rounded(.toNearestOrEven)
+      let clamped = min(max(value, integers.lowerBound), integers.upperBound)
+      let whole = clamped.rounded(.toNearestOrEven)
       return whole == 0 ? 0 : whole
     }
     guard value.isFinite, value != 0 else { return value }
@@ -79,7 +90,7 @@ extension DType {
       case .f32: return 0x7fc0_0000
       case .bf16: return 0x7fc0
       case .f16: return 0x7e00
-      case .i8: return 0
+      case .i8, .u8: return 0
       }
     }
     // Every value of each type is a Float32, so the conversion after rounding is exact.
@@ -89,6 +100,7 @@ extension DType {
     case .bf16: return nearest.bitPattern >> 16
     case .f16: return DType.halfBits(of: nearest)
     case .i8: return UInt32(UInt8(bitPattern: Int8(nearest)))
+    case .u8: return UInt32(nearest)
     }
   }
 
@@ -99,7 +111,7 @@ extension DType {
     case .bf16, .f16:
       memory.storeBytes(
         of: UInt16(truncatingIfNeeded: bits), toByteOffset: index * 2, as: UInt16.self)
-    case .i8: memory[index] = UInt8(truncatingIfNeeded: bits)
+    case .i8, .u8: memory[index] = UInt8(truncatingIfNeeded: bits)
     }
   }
 
@@ -121,6 +133,7 @@ extension DType {
       }
       return bits & 0x8000 == 0 ? magnitude : -magnitude
     case .i8: return Double(Int8(truncatingIfNeeded: bits))
+    case .u8: return Double(UInt8(truncatingIfNeeded: bits))
     }
   }
 

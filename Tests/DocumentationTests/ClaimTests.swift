@@ -82,7 +82,7 @@ import Testing
     let least = type.ulp(at: 0)
     let tensor = Tensor.input("x", [.rows, 64], type)
     let graph = try Kernel("claim", tensor * 1).graph()
-    let values = (0..<64).map { Double($0 - 32) * least }
+    let values = (0..<64).map { type.rounded(Double($0 - 32) * least) }
     let x = try HostTensor(values, shape: [1, 64], type)
     let outputs = try Compiler(target: target).compile(graph)(["x": x])
     #expect(try #require(outputs["y"]).doubles == values)

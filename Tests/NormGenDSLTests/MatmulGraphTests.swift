@@ -139,6 +139,8 @@ import Testing
     let integers = Tensor.input("w", [64, 96], .i8)
     #expect(reason(x.matmul(integers)) == .matmul(.integerWeights(.i8)))
     #expect(
+      reason(x.matmul(.input("w", [64, 96], .u8))) == .matmul(.integerWeights(.u8)))
+    #expect(
       reason(x.matmul(integers))?.description
         == "the weights of a matmul must be f32, bf16 or f16, found i8; give integers their "
         + "meaning by multiplying them with their scale")

@@ -32,6 +32,8 @@ import Testing
     #expect(matrix.doubles == [1, 0.5, -0.25, 65504, 0x1p-24, .infinity])
     let signed = try load(.signedBytes)
     #expect(signed.storage == .i8 && signed.doubles == [0, 127, -128, -1])
+    let unsigned = try load(.unsignedBytes)
+    #expect(unsigned.storage == .u8 && unsigned.doubles == [0, 127, 128, 255])
     let empty = try load(.empty)
     #expect(empty.shape == [0, 5] && empty.count == 0)
     let four = try load(.fourAxes)
@@ -46,6 +48,7 @@ import Testing
     let samples: [(NumPySample, DType)] = [
       (.scalar, .f32), (.vector, .f32), (.matrixOfHalves, .f16), (.empty, .f32),
       (.fourAxes, .f32), (.filledHeader, .f32), (.bits, .bf16), (.signedBytes, .i8),
+      (.unsignedBytes, .u8),
     ]
     for (sample, storage) in samples {
       let tensor = try NpyFile(try folder.file("a.npy", sample.bytes)).load(as: storage)
@@ -77,6 +80,7 @@ import Testing
     let samples: [(NumPySample, DType?, String)] = [
       (.doubles, .f32, "<f8"), (.doubles, nil, "<f8"), (.integers, .f32, "<i4"),
       (.vector, .f16, "<f4"), (.vector, .bf16, "<f4"), (.matrixOfHalves, .f32, "<f2"),
+      (.signedBytes, .u8, "|i1"), (.unsignedBytes, .i8, "|u1"),
     ]
     for (sample, expected, found) in samples {
       let path = try folder.file("a.npy", sample.bytes)

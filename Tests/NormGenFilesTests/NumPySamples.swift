@@ -43,6 +43,13 @@ struct NumPySample {
     blanks: 60,
     elements: [0x00, 0x7f, 0x80, 0xff])
 
+  /// `array([0, 127, 128, 255], "u1")`.
+  static let unsignedBytes = NumPySample(
+    version: 1, length: 118,
+    text: "{'descr': '|u1', 'fortran_order': False, 'shape': (4,), }",
+    blanks: 60,
+    elements: [0x00, 0x7f, 0x80, 0xff])
+
   /// `zeros((0, 5), "<f4")`.
   static let empty = NumPySample(
     version: 1, length: 118,

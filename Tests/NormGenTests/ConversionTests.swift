@@ -184,35 +184,48 @@ import Testing
 
   @Test(arguments: Targets.usable)
   func everyIntegerAndEveryTieOfI8(target: Target) throws {
-    let integers = (Int8.min...Int8.max).map { $0 }
-    var cases: [(value: Float, right: Int8)] = [
-      (.nan, 0), (-.nan, 0), (-0.0, 0), (.infinity, 127), (-.infinity, -128),
-      (.greatestFiniteMagnitude, 127), (-.greatestFiniteMagnitude, -128), (0x1p31, 127),
-      (-0x1p31, -128), (0x1p32, 127), (.leastNonzeroMagnitude, 0), (-.leastNonzeroMagnitude, 0),
+    try checkIntegers(Int8.self, .i8, on: target)
+  }
+
+  @Test(arguments: Targets.usable)
+  func everyIntegerAndEveryTieOfU8(target: Target) throws {
+    try checkIntegers(UInt8.self, .u8, on: target)
+  }
+
+  private func checkIntegers<Element: FixedWidthInteger>(
+    _: Element.Type, _ type: DType, on target: Target
+  ) throws {
+    let integers = (Element.min...Element.max).map { $0 }
+    let (least, greatest) = (Element.min, Element.max)
+    var cases: [(value: Float, right: Element)] = [
+      (.nan, 0), (-.nan, 0), (-0.0, 0), (.infinity, greatest), (-.infinity, least),
+      (.greatestFiniteMagnitude, greatest), (-.greatestFiniteMagnitude, least),
+      (0x1p31, greatest), (-0x1p31, least), (0x1p32, greatest), (-0x1p32, least),
+      (.leastNonzeroMagnitude, 0), (-.leastNonzeroMagnitude, 0),
     ]
     for whole in -300...300 {
-      let saturated = Int8(clamping: whole)
+      let saturated = Element(clamping: whole)
       let (tie, even) = (Float(whole) + 0.5, whole % 2 == 0 ? whole : whole + 1)
       cases += [
-        (Float(whole), saturated), (tie, Int8(clamping: even)), (tie.nextDown, saturated),
-        (tie.nextUp, Int8(clamping: whole + 1)),
+        (Float(whole), saturated), (tie, Element(clamping: even)), (tie.nextDown, saturated),
+        (tie.nextUp, Element(clamping: whole + 1)),
       ]
     }
     for extent in Self.extents {
-      let x = try tensor(integers, extent: extent, .i8)
+      let x = try tensor(integers, extent: extent, type)
       let widened: [UInt32] = elements(try bytes(of: { $0 }, x, as: .f32, on: target))
-      let stored: [Int8] = elements(try bytes(of: { $0 * 1 }, x, as: .i8, on: target))
-      #expect(widened.prefix(256).map { Float(bitPattern: $0) } == integers.map(Float.init))
+      let stored: [Element] = elements(try bytes(of: { $0 * 1 }, x, as: type, on: target))
+      #expect(widened.prefix(256).map { Float(bitPattern: $0) } == integers.map { Float($0) })
       #expect(Array(stored.prefix(256)) == integers)
       let values = try tensor(cases.map(\.value.bitPattern), extent: extent, .f32)
-      let narrowed: [Int8] = elements(try bytes(of: { $0 }, values, as: .i8, on: target))
+      let narrowed: [Element] = elements(try bytes(of: { $0 }, values, as: type, on: target))
       let rounded: [UInt32] = elements(
-        try bytes(of: { $0.rounded(to: .i8) }, values, as: .f32, on: target))
+        try bytes(of: { $0.rounded(to: type) }, values, as: .f32, on: target))
       for (index, item) in cases.enumerated() {
         // The Float32 of 0 is +0.
         #expect(
           narrowed[index] == item.right && rounded[index] == Float(item.right).bitPattern,
-          "\(item.value) on \(target)")
+          "\(item.value) as \(type) on \(target)")
       }
     }
   }

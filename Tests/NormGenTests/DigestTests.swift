@@ -58,6 +58,7 @@ import Testing
         if hasRows, bits % 61 == 0 { return [0, -0.0, 0x1p-133, -0x1p-140][Int(bits >> 8 & 3)] }
         let number = Double(Int64(bits >> 40)) * 0x1p-23 - 1
         if storage == .i8 { return (number * 100).rounded() }
+        if storage == .u8 { return (128 + number * 100).rounded() }
         return hasRows ? number * 4 : isWeights ? number / 4 : 1 + number / 2
       }
       tensors[name] = try HostTensor(values, shape: shape, storage)

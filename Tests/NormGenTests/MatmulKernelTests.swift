@@ -15,7 +15,7 @@ import Testing
   static let extents = [1, 2, 3, 8, 15, 16, 17, 31, 32, 33, 48, 64, 100, 129, 511, 512, 513, 1030]
 
   /// Integers may be rows, not weights.
-  static let types = Specimen.Types.all.filter { $0.gain != .i8 }
+  static let types = Specimen.Types.all.filter(\.gain.holdsFractions)
   static let layouts = Matmul.WeightLayout.allCases
 
   /// The leading rows of a call's tensors; every row takes as many bytes.

@@ -14,7 +14,7 @@ struct Specimen: Sendable, CustomTestStringConvertible {
       Types(input: .f32, gain: .f32), Types(input: .bf16, gain: .bf16),
       Types(input: .f16, gain: .f16), Types(input: .bf16, gain: .f32),
       Types(input: .f32, gain: .f16), Types(input: .i8, gain: .f32),
-      Types(input: .bf16, gain: .i8),
+      Types(input: .bf16, gain: .i8), Types(input: .u8, gain: .u8),
     ]
   }
 

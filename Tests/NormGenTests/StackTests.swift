@@ -136,11 +136,11 @@ import Testing
       y = y + kept * kept.mean()
     }
     for number in 0..<[0, 1, 50, 100, 200][draw(5)] { y = y + (x * Float(number + 2)).sum() }
-    let types = [DType.f32, .bf16, .f16, .i8]
+    let types = DType.allCases
     return try Kernel(
       "drawn_\(seed)",
       outputs: (0..<[1, 2, 20, 40][draw(4)]).map {
-        Kernel.Output("y\($0)", y * Float($0 + 1), as: types[draw(4)])
+        Kernel.Output("y\($0)", y * Float($0 + 1), as: types[draw(types.count)])
       }
     ).graph()
   }

@@ -4,7 +4,7 @@
 /// it judges. Half types are rounded where a definition casts; Float32 steps are not rounded.
 enum Textbook {
   enum Format {
-    case single, brain, half, byte
+    case single, brain, half, byte, unsignedByte
   }
 
   typealias Row = [Double]
@@ -14,8 +14,9 @@ enum Textbook {
   /// The nearest number of a type, ties to even; single precision stays as it is. Bytes saturate,
   /// and hold 0 for NaN.
   static func cast(_ x: Double, _ format: Format) -> Double {
-    if format == .byte {
-      let limited = x.isNaN ? 0 : min(max(x, -128), 127)
+    if format == .byte || format == .unsignedByte {
+      let (least, greatest) = format == .byte ? (-128.0, 127.0) : (0, 255)
+      let limited = x.isNaN ? 0 : min(max(x, least), greatest)
       let below = limited.rounded(.down)
       let rest = limited - below
       return rest > 0.5 || rest == 0.5 && below.remainder(dividingBy: 2) != 0 ? below + 1 : below
@@ -24,7 +25,7 @@ enum Textbook {
     var spacing: Double
     let greatest: Double
     switch format {
-    case .single, .byte: return x
+    case .single, .byte, .unsignedByte: return x
     case .brain: (digits, spacing, greatest) = (256, 0x1p-133, 0x1.fep127)
     case .half: (digits, spacing, greatest) = (2048, 0x1p-24, 65504)
     }

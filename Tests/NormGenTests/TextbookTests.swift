@@ -22,7 +22,7 @@ import Testing
   ]
 
   /// What frameworks normalize: integers are quantized values.
-  static let fractions: [DType] = DType.allCases.filter { $0 != .i8 }
+  static let fractions: [DType] = DType.allCases.filter(\.holdsFractions)
 
   static let types: [(DType, DType)] = fractions.flatMap { input in
     fractions.map { (input, $0) }
@@ -34,6 +34,7 @@ import Testing
     case .bf16: .brain
     case .f16: .half
     case .i8: .byte
+    case .u8: .unsignedByte
     }
   }
 
@@ -261,10 +262,18 @@ import Testing
       (0.5, 0), (1.5, 2), (-0.5, 0), (-2.5, -2), (126.5, 126), (127.5, 127), (-128.6, -128),
       (.infinity, 127), (-1e30, -128), (.nan, 0), (0x1.00000001p-1, 1),
     ]
-    for (value, nearest) in byte {
-      #expect(Textbook.cast(value, .byte) == nearest)
-      let rounded = DType.i8.rounded(value)
-      #expect(rounded == nearest && (rounded.sign == .minus) == (nearest < 0))
+    let unsignedByte: [(Double, Double)] = [
+      (0.5, 0), (1.5, 2), (-0.5, 0), (-0.0, 0), (-1, 0), (254.5, 254), (255.5, 255), (128.6, 129),
+      (.infinity, 255), (-.infinity, 0), (.nan, 0), (0x1.00000001p-1, 1), (0x1p-149, 0),
+    ]
+    for (type, format, cases) in [
+      (DType.i8, Textbook.Format.byte, byte), (.u8, .unsignedByte, unsignedByte),
+    ] {
+      for (value, nearest) in cases {
+        #expect(Textbook.cast(value, format) == nearest)
+        let rounded = type.rounded(value)
+        #expect(rounded == nearest && (rounded.sign == .minus) == (nearest < 0))
+      }
     }
     for (value, nearest) in brain { #expect(Textbook.cast(value, .brain) == nearest) }
     for (value, nearest) in half { #expect(Textbook.cast(value, .half) == nearest) }

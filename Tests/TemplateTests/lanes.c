@@ -143,41 +143,61 @@ static void check_narrowing(void) {
   }
 }
 
-// The integer of x, in double, where nearbyint rounds ties to even.
-static double whole(float x) {
-  return x != x ? 0 : nearbyint(x < -128 ? -128 : x > 127 ? 127 : x);
+// The integer of x from least to greatest, in double, where nearbyint rounds ties to even; +0 for -0.
+static double whole(float x, int least, int greatest) {
+  return x != x ? 0 : nearbyint(x < least ? least : x > greatest ? greatest : x) + 0.0;
 }
 
-// Different lanes side by side, so that an exchanged one shows.
-static void check_integers_of(const float *x) {
-  int8_t stored[lanes], group[64], streamed[64 + 63];
-  float rounded_lanes[lanes];
-  vec v[64 / lanes];
-  int8_t *aligned = streamed + (-(uintptr_t)streamed & 63);
-  for (int k = 0; k < 64 / lanes; k++) v[k] = load_f32(x + k * lanes);
-  store_i8_group(group, v);
-  stream_i8_group(aligned, v);
-  finish_streams();
-  for (int k = 0; k < 64; k += lanes) {
-    store_i8(stored, v[k / lanes]);
-    store_f32(rounded_lanes, round_i8(v[k / lanes]));
-    for (int i = 0; i < lanes; i++) {
-      float a = x[k + i], want = (float)whole(a);
-      if (want == 0) want = 0;
-      EXPECT(stored[i] == (int)want && group[k + i] == stored[i] && aligned[k + i] == stored[i],
-             "i8 of %a: %d, group %d, streamed %d", a, stored[i], group[k + i], aligned[k + i]);
-      EXPECT(same(rounded_lanes[i], want) && same(round_i8_scalar(a), want), "round_i8(%a)", a);
-      EXPECT(i8_from_float(a) == stored[i] && same(float_from_i8(stored[i]), want), "%a", a);
-      take(rounded_lanes[i]);
-    }
+// The check of a type of integers: different lanes side by side, so that an exchanged one shows.
+#define INTEGERS(type, word, least, greatest) \
+  static void check_##type##_of(const float *x) { \
+    word stored[lanes], group[64], streamed[64 + 63]; \
+    float rounded_lanes[lanes]; \
+    vec v[64 / lanes]; \
+    word *aligned = streamed + (-(uintptr_t)streamed & 63); \
+    for (int k = 0; k < 64 / lanes; k++) v[k] = load_f32(x + k * lanes); \
+    store_##type##_group(group, v); \
+    stream_##type##_group(aligned, v); \
+    finish_streams(); \
+    for (int k = 0; k < 64; k += lanes) { \
+      store_##type(stored, v[k / lanes]); \
+      store_f32(rounded_lanes, round_##type(v[k / lanes])); \
+      for (int i = 0; i < lanes; i++) { \
+        float a = x[k + i], want = (float)whole(a, least, greatest); \
+        int is_alike = group[k + i] == stored[i] && aligned[k + i] == stored[i]; \
+        EXPECT(stored[i] == (int)want && is_alike, #type " of %a: %d, group %d, streamed %d", a, \
+               stored[i], group[k + i], aligned[k + i]); \
+        EXPECT(same(rounded_lanes[i], want) && same(round_##type##_scalar(a), want), \
+               "round_" #type "(%a)", a); \
+        EXPECT(type##_from_float(a) == stored[i], #type "_from_float(%a)", a); \
+        EXPECT(same(float_from_##type(stored[i]), want), "float_from_" #type " of %a", a); \
+        take(rounded_lanes[i]); \
+      } \
+    } \
+  } \
+  static void check_##type##_loads(void) { \
+    for (int base = least; base <= greatest; base += lanes) { \
+      word bytes[lanes]; \
+      float values[lanes]; \
+      for (int i = 0; i < lanes; i++) bytes[i] = (word)(base + i); \
+      store_f32(values, load_##type(bytes)); \
+      for (int i = 0; i < lanes; i++) EXPECT(values[i] == base + i, #type " %d", base + i); \
+    } \
   }
+
+INTEGERS(i8, int8_t, -128, 127)
+INTEGERS(u8, uint8_t, 0, 255)
+
+static void check_integers_of(const float *x) {
+  check_i8_of(x);
+  check_u8_of(x);
 }
 
-// Every quarter from -150 to 150 and the Float32 on both sides of each, and any others.
+// Every quarter from -300 to 300 and the Float32 on both sides of each, and any others.
 static void check_integers(int rounds) {
   float x[64];
   int count = 0;
-  for (int quarter = -600; quarter <= 600; quarter++) {
+  for (int quarter = -1200; quarter < 1200; quarter++) {
     for (int offset = -1; offset <= 1; offset++) {
       float exact = (float)quarter / 4;
       x[count++] = quarter == 0 ? (float)offset * 0 : float_of(bits_of(exact) + (uint32_t)offset);
@@ -186,17 +206,12 @@ static void check_integers(int rounds) {
   }
   for (int round = 0; round < rounds; round++) {
     for (int i = 0; i < 64; i++) {
-      x[i] = round % 2 ? random_float() : (float)(int8_t)random_bits() * 1.5f;
+      x[i] = round % 2 ? random_float() : (float)((int)(random_bits() % 512) - 192) * 0.75f;
     }
     check_integers_of(x);
   }
-  for (int base = -128; base < 128; base += lanes) {
-    int8_t bytes[lanes];
-    float values[lanes];
-    for (int i = 0; i < lanes; i++) bytes[i] = (int8_t)(base + i);
-    store_f32(values, load_i8(bytes));
-    for (int i = 0; i < lanes; i++) EXPECT(values[i] == base + i, "i8 %d", base + i);
-  }
+  check_i8_loads();
+  check_u8_loads();
 }
 
 static float greater(float a, float b) { return a > b || a != a ? a : b; }
@@ -320,9 +335,17 @@ static void check_extents(void) {
     for (int i = 0; i < lanes; i++) {
       EXPECT(bits_of(all[i]) == (i < n ? bits_of(from[i]) : 0), "lane %d of %d", i, n);
     }
+    uint8_t *u = malloc((size_t)n);
+    for (int i = 0; i < lanes; i++) from[i] = (float)(i % 2 ? 60 + i : 240 - i);
+    store_u8_first(u, load_f32(from), n);
+    store_f32(all, load_u8_first(u, n));
+    for (int i = 0; i < lanes; i++) {
+      EXPECT(bits_of(all[i]) == (i < n ? bits_of(from[i]) : 0), "lane %d of %d", i, n);
+    }
     free(p);
     free(h);
     free(b);
+    free(u);
   }
 }
 
@@ -330,13 +353,16 @@ static void check_streams(void) {
   _Alignas(64) float f[lanes];
   _Alignas(64) uint16_t bf16[lanes], f16[lanes];
   _Alignas(64) int8_t i8[lanes];
+  _Alignas(64) uint8_t u8[lanes];
   stream_f32(f, broadcast(3));
   stream_bf16(bf16, broadcast(3));
   stream_f16(f16, broadcast(3));
   stream_i8(i8, broadcast(3));
+  stream_u8(u8, broadcast(3));
   finish_streams();
   for (int i = 0; i < lanes; i++) {
-    EXPECT(f[i] == 3 && bf16[i] == 0x4040 && f16[i] == 0x4200 && i8[i] == 3, "lane %d", i);
+    EXPECT(f[i] == 3 && bf16[i] == 0x4040 && f16[i] == 0x4200, "lane %d", i);
+    EXPECT(i8[i] == 3 && u8[i] == 3, "lane %d", i);
   }
   EXPECT(first_lane(broadcast(5)) == 5, "first lane");
 }

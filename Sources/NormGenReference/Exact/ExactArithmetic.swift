@@ -69,11 +69,16 @@ package enum ExactArithmetic {
     case .f32: return x
     case .bf16: return rounded(x, significandBits: 7, leastExponent: -126, greatest: 0x1.fep127)
     case .f16: return rounded(x, significandBits: 10, leastExponent: -14, greatest: 65504)
-    case .i8:
-      if x.isNaN { return 0 }
-      // The sum with zero makes −0 a +0.
-      return min(max(x, -128), 127).rounded(.toNearestOrEven) + 0
+    case .i8: return rounded(x, toIntegersFrom: -128, to: 127)
+    case .u8: return rounded(x, toIntegersFrom: 0, to: 255)
     }
+  }
+
+  private static func rounded(_ x: Float, toIntegersFrom least: Float, to greatest: Float) -> Float
+  {
+    if x.isNaN { return 0 }
+    // The sum with zero makes −0 a +0.
+    return min(max(x, least), greatest).rounded(.toNearestOrEven) + 0
   }
 
   /// Rounds to a format by adding and subtracting a number so large that the sum ends where the
@@ -102,6 +107,7 @@ package enum ExactArithmetic {
       // Multiplied by this, a value of binary16 has its exponent and fraction where they belong.
       return sign | (x.magnitude * 0x1p-112).bitPattern >> 13
     case .i8: return UInt32(UInt8(bitPattern: Int8(x)))
+    case .u8: return UInt32(x)
     }
   }
 
@@ -117,6 +123,7 @@ package enum ExactArithmetic {
         ? (magnitude > 0x7c00 ? .nan : .infinity) : Float(bitPattern: magnitude << 13) * 0x1p112
       return bits & 0x8000 == 0 ? value : -value
     case .i8: return Float(Int8(truncatingIfNeeded: bits))
+    case .u8: return Float(bits)
     }
   }
 }

@@ -109,7 +109,8 @@ public struct ExactInterpreter {
         return bytes.bindMemory(to: UInt16.self).map {
           ExactArithmetic.value(ofBits: UInt32($0), as: storage)
         }
-      case .i8: return bytes.map { ExactArithmetic.value(ofBits: UInt32($0), as: storage) }
+      case .i8, .u8:
+        return bytes.map { ExactArithmetic.value(ofBits: UInt32($0), as: storage) }
       }
     }
   }

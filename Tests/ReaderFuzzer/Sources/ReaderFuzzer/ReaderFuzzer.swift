@@ -65,7 +65,7 @@ private func readTensors(_ bytes: UnsafeBufferPointer<UInt8>) {
   precondition(file >= 0 && write(file, bytes.baseAddress, bytes.count) == bytes.count)
   close(file)
   do throws(TensorFileError) {
-    for expected in [nil, .bf16, .i8] as [DType?] {
+    for expected in [nil, .bf16, .i8, .u8] as [DType?] {
       for tensor in try tensors(as: expected) {
         // 84 bytes of a block are 256 Float32 values at most.
         let most = reader == "gguf" ? bytes.count * 1024 / 84 : bytes.count
