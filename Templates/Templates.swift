@@ -22,6 +22,7 @@ extension TemplateFile {
     TemplateFile("math/put.h.in"),
     TemplateFile("math/pairs.h.in"),
     TemplateFile("math/bf16_dot.h.in"),
+    TemplateFile("math/blocks.h.in"),
     TemplateFile("math/prefetch.h.in"),
     TemplateFile("math/parts.h.in"),
   ]

@@ -26,6 +26,9 @@ static const unsigned char math_bf16_dot_h[] = {
 static const unsigned char math_binade_h[] = {
 #embed "../../Templates/math/binade.h.in"
     , 0};
+static const unsigned char math_blocks_h[] = {
+#embed "../../Templates/math/blocks.h.in"
+    , 0};
 static const unsigned char math_erf_h[] = {
 #embed "../../Templates/math/erf.h.in"
     , 0};
@@ -104,6 +107,7 @@ static const struct {
     {"simd/portable.h.in", simd_portable_h},
     {"math/bf16_dot.h.in", math_bf16_dot_h},
     {"math/binade.h.in", math_binade_h},
+    {"math/blocks.h.in", math_blocks_h},
     {"math/erf.h.in", math_erf_h},
     {"math/exp.h.in", math_exp_h},
     {"math/integers.h.in", math_integers_h},

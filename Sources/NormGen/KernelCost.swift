@@ -76,7 +76,7 @@ public struct KernelCost: Hashable, Sendable {
     if isFused { operationsPerRow.fused += terms } else { operationsPerRow.dotted += terms }
     operationsPerRow.additions += (blocks - 1) * product.columns
     guard counted.insert(product.weights).inserted else { return }
-    parameterBytes += terms * product.storage.byteCount
+    parameterBytes += product.weightElements * product.storage.byteCount
   }
 
   private mutating func add(
@@ -90,7 +90,7 @@ public struct KernelCost: Hashable, Sendable {
       let node = graph[id]
       let elements = outer * needed[id.index]
       switch node.op {
-      case .constant, .reshape, .columns, .concatenate, .leadingPart, .matmul: break
+      case .constant, .dequantize, .reshape, .columns, .concatenate, .leadingPart, .matmul: break
       case .rowSum:
         if node.operands.count == 2 {
           operationsPerRow.fused += elements

@@ -17,6 +17,7 @@ public final class PackedWeights: @unchecked Sendable {
     let depth: Int
     let columns: Int
     let storage: DType
+    let format: BlockFormat?
     let matmul: Matmul
   }
 
@@ -108,7 +109,7 @@ extension CompiledKernel {
     return PackedWeights.Layout(
       sliverColumns: product.tile.columns(lanes: lowering.target.lanes), depth: product.depth,
       columns: product.columns,
-      storage: product.storage, matmul: product.matmul)
+      storage: product.storage, format: product.format, matmul: product.matmul)
   }
 
   private func product(of parameter: String) -> Product? {

@@ -18,11 +18,17 @@ public enum RandomInputs {
     var generator = SeededGenerator(seed: seed)
     var tensors: [String: HostTensor] = [:]
     let weights = weightInputs(of: graph)
+    let blocks = graph.blockInputs
     for id in graph.inputs {
       guard case .input(let name, let storage) = graph[id].op else { continue }
       let node = graph[id]
       let shape = node.shape.extents(rows: rows)
       let count = try HostTensor.count(of: shape)
+      if let value = blocks[id], case .dequantize(let format) = graph[value].op {
+        let deviation = 1 / Double(graph[value].shape.rowExtent).squareRoot()
+        tensors[name] = try format.drawn(shape, deviation: deviation, &generator)
+        continue
+      }
       if let terms = weights[id], count > largestDrawnCount {
         let deviation = 1 / Double(terms).squareRoot()
         tensors[name] = try chosen(shape, storage, deviation: deviation, &generator)

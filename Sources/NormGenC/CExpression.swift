@@ -123,6 +123,18 @@ struct CExpression {
       return .call("widen_bf16_\(isSecond ? "second" : "first")", [term(operand)])
     case .dot(let sums, let x, let w):
       return .call("bf16_dot", [term(sums), term(x), term(w)])
+    case .bytes(let pointer, let index, let type):
+      return .call("load_\(type.rawValue)_bytes", [address(pointer, index)])
+    case .words(let pointer, let index): return .call("load_words", [address(pointer, index)])
+    case .bits(let words, let from, let count):
+      return .call("bits_of_words", [term(words), term(from), .number(count)])
+    case .storedBits(let pointer, let position, let count, let isFlipped):
+      return .call(
+        "\(isFlipped ? "flipped" : "stored")_bits",
+        [.name(names(pointer.name)), term(position), .number(count)])
+    case .joined(let low, let high, let place):
+      return term(low) | term(high) << .name("\(place)u")
+    case .whole(let bits): return .call("float_from_bits", [term(bits)])
     }
   }
 
@@ -158,11 +170,13 @@ struct CExpression {
   /// The type of a named value.
   static func type(of value: LoopExpr) -> String {
     switch value {
-    case .pairs, .pair: "uvec"
+    case .pairs, .pair, .words, .bits: "uvec"
+    case .joined(let low, _, _): low.isVector ? "uvec" : "uint32_t"
+    case .storedBits: "uint32_t"
     case .vector, .scalar, .constant, .load, .loadScalar, .apply, .rounded, .leading, .combined,
       .broadcast, .entry, .scalarEntry, .choose, .number, .stored, .storedVector, .storedZero,
       .storedZeros,
-      .widened, .dot:
+      .widened, .dot, .bytes, .whole:
       value.isVector ? "vec" : "float"
     }
   }

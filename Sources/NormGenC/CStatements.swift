@@ -137,7 +137,7 @@ struct CStatements {
         type = "float"
         scalarArrays.insert(name)
       case .vector: type = "vec"
-      case .pairs: type = "uvec"
+      case .pairs, .words: type = "uvec"
       }
       add(array(type, expressions.names(name), extents, place) + ";", depth)
     case .setEntry(let name, let indices, let expression):

@@ -6,7 +6,7 @@
 struct CTerm {
   /// How tightly an expression binds, the loosest first.
   enum Binding: Int, Comparable {
-    case conditional, conjunction, bitwiseOr, equality, comparison, sum, product, prefix, atom
+    case conditional, conjunction, bitwiseOr, equality, comparison, shift, sum, product, prefix, atom
 
     static func < (left: Binding, right: Binding) -> Bool { left.rawValue < right.rawValue }
 
@@ -71,6 +71,7 @@ struct CTerm {
   static func * (left: CTerm, right: CTerm) -> CTerm { infix(left, "*", right, .product) }
   static func / (left: CTerm, right: CTerm) -> CTerm { infix(left, "/", right, .product) }
   static func % (left: CTerm, right: CTerm) -> CTerm { infix(left, "%", right, .product) }
+  static func << (left: CTerm, right: CTerm) -> CTerm { infix(left, "<<", right, .shift) }
   static func | (left: CTerm, right: CTerm) -> CTerm { infix(left, "|", right, .bitwiseOr) }
   static func && (left: CTerm, right: CTerm) -> CTerm { infix(left, "&&", right, .conjunction) }
   static func > (left: CTerm, right: CTerm) -> CTerm { infix(left, ">", right, .comparison) }

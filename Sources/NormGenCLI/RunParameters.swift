@@ -8,6 +8,8 @@ struct RunParameters {
     let name: String
     let storage: DType
     let shape: Shape
+    /// What its bytes are blocks of, if they are.
+    let format: BlockFormat?
   }
 
   private let kernel: String
@@ -16,9 +18,12 @@ struct RunParameters {
 
   init(_ graph: Graph) {
     kernel = graph.name
+    let blocks = graph.blockInputs
     inputs = graph.inputs.compactMap { id in
       guard case .input(let name, let storage) = graph[id].op else { return nil }
-      return Input(name: name, storage: storage, shape: graph[id].shape)
+      var format: BlockFormat?
+      if let value = blocks[id], case .dequantize(let own) = graph[value].op { format = own }
+      return Input(name: name, storage: storage, shape: graph[id].shape, format: format)
     }
     outputs = graph.outputs.map { ($0.name, $0.storage, graph[$0.value].shape) }
   }
@@ -48,9 +53,14 @@ struct RunParameters {
         throw .missingInputs([input.name], kernel: kernel)
       }
       let tensor: HostTensor
-      do { tensor = try TensorFile.load(reference, as: input.storage) } catch {
-        throw .unreadable(input: input.name, error)
-      }
+      do throws(TensorFileError) {
+        tensor =
+          if let format = input.format {
+            try TensorFile.load(reference, blocksOf: format)
+          } else {
+            try TensorFile.load(reference, as: input.storage)
+          }
+      } catch { throw .unreadable(input: input.name, error) }
       tensors[input.name] = tensor
       let fixed = input.shape.hasRows ? Array(tensor.shape.dropFirst()) : tensor.shape
       guard fixed == input.shape.extents, !input.shape.hasRows || !tensor.shape.isEmpty else {

@@ -49,6 +49,48 @@ public struct Tensor: Sendable {
     }
   }
 
+  /// A tensor that the kernel reads from blocks of integers and scales, such as a model's weights in
+  /// ggml's q4_0; all rows share it.
+  ///
+  /// The parameter's memory holds the blocks of a row one after the other, and one row after the other:
+  /// u8 of shape [..., row / ``BlockFormat/elementCount`` · ``BlockFormat/byteCount``].
+  ///
+  /// - Parameters:
+  ///   - name: The parameter's name in C and in calls.
+  ///   - axes: The shape of the values; the last extent is a multiple of the elements of a block.
+  ///   - format: How a block holds its values.
+  public static func input(
+    _ name: String, _ axes: [Extent], _ format: BlockFormat,
+    fileID: String = #fileID, line: UInt = #line
+  ) -> Tensor {
+    let location = SourceLocation(fileID: fileID, line: line)
+    do {
+      let bytes = try format.bytes(of: try Shape(axes))
+      return make(
+        .input(name: name, storage: .u8), [], requested: bytes, storage: .u8, location: location
+      ).dequantized(from: format, fileID: fileID, line: line)
+    } catch {
+      return Tensor(failed: GraphError(.shape(error), at: location))
+    }
+  }
+
+  /// The values of blocks, whose bytes the tensor holds, an input stored as u8 without rows.
+  ///
+  /// Values are ``BlockFormat``'s, Float32 after its roundings. Only matmuls read them.
+  public func dequantized(
+    from format: BlockFormat, fileID: String = #fileID, line: UInt = #line
+  ) -> Tensor {
+    let location = SourceLocation(fileID: fileID, line: line)
+    let values = Tensor.make(.dequantize(format), [self], storage: nil, location: location)
+    guard values.node.error == nil else { return values }
+    do throws(GraphError) {
+      try format.verifyOperand(node.op)
+      return values
+    } catch {
+      return Tensor(failed: GraphError(error.reason, at: TensorNode.place ?? location))
+    }
+  }
+
   /// A Float32 constant.
   public static func constant(_ value: Float) -> Tensor {
     make(.constant(value), [], storage: nil, location: nil)

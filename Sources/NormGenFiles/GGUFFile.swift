@@ -8,7 +8,7 @@ public import NormGenTensors
 /// is aligned, and begins where the one before it ends. Elements are read only when a tensor is loaded.
 ///
 /// f32, f16, bf16 and i8 elements are never converted. A tensor in blocks is loaded as the Float32 values
-/// that its ``BlockFormat`` defines.
+/// that its ``BlockFormat`` defines, or as the blocks' bytes.
 public struct GGUFFile: Sendable {
   /// A tensor that the header describes.
   public struct Entry: Hashable, Sendable {
@@ -74,6 +74,26 @@ public struct GGUFFile: Sendable {
     }
     try file.checkUnchanged()
     return tensor
+  }
+
+  /// Loads the blocks of one tensor as they are: u8 elements, the bytes of a row of blocks in the place of
+  /// the last axis.
+  ///
+  /// - Parameters:
+  ///   - name: The tensor; nil for the only one of the file.
+  ///   - format: What the blocks must be.
+  /// - Throws: ``TensorFileError`` naming the file, what was expected and what was found.
+  public func load(
+    _ name: String? = nil, blocksOf format: BlockFormat
+  ) throws(TensorFileError) -> HostTensor {
+    let entry = try file.entry(name, of: entries, named: \.name)
+    guard entry.type.format == format, let extent = entry.shape.last else {
+      throw .blockType(
+        file: file.path, tensor: entry.name, expected: format.name, found: entry.type.name)
+    }
+    let rowBytes = extent / format.elementCount * format.byteCount
+    return try file.tensor(
+      at: origin + entry.bytes.lowerBound, shape: entry.shape.dropLast() + [rowBytes], .u8)
   }
 
   /// Reads and decodes a few blocks at a time.

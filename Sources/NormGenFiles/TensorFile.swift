@@ -19,6 +19,19 @@ public enum TensorFile {
     }
   }
 
+  /// Loads blocks: those of a `.gguf` file as they are, from other files the u8 elements that are their
+  /// bytes.
+  ///
+  /// - Throws: ``TensorFileError`` naming the file, what was expected and what was found.
+  public static func load(
+    _ reference: TensorReference, blocksOf format: BlockFormat
+  ) throws(TensorFileError) -> HostTensor {
+    switch reference.format {
+    case .npy, .safetensors: try load(reference, as: .u8)
+    case .gguf: try GGUFFile(reference.path).load(reference.name, blocksOf: format)
+    }
+  }
+
   /// Writes tensors: each to its own `.npy` file, those of one `.safetensors` file together.
   ///
   /// A `.safetensors` file then holds these tensors only. All files are complete under temporary

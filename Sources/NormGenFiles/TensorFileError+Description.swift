@@ -66,6 +66,9 @@ extension TensorFileError: CustomStringConvertible {
     case .elementType(let file, let tensor, let expected, let found):
       "\(place(file, tensor)): expected \(expected.map(\.fileNames) ?? DType.allFileNames), found "
         + "\(quoted(found)); elements are never converted while they are read"
+    case .blockType(let file, let tensor, let expected, let found):
+      "\(place(file, tensor)): expected \(expected) blocks, found \(quoted(found)); blocks are never "
+        + "converted while they are read"
     case .ambiguousType(let file, let found):
       "\(quoted(file)): \(quoted(found)) elements are read only as bf16, and only where bf16 is "
         + "asked for"

@@ -60,6 +60,8 @@ public enum TensorFileError: Error, Hashable, Sendable {
   case byteOrder(file: String, found: String)
   /// A `.gguf` file all of whose numbers are big-endian.
   case bigEndian(file: String)
+  /// Blocks of another type than the caller needs, or none.
+  case blockType(file: String, tensor: String, expected: String, found: String)
   /// Elements of another type than the caller needs, or of none that kernels know.
   case elementType(file: String, tensor: String?, expected: DType?, found: String)
   /// Raw 16-bit elements where the caller did not say that they are bf16.

@@ -63,6 +63,7 @@ extension FuzzCase {
     case .elementwise(let op): op.rawValue
     case .statistic(let statistic): "row \(statistic.reduction)\(factors)"
     case .convert(let type): "convert to \(type)"
+    case .dequantize(let format): "blocks of \(format.name)"
     case .reshape: "reshape"
     case .columns: "columns"
     case .concatenate: "concatenate"

@@ -6,6 +6,8 @@ import NormGen
 /// lead from one to another.
 struct RandomProducts {
   private var random: SeededGenerator
+  /// Chooses block formats.
+  private var formats: SeededGenerator
   /// How many more products and outer sums may be taken: they take the most time to compile.
   private var products: Int
   /// Whether sums over rows are stored.
@@ -32,6 +34,7 @@ struct RandomProducts {
   private init(seed: UInt64, products: Int) {
     // Other choices than those of the row kernel of the same seed.
     random = SeededGenerator(seed: seed ^ 0x5bd1_e995_9e37_79b9)
+    formats = SeededGenerator(seed: seed ^ 0x27d4_eb2f_1656_67c5)
     self.products = products
     hasSums = random.happens(0.35)
     values.append(rowInput(extent()))
@@ -149,6 +152,12 @@ struct RandomProducts {
 
   private mutating func product(_ x: Tensor, _ extent: Int) -> Tensor {
     products -= 1
+    let fitting = BlockFormat.all.filter { x.shape.rowExtent % $0.elementCount == 0 }
+    if !fitting.isEmpty, formats.happens(0.3) {
+      let weights = Tensor.input(
+        name("u"), [.fixed(extent), .fixed(x.shape.rowExtent)], formats.choice(fitting))
+      return x.matmul(weights, layout: .outIn)
+    }
     let layout = random.choice(Matmul.WeightLayout.allCases)
     let isDot = random.happens(0.2)
     let type = isDot ? DType.bf16 : random.choice([.f32, .bf16, .f16])

@@ -6,6 +6,9 @@ extension BlockFormat {
     q4_0, q4_1, q5_0, q5_1, q8_0, q2_K, q3_K, q4_K, q5_K, q6_K,
   ]
 
+  /// The format of a name, such as `q4_K`.
+  public static func named(_ name: String) -> BlockFormat? { all.first { $0.name == name } }
+
   // MARK: 32 elements with one scale
 
   /// 4 bits from −8 to 7: d, then bytes of elements i and i + 16.

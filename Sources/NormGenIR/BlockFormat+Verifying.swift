@@ -27,6 +27,13 @@ extension BlockFormat {
     if let minimum { try verify(minimum.factor, "minimum", &owners) }
   }
 
+  /// Checks that blocks are the bytes of an input.
+  ///
+  /// - Throws: ``GraphError``.
+  public func verifyOperand(_ op: Op) throws(GraphError) {
+    guard case .input(_, .u8) = op else { throw GraphError(.blocksOfOther(name, found: op)) }
+  }
+
   /// The bits of a block that no integer and no number has.
   public var unusedBitCount: Int {
     let factors = [scale] + (minimum.map { [$0.factor] } ?? [])

@@ -30,6 +30,17 @@ public struct BlockFormat: Hashable, Sendable {
   /// What is added then; nil for nothing.
   public let minimum: Minimum?
 
+  /// The shape of the bytes that hold a tensor's blocks, row after row.
+  ///
+  /// - Throws: ``ShapeError/rowNotInBlocks(_:elementCount:_:)`` unless rows are whole blocks.
+  public func bytes(of shape: Shape) throws(ShapeError) -> Shape {
+    guard !shape.hasRows, let extent = shape.extents.last, extent % elementCount == 0 else {
+      throw .rowNotInBlocks(name, elementCount: elementCount, shape)
+    }
+    let (bytes, overflow) = (extent / elementCount).multipliedReportingOverflow(by: byteCount)
+    return Shape(hasRows: false, extents: shape.outerExtents + [overflow ? .max : bytes])
+  }
+
   /// Describes a format; ``verify()`` says whether the description makes sense.
   public init(
     name: String, number: UInt32, elementCount: Int, byteCount: Int, quants: Integers,

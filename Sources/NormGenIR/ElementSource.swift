@@ -44,7 +44,8 @@ public struct ElementSource: Sendable {
       }
     case .leadingPart(let count, _):
       parts = [part(node.operands[0], 0..<count)]
-    case .input, .constant, .elementwise, .statistic, .convert, .matmul, .rowSum, .outerSum:
+    case .input, .constant, .dequantize, .elementwise, .statistic, .convert, .matmul, .rowSum,
+      .outerSum:
       return nil
     }
   }

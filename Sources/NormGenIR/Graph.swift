@@ -10,6 +10,8 @@ public enum Op: Hashable, Sendable {
   case statistic(Statistic)
   /// An explicit rounding point: the nearest value of the type, ties to even.
   case convert(DType)
+  /// The values of blocks, whose bytes the operand holds, an input stored as u8.
+  case dequantize(BlockFormat)
   /// The same elements in row-major order under the node's shape.
   case reshape
   /// `count` consecutive elements of the last axis, from `start` on.
@@ -178,6 +180,26 @@ public struct Graph: Hashable, Sendable {
     var id = id
     while case .reshape = self[id].op, let operand = self[id].operands.first { id = operand }
     return id
+  }
+
+  /// The input that a product reads as its weights, as it is or in blocks; nil if they are computed.
+  public func weightsInput(_ weights: ValueID) -> ValueID? {
+    if self[weights].inputName != nil { return weights }
+    guard case .dequantize = self[weights].op else { return nil }
+    return self[weights].operands.first
+  }
+
+  /// The inputs that are nothing but blocks of one format, each with the value that they hold.
+  public var blockInputs: [ValueID: ValueID] {
+    let useCounts = useCounts
+    var found: [ValueID: ValueID] = [:]
+    for id in values {
+      guard case .dequantize = self[id].op, let input = self[id].operands.first,
+        useCounts[input.index] == 1
+      else { continue }
+      found[input] = id
+    }
+    return found
   }
 
   /// The value that has all elements of weights as they are: beneath reshapes and columns.

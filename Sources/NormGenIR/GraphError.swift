@@ -45,6 +45,8 @@ public struct GraphError: Error, Hashable, Sendable, CustomStringConvertible {
     case argument(String, of: String, expected: String, found: Float)
     /// Operands that a matmul does not admit.
     case matmul(MatmulError)
+    /// Blocks of a format that lie elsewhere than in an input stored as u8.
+    case blocksOfOther(String, found: Op)
     /// An internal invariant of the graph does not hold.
     case malformed(String)
   }
@@ -96,6 +98,8 @@ extension GraphError.Reason: CustomStringConvertible {
     case .argument(let label, let function, let expected, let found):
       "'\(label)' of '\(function)' must be \(expected), found \(found)"
     case .matmul(let error): error.description
+    case .blocksOfOther(let format, let found):
+      "\(format) blocks are the bytes of an input stored as u8, found \(found.noun)"
     case .malformed(let what): what
     }
   }

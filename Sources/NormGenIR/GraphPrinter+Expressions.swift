@@ -46,7 +46,7 @@ extension GraphPrinter {
 
   /// What stands for a value wherever it is used; nil if its definition does.
   private func name(of id: ValueID) -> String? {
-    let node = graph[id]
+    let node = graph[declared[id] ?? id]
     return node.inputName ?? node.name ?? anonymousNumbers[id].map { "%\($0)" }
   }
 
@@ -79,6 +79,8 @@ extension GraphPrinter {
         + [.text(window.isEmpty ? ")" : ", \(window))")]
     case .convert(let type):
       return call(type.rawValue, operands)
+    case .dequantize(let format):
+      return call("dequantize", operands, "format: \(format.name)")
     case .reshape:
       return call("reshape", operands, "\(node.shape)")
     case .columns(let start, let count):

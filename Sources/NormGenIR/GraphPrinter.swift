@@ -8,6 +8,8 @@ public struct GraphPrinter {
   let graph: Graph
   let statements: Set<ValueID>
   let anonymousNumbers: [ValueID: Int]
+  /// The inputs that are declared by their blocks' format, by the values that they hold.
+  let declared: [ValueID: ValueID]
 
   /// The text of `graph`, ending in a newline.
   public static func text(of graph: Graph) -> String {
@@ -29,11 +31,12 @@ public struct GraphPrinter {
       for operand in graph[id].operands { users[operand.index] = id }
     }
     let stored = Set(graph.outputs.map(\.value))
+    let declared = declaredBlocks(of: graph)
     /// The calls and parentheses inside each other in each value's expression, at most.
     var nesting = [Int](repeating: 0, count: graph.nodes.count)
     return graph.values.filter { id in
       let node = graph[id]
-      if node.op.traits.isLeaf { return false }
+      if node.op.traits.isLeaf || declared[id] != nil { return false }
       guard node.name == nil, useCounts[id.index] == 1, !stored.contains(id),
         let user = users[id.index], graph[user].scope == node.scope
       else { return true }
@@ -46,6 +49,15 @@ public struct GraphPrinter {
       nesting[id.index] = depth
       return false
     }
+  }
+
+  /// The inputs that are declared by their blocks' format, by the values that they hold, which then need
+  /// no expression.
+  private static func declaredBlocks(of graph: Graph) -> [ValueID: ValueID] {
+    var declared: [ValueID: ValueID] = [:]
+    for (input, value) in graph.blockInputs
+    where graph[value].name == nil && graph[value].scope == nil { declared[value] = input }
+    return declared
   }
 
   /// Whether a left operand never stands in parentheses: `a + b` in `a + b - c`.
@@ -66,6 +78,7 @@ public struct GraphPrinter {
     var numbers: [ValueID: Int] = [:]
     for id in ordered where graph[id].name == nil { numbers[id] = numbers.count + 1 }
     self.anonymousNumbers = numbers
+    self.declared = GraphPrinter.declaredBlocks(of: graph)
   }
 
   private var text: String {
@@ -98,7 +111,11 @@ public struct GraphPrinter {
   }
 
   private var header: String {
+    let formats = Dictionary(uniqueKeysWithValues: declared.map { ($0.value, $0.key) })
     let parameters = graph.inputs.map { id -> String in
+      if let value = formats[id], case .dequantize(let format) = graph[value].op {
+        return "\(graph[id].inputName ?? "?"): \(format.name)\(graph[value].shape)"
+      }
       guard case .input(let name, let storage) = graph[id].op else { return "?" }
       return "\(name): \(storage.rawValue)\(graph[id].shape)"
     }

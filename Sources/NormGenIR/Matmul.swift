@@ -103,21 +103,25 @@ public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
     case .weightsNotBF16(let found):
       "the weights of a bf16 dot product must hold bf16 values, an input stored as bf16 or weights "
         + "after `.rounded(to: .bf16)`, written bf16(w) in the text form; found "
-        + Self.name(of: found)
+        + found.noun
     case .valueNotBF16(let found):
       "the value of a bf16 dot product must hold bf16 values, an input stored as bf16 or a value "
         + "after `.rounded(to: .bf16)`, written bf16(x) in the text form; found "
-        + Self.name(of: found)
+        + found.noun
     }
   }
+}
 
-  private static func name(of op: Op) -> String {
-    switch op {
+extension Op {
+  /// What an error calls the result.
+  var noun: String {
+    switch self {
     case .input(let name, let storage): "the input '\(name)' stored as \(storage.rawValue)"
     case .constant: "a constant"
     case .elementwise(let op): "the result of '\(op.rawValue)'"
     case .statistic(let statistic): "a statistic (\(statistic.reduction.rawValue))"
     case .convert(let type): "a value rounded to \(type.rawValue)"
+    case .dequantize(let format): "\(format.name) blocks"
     case .reshape: "a reshaped value"
     case .columns: "columns of a value"
     case .concatenate: "a concatenation"

@@ -47,6 +47,13 @@ extension Op {
         operand.elementsPerRow == requested.elementsPerRow
       else { throw .elementCountChanges(from: operand, to: requested) }
       return requested
+    case .dequantize(let format):
+      let operand = try Op.broadcast(operands)
+      guard !operand.hasRows, !operand.extents.isEmpty, operand.rowExtent % format.byteCount == 0
+      else { throw .noWholeBlocks(format.name, byteCount: format.byteCount, operand) }
+      let (extent, overflow) = (operand.rowExtent / format.byteCount)
+        .multipliedReportingOverflow(by: format.elementCount)
+      return Shape(hasRows: false, extents: operand.outerExtents + [overflow ? .max : extent])
     case .columns(let start, let count):
       let operand = try Op.broadcast(operands)
       guard !operand.extents.isEmpty, start >= 0, count >= 1, start <= operand.rowExtent,

@@ -13,6 +13,8 @@ public struct OpTraits: Hashable, Sendable {
     case elementwise
     /// The elements are those of operands in other places, or +0.
     case movement
+    /// The elements are what blocks of integers and scales stand for.
+    case blocks
     /// A number for the last axis.
     case statistic
     /// Sums of products of two operands' elements, for which there are tiles.
@@ -105,6 +107,8 @@ extension Op {
         .elementwise, 1...1, varies: .withOperands, mayBeWeights: true, exactStorage: type)
     case .reshape:
       OpTraits(.movement, 1...1, varies: .withOperands, mayBeWeights: true)
+    case .dequantize:
+      OpTraits(.blocks, 1...1, varies: .withShape, cutsStage: true, mayBeWeights: true)
     case .columns:
       OpTraits(.movement, 1...1, varies: .always, cutsStage: true, mayBeWeights: true)
     case .concatenate:

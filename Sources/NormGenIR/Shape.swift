@@ -164,6 +164,10 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
   case noLeadingPart(count: Int, extent: Int, Shape)
   /// A statistic was asked of a value that has no row axis.
   case noRowAxis(Shape)
+  /// Blocks of so many bytes were asked for whose bytes a value's last axis does not hold.
+  case noWholeBlocks(String, byteCount: Int, Shape)
+  /// A row that does not hold whole blocks of so many elements.
+  case rowNotInBlocks(String, elementCount: Int, Shape)
   /// A reshape changes the number of elements of a row.
   case elementCountChanges(from: Shape, to: Shape)
   /// A sum over rows was asked of a value without rows, or of fewer axes than it must keep.
@@ -205,6 +209,12 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
         + "\(extent) elements or 1, found shape \(shape)"
     case .noRowAxis(let shape):
       "a statistic needs a value with a row axis, found shape \(shape)"
+    case .noWholeBlocks(let format, let byteCount, let shape):
+      "\(format) blocks have \(byteCount) bytes, of which the last axis of a value without rows must be a "
+        + "multiple; found shape \(shape)"
+    case .rowNotInBlocks(let format, let elementCount, let shape):
+      "\(format) blocks hold \(elementCount) elements, of which the last axis of a tensor without rows must "
+        + "be a multiple; found shape \(shape)"
     case .elementCountChanges(let from, let to):
       "reshaping \(from) to \(to) changes the number of elements"
     case .noRowsToSum(let shape, let kept):

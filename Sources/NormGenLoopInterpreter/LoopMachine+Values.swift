@@ -95,7 +95,16 @@ extension LoopMachine {
       ? [Float](repeating: values[0], count: lanes) : values
   }
 
-  /// One element for a scalar, one for each lane of a vector, two for each of a vector of pairs.
+  /// Some bits of a byte, as a number.
+  private func bits(of byte: Float, from first: Int, _ count: Int) throws(MemoryError) -> Float {
+    guard byte >= 0, byte <= 255, first >= 0, first + count <= 8 else {
+      throw MemoryError(message: "takes \(count) bits from bit \(first) of \(byte)")
+    }
+    return Float(Int(byte) >> first & (1 << count - 1))
+  }
+
+  /// One element for a scalar, one for each lane of a vector, two for each of a vector of pairs, the four
+  /// bytes of each word.
   func value(_ expression: LoopExpr) throws(MemoryError) -> [Float] {
     switch expression {
     case .vector(let name), .scalar(let name):
@@ -152,6 +161,28 @@ extension LoopMachine {
     case .widened(let isSecond, let operand):
       let pairs = try value(operand)
       return (0..<lanes).map { pairs[2 * $0 + (isSecond ? 1 : 0)] }
+    case .bytes(let pointer, let index, let type):
+      let bytes = try read(pointer, index, lanes * type.byteCount)
+      return (0..<lanes).map { lane in
+        let own = bytes[lane * type.byteCount..<(lane + 1) * type.byteCount]
+        return ExactArithmetic.value(
+          ofBits: own.reversed().reduce(0) { $0 << 8 | UInt32($1) }, as: type)
+      }
+    case .words(let pointer, let index): return try read(pointer, index, 4 * lanes)
+    case .bits(let words, let from, let count):
+      let (words, from) = (try value(words), try value(from))
+      return try (0..<lanes).map { lane throws(MemoryError) in
+        try bits(of: words[4 * lane + from / 8], from: from % 8, count)
+      }
+    case .storedBits(let pointer, let position, let count, let isFlipped):
+      let position = try value(position)
+      let byte = try read(pointer, .constant(position / 8), 1)[0]
+      let bits = try bits(of: byte, from: position % 8, count)
+      let half = Float(1 << (count - 1))
+      return [isFlipped ? (bits < half ? bits + half : bits - half) : bits]
+    case .joined(let low, let high, let place):
+      return zip(try value(low), try value(high)).map { $0 + $1 * Float(1 << place) }
+    case .whole(let bits): return try value(bits)
     case .dot(let sums, let x, let w):
       let (sums, x, w) = (try vector(sums), try value(x), try value(w))
       return sums.indices.map { lane in

@@ -56,15 +56,30 @@ public indirect enum LoopExpr: Hashable, Sendable {
   case widened(isSecond: Bool, LoopExpr)
   /// Sums and the dot products of pairs, as `bf16_dot` adds them.
   case dot(LoopExpr, LoopExpr, LoopExpr)
+  /// Consecutive elements of a type that begin at one of the bytes that a pointer's elements are, widened.
+  case bytes(Pointer, at: Index, as: DType)
+  /// Consecutive words of four of those bytes, a word a lane, the first byte the lowest.
+  case words(Pointer, at: Index)
+  /// So many bits of each word, all in one byte, from bit `from` on.
+  case bits(LoopExpr, from: Index, count: Int)
+  /// So many bits, all in one byte, of the bytes that a pointer's elements are, from bit `at` on; with
+  /// the highest flipped, those of a two's complement count from the least.
+  case storedBits(Pointer, at: Index, count: Int, isFlipped: Bool)
+  /// Bits, and others above them that begin at bit `at`.
+  case joined(LoopExpr, LoopExpr, at: Int)
+  /// The Float32 numbers that bits are.
+  case whole(LoopExpr)
 
   /// Whether the value is a vector.
   public var isVector: Bool {
     switch self {
     case .vector, .load, .leading, .broadcast, .entry, .storedVector, .storedZeros, .pairs, .pair,
-      .widened, .dot:
+      .widened, .dot, .bytes, .words, .bits, .whole:
       true
-    case .scalar, .constant, .loadScalar, .combined, .scalarEntry, .number, .stored, .storedZero:
+    case .scalar, .constant, .loadScalar, .combined, .scalarEntry, .number, .stored, .storedZero,
+      .storedBits:
       false
+    case .joined(let low, _, _): low.isVector
     case .choose(_, let yes, _): yes.isVector
     case .apply(_, let operands): operands.contains { $0.isVector }
     case .rounded(_, let operand): operand.isVector

@@ -237,6 +237,14 @@ public enum LoopPrinter {
     case .widened(let isSecond, let operand):
       "\(isSecond ? "second" : "first") of \(text(operand))"
     case .dot(let sums, let x, let w): "\(text(sums)) + \(text(x))·\(text(w))"
+    case .bytes(let pointer, let index, let type):
+      "\(type.rawValue) of the bytes \(pointer.name)[\(text(index))...]"
+    case .words(let pointer, let index): "words of \(pointer.name)[\(text(index))...]"
+    case .bits(let words, let from, let count): "\(count) bits of \(text(words)) from \(text(from))"
+    case .storedBits(let pointer, let index, let count, let isFlipped):
+      "\(count) bits of \(pointer.name) from \(text(index))\(isFlipped ? ", flipped" : "")"
+    case .joined(let low, let high, let at): "(\(text(low)) | \(text(high)) at \(at))"
+    case .whole(let bits): "number(\(text(bits)))"
     }
   }
 }

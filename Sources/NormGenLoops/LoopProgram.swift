@@ -272,8 +272,10 @@ public struct Product: Hashable, Sendable {
   public let x: String
   /// The parameter with the weights.
   public let weights: String
-  /// The type of the weights in memory.
+  /// The type of the weights in memory; u8 for blocks.
   public let storage: DType
+  /// What the weights' blocks hold; nil if they are elements.
+  public let format: BlockFormat?
   /// The panel that receives the sums, `columns` columns of Float32.
   public let sums: String
   /// K: terms of a sum.
@@ -289,9 +291,10 @@ public struct Product: Hashable, Sendable {
 
   /// Creates a product.
   public init(
-    x: String, weights: String, storage: DType, sums: String, depth: Int, columns: Int,
-    matmul: Matmul, tile: DotTile, isPacked: Bool
+    x: String, weights: String, storage: DType, format: BlockFormat? = nil, sums: String,
+    depth: Int, columns: Int, matmul: Matmul, tile: DotTile, isPacked: Bool
   ) {
+    self.format = format
     self.tile = tile
     self.x = x
     self.weights = weights
@@ -303,9 +306,15 @@ public struct Product: Hashable, Sendable {
     self.isPacked = isPacked
   }
 
+  /// The elements of the weights in memory, bytes of blocks.
+  public var weightElements: Int {
+    guard let format else { return depth * columns }
+    return depth / format.elementCount * format.byteCount * columns
+  }
+
   var summary: String {
     let order = matmul.accumulation == .fused ? "" : ", \(matmul.accumulation.rawValue)"
     return "\(sums) = \(x) × \(isPacked ? "packed" : "plain") \(weights) "
-      + "(\(depth) × \(columns) \(storage.rawValue)\(order))"
+      + "(\(depth) × \(columns) \(format?.name ?? storage.rawValue)\(order))"
   }
 }

@@ -143,7 +143,7 @@ public enum LoopProgramVerifier {
           try write(sums.name, in: number)
           guard let weights = buffers[product.weights], !weights.isOutput,
             weights.storage == product.storage, !weights.shape.hasRows,
-            weights.shape.elementsPerRow == product.depth * product.columns
+            weights.shape.elementsPerRow == product.weightElements
           else { throw error("'\(product.weights)' are no weights of the product's shape") }
         }
       }

@@ -271,7 +271,7 @@ public struct LoopVerifier {
       guard partials[name] == reduction else { throw error("no \(reduction) partials '\(name)'") }
     case .broadcast, .entry, .scalarEntry, .choose, .number, .stored, .storedVector, .storedZero,
       .storedZeros,
-      .pairs, .pair, .widened, .dot:
+      .pairs, .pair, .widened, .dot, .bytes, .words, .bits, .storedBits, .joined, .whole:
       throw error("a value that row programs do not have: \(expression)")
     }
   }

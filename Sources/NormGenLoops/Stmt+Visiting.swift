@@ -93,10 +93,12 @@ extension LoopExpr {
   public var source: Pointer? {
     switch self {
     case .load(let pointer, _, _), .loadScalar(let pointer, _), .stored(let pointer, _),
-      .storedVector(let pointer, _, _), .pairs(let pointer, _), .pair(let pointer, _, _):
+      .storedVector(let pointer, _, _), .pairs(let pointer, _), .pair(let pointer, _, _),
+      .bytes(let pointer, _, _), .words(let pointer, _), .storedBits(let pointer, _, _, _):
       pointer
     case .vector, .scalar, .constant, .apply, .rounded, .leading, .combined, .broadcast, .entry,
-      .scalarEntry, .choose, .number, .storedZero, .storedZeros, .widened, .dot:
+      .scalarEntry, .choose, .number, .storedZero, .storedZeros, .widened, .dot, .bits, .joined,
+      .whole:
       nil
     }
   }
@@ -108,8 +110,11 @@ extension LoopExpr {
     case .apply(_, let operands):
       for operand in operands { operand.visit(body) }
     case .rounded(_, let operand), .leading(let operand, _), .broadcast(let operand),
-      .widened(_, let operand):
+      .widened(_, let operand), .bits(let operand, _, _), .whole(let operand):
       operand.visit(body)
+    case .joined(let low, let high, _):
+      low.visit(body)
+      high.visit(body)
     case .choose(_, let yes, let no):
       yes.visit(body)
       no.visit(body)
@@ -117,7 +122,7 @@ extension LoopExpr {
       for operand in [sums, x, w] { operand.visit(body) }
     case .vector, .scalar, .constant, .load, .loadScalar, .combined, .entry, .scalarEntry, .number,
       .stored,
-      .storedVector, .storedZero, .storedZeros, .pairs, .pair:
+      .storedVector, .storedZero, .storedZeros, .pairs, .pair, .bytes, .words, .storedBits:
       break
     }
   }

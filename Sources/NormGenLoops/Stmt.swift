@@ -89,4 +89,6 @@ public enum LoopArrayElement: Hashable, Sendable {
   case vector
   /// Vectors of pairs of 16-bit elements.
   case pairs
+  /// Vectors of 32-bit words.
+  case words
 }

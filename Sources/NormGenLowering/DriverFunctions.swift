@@ -291,7 +291,7 @@ struct DriverFunctions {
       [
         .index("rows"), .place(name(product.product.x), at: 0),
         .place(name(product.product.weights), at: 0), .place(name(product.product.sums), at: 0),
-      ] + (product.product.isPacked ? [] : [.place("gathered", at: 0)])
+      ] + (product.gathers ? [.place("gathered", at: 0)] : [])
         + [.index(share(slivers)), .index(shareEnd(slivers))])
   }
 

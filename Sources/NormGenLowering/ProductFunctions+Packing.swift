@@ -93,7 +93,7 @@ extension ProductFunctions {
       ])
   }
 
-  func packedElements() -> LoopFunction {
+  func elements() -> LoopFunction {
     LoopFunction(
       packing.elementsSymbol,
       comment: "The \(product.storage.rawValue) elements of packed \(product.weights).",
@@ -106,6 +106,8 @@ extension ProductFunctions {
     let body: Stmt
     if let computed {
       body = packComputed(computed)
+    } else if let blocks = BlockFunctions(self) {
+      body = blocks.pack()
     } else {
       let place = CallArgument.place(packed.name, at: packedPlace("sliver", "k"))
       body = .each(
@@ -203,6 +205,11 @@ extension ProductFunctions {
     switch product.matmul.layout {
     case .inOut: shape = "[\(product.depth), \(product.columns)]"
     case .outIn: shape = "[\(product.columns), \(product.depth)]"
+    }
+    if let format = product.format {
+      return
+        "Packs \(product.weights): reads \(format.name) blocks of \(shape), row after row, and "
+        + "writes \(packing.elements) bytes."
     }
     guard computed != nil else {
       return "Packs \(product.weights): reads \(product.storage.rawValue) \(shape) and writes "

@@ -5,7 +5,7 @@ import NormGenSchedule
 /// The tile of a product: rows by vectors of columns, each sum a chain.
 extension ProductFunctions {
   func tile() -> LoopFunction {
-    let sliver = Pointer(name: "sliver", storage: product.storage)
+    let sliver = Pointer(name: "sliver", storage: tiledStorage)
     return LoopFunction(
       tileName,
       comment:
@@ -26,7 +26,7 @@ extension ProductFunctions {
 
   /// The steps of all rows, then what is left of one.
   private func steps(_ sliver: Pointer) -> [Stmt] {
-    let step = Pointer(name: "step", storage: product.storage)
+    let step = Pointer(name: "step", storage: tiledStorage)
     let whole: Stmt = .loop(
       index: "k", from: 0, to: "depth" - .constant(instruction.step - 1),
       step: .constant(instruction.step),
@@ -86,6 +86,8 @@ extension ProductFunctions {
 
   /// Asks for weights some steps ahead, a cache line at a time.
   func prefetch(_ step: Pointer) -> [Stmt] {
+    // Values of blocks have just been stored.
+    guard product.format == nil else { return [] }
     let bytes = columns * product.storage.byteCount * instruction.step
     let ahead = Index.constant(
       columns * product.storage.byteCount * min(max(schedule.weightStepsAhead, 0), 1 << 16))

@@ -25,6 +25,7 @@ struct ProductFunctions {
     let depth: Int
     let columns: Int
     let storage: DType
+    let format: BlockFormat?
     let matmul: Matmul
     let tile: DotTile
     let isPacked: Bool
@@ -46,7 +47,8 @@ struct ProductFunctions {
       let key = Key(
         xStride: strides[product.x] ?? 0, sumsStride: strides[product.sums] ?? 0,
         depth: product.depth, columns: product.columns, storage: product.storage,
-        matmul: product.matmul, tile: product.tile, isPacked: product.isPacked,
+        format: product.format, matmul: product.matmul, tile: product.tile,
+        isPacked: product.isPacked,
         schedule: schedule.product(product.weights))
       var extents = known[key] ?? "\(product.depth)x\(product.columns)"
       if known[key] == nil {
@@ -80,7 +82,7 @@ struct ProductFunctions {
   /// How the weights of a sliver lie. Those of bf16 that are widened take turns: one operation widens
   /// either half of a pair.
   var order: SliverOrder {
-    let isWidened = product.storage == .bf16 && product.matmul.accumulation.step.operand == .f32
+    let isWidened = tiledStorage == .bf16 && product.matmul.accumulation.step.operand == .f32
     return SliverOrder(
       columns: columns, step: instruction.step, turns: isWidened && vectors == 2 ? 2 : 1,
       lanes: lanes)
@@ -89,8 +91,12 @@ struct ProductFunctions {
   var steps: Int { product.packedDepth }
   /// Elements of the gathered weights of one block.
   var blockElements: Int { MatmulOrder.block * columns }
-  /// Bytes of them, none if the weights are packed.
-  var gatheredBytes: Int { product.isPacked ? 0 : blockElements * product.storage.byteCount }
+  /// Whether a part gathers weights, or the values of their blocks, while it multiplies.
+  var gathers: Bool { !product.isPacked || product.format != nil }
+  /// Bytes of them.
+  var gatheredBytes: Int { gathers ? blockElements * tiledStorage.byteCount : 0 }
+  /// The type of the weights that tiles read.
+  var tiledStorage: DType { product.format == nil ? product.storage : .f32 }
 
   // MARK: Names
 
@@ -105,8 +111,14 @@ struct ProductFunctions {
     KernelInterface.Packing(
       symbol: packName, entry: computed == nil ? nil : "\(symbol)_entry_pack_\(product.weights)",
       sources: sources,
-      elements: slivers * columns * steps + workElements,
+      elements: packedElements,
       elementsSymbol: "\(symbol)_packed_elements_\(product.weights)")
+  }
+
+  /// The elements of packed weights, of bytes if they are blocks.
+  private var packedElements: Int {
+    BlockFunctions(self).map { slivers * $0.sliverBytes }
+      ?? slivers * columns * steps + workElements
   }
 
   /// The elements behind packed weights that packing computes rows in.
@@ -122,9 +134,10 @@ struct ProductFunctions {
   ///
   /// - Parameter packs: Whether the function that packs is among them.
   func functions(packs: Bool) -> [LoopFunction] {
-    (packs || !product.isPacked ? [gather()] : []) + (packs ? [packedElements(), pack()] : []) + [
-      tile(), multiply(),
-    ]
+    let blocks = BlockFunctions(self)
+    return (packs || !product.isPacked ? [blocks?.gather() ?? gather()] : [])
+      + (packs ? [elements(), pack()] : [])
+      + (blocks.map { [$0.dequantize(), tile(), $0.tile()] } ?? [tile()]) + [multiply()]
   }
 
   /// The statements for the blocks of each sliver's steps.
@@ -144,48 +157,71 @@ struct ProductFunctions {
   }
 
   func multiply() -> LoopFunction {
-    let block = Pointer(name: "block", storage: product.storage)
+    let block = Pointer(name: "block", storage: tiledStorage)
     let xBlock = Pointer(name: "x_block", storage: x.storage)
     let sliverSums = Pointer(name: "sliver_sums", storage: .f32)
-    var body: [Stmt]
-    if product.isPacked {
-      body = [.pointer(block, buffer: weights.name, offset: packedPlace("sliver", "k"))]
-    } else {
-      body = [
-        .carve(
-          block, from: "gathered", byte: 0, count: .constant(blockElements),
-          columns: blockElements, stride: blockElements),
-        gather("sliver", "k", depth: "depth", to: .place(block.name, at: 0)),
-      ]
-    }
-    let strips = product.tile.heights.map { height in
-      LoopStrip(
-        count: height,
-        body: [
-          .call(
-            tileName,
-            [
-              .index("depth"), .place(xBlock.name, at: .constant(xStride) * "row"),
-              .place(block.name, at: 0),
-              .place(sliverSums.name, at: .constant(sumsStride) * "row"), .flag(.equal("k", 0)),
-              .index(.constant(height)),
+    /// Tiles of all rows, as high as there is room for.
+    func strips(_ tile: String, _ heights: [Int], weights: String) -> Stmt {
+      .strips(
+        index: "row", to: "rows",
+        heights.map { height in
+          LoopStrip(
+            count: height,
+            body: [
+              .call(
+                tile,
+                [
+                  .index("depth"), .place(xBlock.name, at: .constant(xStride) * "row"),
+                  .place(weights, at: 0),
+                  .place(sliverSums.name, at: .constant(sumsStride) * "row"),
+                  .flag(.equal("k", 0)), .index(.constant(height)),
+                ])
             ])
-        ])
+        })
     }
-    body += [
+    let carved: Stmt = .carve(
+      block, from: "gathered", byte: 0, count: .constant(blockElements),
+      columns: blockElements, stride: blockElements)
+    let places: [Stmt] = [
       .pointer(xBlock, buffer: x.name, offset: "k"),
       .pointer(sliverSums, buffer: sums.name, offset: .constant(columns) * "sliver"),
-      .strips(index: "row", to: "rows", strips),
     ]
+    let tiles = strips(tileName, product.tile.heights, weights: block.name)
+    let body: [Stmt]
+    if let blocks = BlockFunctions(self) {
+      let packed = Pointer(name: "packed", storage: product.storage)
+      body =
+        [.pointer(packed, buffer: weights.name, offset: blocks.place(of: "sliver", "k"))] + places
+        + [
+          .when(
+            "rows" <= .constant(blocks.heights[0]),
+            [strips(blocks.tileName, blocks.heights, weights: packed.name)],
+            otherwise: [
+              carved,
+              .call(
+                blocks.dequantizeName,
+                [.place(packed.name, at: 0), .index("depth"), .place(block.name, at: 0)]),
+              tiles,
+            ])
+        ]
+    } else if product.isPacked {
+      body =
+        [.pointer(block, buffer: weights.name, offset: packedPlace("sliver", "k"))] + places
+        + [tiles]
+    } else {
+      body =
+        [carved, gather("sliver", "k", depth: "depth", to: .place(block.name, at: 0))] + places
+        + [tiles]
+    }
     return LoopFunction(
       name,
       comment:
         "Rows of \(product.depth) elements times a matrix of \(product.columns) columns: the "
         + "slivers of \(columns) columns from `first` up to `end`.",
       parameters: [.init("rows", .index), .read(x), .read(weights), .written(sums)]
-        + (product.isPacked ? [] : [.init("gathered", .memory)])
+        + (gathers ? [.init("gathered", .memory)] : [])
         + [.init("first", .index), .init("end", .index)],
-      body: [.loop(index: "sliver", from: "first", to: "end", step: 1, body: [blocks(body)])])
+      body: [.loop(index: "sliver", from: "first", to: "end", step: 1, body: [self.blocks(body)])])
   }
 }
 

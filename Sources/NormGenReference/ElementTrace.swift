@@ -124,7 +124,7 @@ private struct ElementPath {
           isInReduction: true)
       }
     // No element of one row stands for all.
-    case .product where node.op.traits.isOverRows, .rowSum: return []
+    case .product where node.op.traits.isOverRows, .rowSum, .blocks: return []
     case .product:
       let operand = graph[node.operands[0]].shape.elementsPerRow
       return [
@@ -232,7 +232,7 @@ private struct ElementPath {
     let known = values[id.index][evaluation.position]
     if id != root, statements.contains(id) { return leaf(id, known) }
     switch graph[id].op {
-    case .input, .statistic, .matmul, .rowSum, .outerSum: return leaf(id, known)
+    case .input, .dequantize, .statistic, .matmul, .rowSum, .outerSum: return leaf(id, known)
     case .constant: return known
     case .elementwise(let op):
       return GraphInterpreter.apply(op, evaluation.values, isSquare: graph[id].isSquare)

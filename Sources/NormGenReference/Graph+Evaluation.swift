@@ -1,14 +1,19 @@
 import NormGenIR
 
 extension Graph {
-  /// The inputs that are weights of matmuls and nothing else: products read them where they are.
+  /// The inputs, and what blocks hold, that are weights of matmuls and nothing else: products read them
+  /// where they are.
   var weightsOnly: Set<ValueID> {
     var weights: Set<ValueID> = []
     var others = Set(outputs.map(\.value))
     for node in nodes {
       if case .matmul = node.op, node.operands.count == 2 {
         others.insert(node.operands[0])
-        if self[node.operands[1]].inputName != nil { weights.insert(node.operands[1]) }
+        if let input = weightsInput(node.operands[1]) {
+          weights.formUnion([input, node.operands[1]])
+        }
+      } else if case .dequantize = node.op {
+        // Whoever reads its value decides.
       } else {
         others.formUnion(node.operands)
       }

@@ -120,6 +120,10 @@ public struct GraphInterpreter {
       }
     case .convert(let type):
       return values[node.operands[0].index].map { $0.rounded(to: type) }
+    case .dequantize(let format):
+      return format.decoded(try tensor(of: graph[node.operands[0]], inputs)).map {
+        Bounded(Double($0))
+      }
     case .reshape:
       return values[node.operands[0].index]
     case .columns, .concatenate, .leadingPart:
@@ -128,9 +132,14 @@ public struct GraphInterpreter {
       return reduce(statistic, node)
     case .matmul(let matmul):
       let operand = graph[node.operands[1]]
-      let weights: MatmulEvaluation.Weights =
-        operand.inputName == nil
-        ? .computed(values[node.operands[1].index]) : .stored(try tensor(of: operand, inputs))
+      let weights: MatmulEvaluation.Weights
+      if case .dequantize(let format) = operand.op {
+        weights = .decoded(format.decoded(try tensor(of: graph[operand.operands[0]], inputs)))
+      } else if operand.inputName == nil {
+        weights = .computed(values[node.operands[1].index])
+      } else {
+        weights = .stored(try tensor(of: operand, inputs))
+      }
       return MatmulEvaluation.product(
         values[node.operands[0].index], terms: graph[node.operands[0]].shape.rowExtent, weights,
         matmul, needed: columns.columns(of: id))

@@ -98,6 +98,7 @@ public struct JudgedColumns: Sendable {
     let extent = node.shape.rowExtent
     switch node.op {
     case .input, .constant: return []
+    case .dequantize: return [(node.operands[0], nil)]
     case .elementwise, .convert:
       return node.operands.map { ($0, graph[$0].shape.rowExtent == extent ? columns : nil) }
     case .statistic: return node.operands.map { ($0, nil) }

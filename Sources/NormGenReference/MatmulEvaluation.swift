@@ -17,12 +17,15 @@ struct MatmulEvaluation {
   enum Weights {
     /// An input's.
     case stored(HostTensor)
+    /// What an input's blocks hold.
+    case decoded([Float])
     /// Computed ones with their bounds.
     case computed([Bounded])
 
     var count: Int {
       switch self {
       case .stored(let tensor): tensor.count
+      case .decoded(let values): values.count
       case .computed(let values): values.count
       }
     }
@@ -30,6 +33,7 @@ struct MatmulEvaluation {
     subscript(index: Int) -> Bounded {
       switch self {
       case .stored(let tensor): Bounded(tensor[index])
+      case .decoded(let values): Bounded(Double(values[index]))
       case .computed(let values): values[index]
       }
     }

@@ -93,7 +93,7 @@ public struct Materialization: Hashable, Sendable {
       switch node.op.traits.family {
       case .constant, .movement, .statistic: break
       // Sums over rows are never needed again: they are known only when the last row is done.
-      case .input, .product, .rowSum: cost += 1
+      case .input, .blocks, .product, .rowSum: cost += 1
       case .elementwise:
         // Roundings cost as much as a load.
         guard case .elementwise(let op) = node.op else {

@@ -27,8 +27,8 @@ public enum PlanPrinter {
         let operands = plan.graph[id].operands
         let rows = panels[operands[0]]?.first?.name ?? ""
         let sums = panels[id]?.first { $0.storage == .f32 }?.name ?? ""
-        let weights = plan.graph[operands[1]]
-        return "product \(sums) = \(rows) × \(weights.inputName ?? "") \(weights.shape)\n"
+        let shape = plan.graph[operands[1]].shape
+        return "product \(sums) = \(rows) × \(plan.weights(of: id) ?? "") \(shape)\n"
       }
       if !products.isEmpty { parts.append(products.joined()) }
     }

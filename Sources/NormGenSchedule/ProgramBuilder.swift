@@ -140,7 +140,7 @@ public struct ProgramBuilder {
   /// The tile of a product; nil for any other value.
   private func tile(of id: ValueID) -> DotTile? {
     guard case .matmul(let matmul) = graph[id].op else { return nil }
-    let weights = graph[graph[id].operands[1]].inputName ?? ""
+    let weights = plan.weights(of: id) ?? ""
     return target.dot(for: matmul.accumulation, choice: schedule.product(weights).tile)
   }
 
@@ -155,16 +155,19 @@ public struct ProgramBuilder {
   private func product(_ id: ValueID) -> Product? {
     let operands = graph[id].operands
     guard case .matmul(let matmul) = graph[id].op,
-      case .input(let weights, let storage) = graph[operands[1]].op
+      let input = graph.weightsInput(operands[1]),
+      case .input(let weights, let storage) = graph[input].op
     else { return nil }
+    var format: BlockFormat?
+    if case .dequantize(let blocks) = graph[operands[1]].op { format = blocks }
     guard let x = panel(operands[0], matmul.accumulation.step.operand),
       let sums = panel(id, .f32), let tile = tile(of: id)
     else { return nil }
     return Product(
-      x: x.name, weights: weights, storage: storage, sums: sums.name,
+      x: x.name, weights: weights, storage: storage, format: format, sums: sums.name,
       depth: graph[operands[0]].shape.rowExtent, columns: graph[id].shape.rowExtent,
       matmul: matmul, tile: tile,
-      isPacked: computed.contains(weights)
+      isPacked: format != nil || computed.contains(weights)
         || schedule.product(weights).packsWeights && isPackable(operands[1]))
   }
 

@@ -76,6 +76,7 @@ public enum RegionPrinter {
     case .statistic(let statistic):
       return "\(statistic.reduction.rawValue) of \(operands.joined(separator: "·"))"
     case .convert(let type): return "\(type.rawValue)(\(operands.joined()))"
+    case .dequantize(let format): return "\(format.name) blocks of \(operands.joined())"
     case .reshape: return "reshape(\(operands.joined()), \(node.shape))"
     case .columns(let start, let count):
       return "columns \(start)..<\(start + count) of \(operands.joined())"

@@ -254,7 +254,8 @@ struct RowLowering {
       let pointer = outputPointer(of: id)
       return accumulated(
         node.operands.map { scalar($0) }, .loadScalar(pointer, at: .constant(0)))
-    case .statistic, .reshape, .columns, .concatenate, .leadingPart, .matmul, .outerSum:
+    case .dequantize, .statistic, .reshape, .columns, .concatenate, .leadingPart, .matmul,
+      .outerSum:
       // Statistics are named when their pass ends; reshapes are gone, and a matmul is a row.
       return .scalar(scalarNames[id] ?? "")
     }
@@ -285,6 +286,7 @@ struct RowLowering {
     case .constant: return "constant"
     case .statistic(let statistic): return "row_\(statistic.reduction.rawValue)"
     case .convert: return "rounded"
+    case .dequantize: return "values"
     case .reshape: return "reshaped"
     case .columns: return "columns"
     case .concatenate: return "concatenated"

@@ -136,7 +136,7 @@ struct VectorBody {
       let place = lowering.outputPlace(lowering.firstOutputs[id] ?? 0, at: index)
       return lowering.accumulated(
         node.operands.map { known($0) }, .load(place.pointer, at: place.index, loadLanes))
-    case .constant, .statistic, .columns, .concatenate, .matmul, .outerSum:
+    case .constant, .dequantize, .statistic, .columns, .concatenate, .matmul, .outerSum:
       return lowering.scalar(id)
     }
   }
@@ -171,8 +171,8 @@ extension LoopExpr {
     switch self {
     case .vector, .scalar, .constant: true
     case .load, .loadScalar, .apply, .rounded, .leading, .combined, .broadcast, .entry,
-      .scalarEntry, .choose,
-      .number, .stored, .storedVector, .storedZero, .storedZeros, .pairs, .pair, .widened, .dot:
+      .scalarEntry, .choose, .number, .stored, .storedVector, .storedZero, .storedZeros, .pairs,
+      .pair, .widened, .dot, .bytes, .words, .bits, .storedBits, .joined, .whole:
       false
     }
   }

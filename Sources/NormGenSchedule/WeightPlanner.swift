@@ -26,18 +26,54 @@ struct WeightPlanner {
   static func separated(
     from graph: Graph
   ) throws(PlanError) -> (graph: Graph, weights: [KernelPlan.PlannedWeights]) {
+    try verifyBlocks(in: graph)
     let hasComputed = graph.nodes.contains { node in
       guard case .matmul = node.op else { return false }
-      return graph[node.operands[1]].inputName == nil
+      return graph.weightsInput(node.operands[1]) == nil
     }
     guard hasComputed else { return (graph, []) }
     var planner = WeightPlanner(graph: graph, names: NameAllocator(of: graph))
     return (try planner.rest(), planner.planned)
   }
 
+  /// Checks that products alone read what blocks hold, along the blocks.
+  private static func verifyBlocks(in graph: Graph) throws(PlanError) {
+    let whole = graph.blockInputs
+    for id in graph.values {
+      for (place, operand) in graph[id].operands.enumerated() {
+        guard case .dequantize(let format) = graph[operand].op,
+          let input = graph[operand].operands.first, let name = graph[input].inputName
+        else { continue }
+        func refusal(_ reason: String, _ remedy: String) -> PlanError {
+          PlanError(at: id, in: graph, reason, remedy: remedy)
+        }
+        guard case .matmul(let matmul) = graph[id].op, place == 1 else {
+          throw refusal(
+            "\(GraphPrinter(graph).label(of: id, in: graph)) is computed from the \(format.name) blocks "
+              + "of '\(name)', which only products read", "give it their values as f32")
+        }
+        guard matmul.layout == .outIn else {
+          throw refusal(
+            "the \(format.name) blocks of '\(name)' lie along the axis that no product is summed over",
+            "store the weights [out, in] and say 'layout: out_in'")
+        }
+        guard whole[input] == operand else {
+          throw refusal(
+            "'\(name)' is read in another way than as \(format.name) blocks, too",
+            "give it the bytes twice, under two names")
+        }
+        if let obstacle = PackedBlocks.obstacle(of: format) {
+          throw refusal(
+            "'\(name)' has blocks that cannot be packed: \(obstacle)", "give it their values as f32"
+          )
+        }
+      }
+    }
+  }
+
   private mutating func rest() throws(PlanError) -> Graph {
     func operands(of node: Node) -> [ValueID] {
-      guard case .matmul = node.op, graph[node.operands[1]].inputName == nil else {
+      guard case .matmul = node.op, graph.weightsInput(node.operands[1]) == nil else {
         return node.operands
       }
       return [node.operands[0]]
@@ -190,6 +226,7 @@ private struct WeightRows {
         isInput
           ? "takes columns of an input with more axes" : "takes columns of a computed value")
     case .concatenate, .matmul: throw refusal(of: use.id, "has rows of its own")
+    case .dequantize: throw refusal(of: use.id, "is read by products alone")
     case .rowSum, .outerSum: throw refusal(of: use.id, "is known when the last row is done")
     }
   }

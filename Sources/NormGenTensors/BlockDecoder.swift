@@ -161,3 +161,21 @@ private struct FactorTable: Sendable {
     for (index, integer) in scratch.enumerated() { factors[index] = number * Float(integer) }
   }
 }
+
+extension BlockFormat {
+  /// The values of a tensor's blocks, whose bytes its u8 elements are.
+  public func decoded(_ blocks: HostTensor) -> [Float] {
+    let count = blocks.count / byteCount
+    precondition(
+      blocks.storage == .u8 && blocks.count == count * byteCount,
+      "\(blocks.count) \(blocks.storage) elements of \(name)")
+    let decoder = BlockDecoder(self)
+    return [Float](unsafeUninitializedCapacity: count * elementCount) { values, initialized in
+      blocks.withUnsafeBytes {
+        decoder.decode(
+          $0, into: UnsafeMutableBufferPointer(rebasing: values[..<(count * elementCount)]))
+      }
+      initialized = count * elementCount
+    }
+  }
+}

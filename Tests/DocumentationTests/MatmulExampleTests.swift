@@ -20,6 +20,12 @@ import Testing
     for graph in graphs { try judge(graph, rows: 3) }
   }
 
+  @Test func aKernelMayDeclareItsWeightsInBlocks() throws {
+    let graph = try blockWeights().graph()
+    let weights = graph.buffers.first { $0.name == "w" }
+    #expect(weights?.storage == .u8 && weights?.shape.extents == [4096, 16 * 144])
+  }
+
   @Test func packedWeightsGiveTheSameBits() throws {
     let kernel = try Compiler().compile(linearGELURMSNorm())
     let rows = 5

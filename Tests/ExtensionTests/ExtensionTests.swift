@@ -62,7 +62,7 @@ private struct OneByOne: Strategy {
       case .elementwise(let op): values.append(.apply(op, operands))
       case .convert(let type): values.append(.rounded(type, operands[0]))
       case .reshape: values.append(operands[0])
-      case .matmul, .columns, .concatenate, .leadingPart, .rowSum, .outerSum:
+      case .matmul, .columns, .concatenate, .leadingPart, .rowSum, .outerSum, .dequantize:
         throw PlanError(
           kernel: graph.name, message: "a row of another length needs another strategy")
       case .statistic:

@@ -67,7 +67,7 @@ import Testing
       case .elementwise(.add), .elementwise(.subtract): kept = node.operands[0]
       case .elementwise(.multiplyAdd): kept = node.operands[2]
       case .input, .constant, .elementwise, .statistic, .convert, .reshape, .columns, .concatenate,
-        .leadingPart, .matmul, .rowSum, .outerSum:
+        .leadingPart, .matmul, .rowSum, .outerSum, .dequantize:
         continue
       }
       guard graph[kept].shape == node.shape, node.shape.hasRows else { continue }

@@ -255,7 +255,8 @@ import Testing
       return [
         with(.elementwise(.multiplyAdd), [node.operands[2], node.operands[1], node.operands[2]])
       ]
-    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .matmul, .outerSum:
+    case .input, .constant, .elementwise, .statistic, .convert, .reshape, .matmul, .outerSum,
+      .dequantize:
       return []
     }
   }
@@ -310,7 +311,7 @@ import Testing
       case .input(let name, _): op = .input(name: name, storage: .f32)
       case .convert: op = .convert(.f32)
       case .constant, .elementwise, .statistic, .reshape, .columns, .concatenate, .leadingPart,
-        .matmul, .rowSum, .outerSum:
+        .matmul, .rowSum, .outerSum, .dequantize:
         op = node.op
       }
       return Node(

@@ -110,7 +110,7 @@ struct MatmulSpecimen: Sendable, CustomTestStringConvertible {
 }
 
 extension MatmulSpecimen {
-  static let all: [MatmulSpecimen] = plain + epilogues + prologues + chains + cells
+  static let all: [MatmulSpecimen] = plain + epilogues + prologues + chains + cells + blocks
 
   static func named(_ name: String) -> MatmulSpecimen? { all.first { $0.name == name } }
 
@@ -272,4 +272,31 @@ extension MatmulSpecimen {
       return update * h + (1 - update) * candidate
     }
   ]
+  /// Weights in blocks, of at least so many terms; layouts and types of weights have no part in them.
+  private static let blocks: [MatmulSpecimen] = [
+    MatmulSpecimen("blocks_norm_silu") {
+      let x = $0.row("x", $0.wholeBlocks(of: .q4_0))
+        .rmsNorm(gain: $0.vector("gain_x", $0.wholeBlocks(of: .q4_0)), epsilon: $0.epsilon)
+      return $0.rms(
+        ($0.times(x, "w", $0.columns, in: .q4_0) + $0.vector("bias", $0.columns)).silu())
+    },
+    MatmulSpecimen("blocks_gate_up") {
+      let x = $0.row("x", $0.wholeBlocks(of: .q6_K))
+      let gate = $0.times(x, "gate", $0.columns, in: .q4_K).geluTanh()
+      return gate * $0.times(x, "up", $0.columns, in: .q6_K) + $0.residual
+    },
+  ]
+}
+
+extension MatmulSpecimen.Parameters {
+  /// The terms, made whole blocks.
+  func wholeBlocks(of format: BlockFormat) -> Int {
+    (terms + format.elementCount - 1) / format.elementCount * format.elementCount
+  }
+
+  /// The product of rows with weights in blocks.
+  func times(_ x: Tensor, _ name: String, _ columns: Int, in format: BlockFormat) -> Tensor {
+    let weights = Tensor.input(name, [.fixed(columns), .fixed(x.shape.rowExtent)], format)
+    return x.matmul(weights, layout: .outIn)
+  }
 }

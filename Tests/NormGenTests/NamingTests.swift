@@ -30,7 +30,7 @@ import Testing
       switch node.op {
       case .input, .constant: return node
       case .elementwise, .statistic, .convert, .reshape, .columns, .concatenate, .leadingPart,
-        .matmul, .rowSum, .outerSum:
+        .matmul, .rowSum, .outerSum, .dequantize:
         return Node(
           op: node.op, operands: node.operands, shape: node.shape,
           name: node.name ?? "named_\(number)", scope: node.scope)

@@ -46,7 +46,7 @@ struct ForwardBounds {
     of op: Op, _ operands: [ForwardBound], isSquare: Bool
   ) -> ForwardBound {
     switch op {
-    case .input: return ForwardBound(growth: 1, least: nil)
+    case .input, .dequantize: return ForwardBound(growth: 1, least: nil)
     case .constant(let bits):
       let value = Float(bitPattern: bits)
       return ForwardBound(growth: value.isFinite ? 0 : nil, least: value >= 0 ? value : nil)

@@ -19,7 +19,8 @@ extension GradientBuilder {
     if let application = applications[id] { return try propagate(sum, through: application) }
     let operands = graph[id].operands
     switch graph[id].op {
-    case .input, .constant: return
+    // No gradient is asked for by integers.
+    case .input, .constant, .dequantize: return
     case .elementwise(let op): try propagate(sum, through: op, at: id, operands)
     case .statistic(let statistic):
       try propagate(sum, through: statistic, at: id, operands)

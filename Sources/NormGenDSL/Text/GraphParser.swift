@@ -142,7 +142,8 @@ extension GraphParser {
         switch error.reason {
         case .duplicateName(output.output.name), .outputWithoutRows(output.output.name, _): true
         case .shape, .invalidName, .duplicateName, .noOutput, .unusedInput, .conflictingInput,
-          .notANumber, .outputWithoutRows, .tooDeep, .tooManyParts, .argument, .matmul, .malformed:
+          .notANumber, .outputWithoutRows, .tooDeep, .tooManyParts, .argument, .matmul,
+          .blocksOfOther, .malformed:
           false
         }
       }?.token
@@ -170,9 +171,14 @@ extension GraphParser {
         throw source.error("the input '\(name)' is declared twice", at: token)
       }
       try expect(":", "before the input's type")
-      let storage = try storageType()
+      let type = try inputType()
       let axes = try shape()
-      values[name] = try checked(at: token) { .input(name, axes, storage) }
+      values[name] = try checked(at: token) {
+        switch type {
+        case .elements(let storage): .input(name, axes, storage)
+        case .blocks(let format): .input(name, axes, format)
+        }
+      }
       names.append((name, token))
       if !isSymbol(")") { try expect(",", "or ')' after an input") }
     }
@@ -180,10 +186,25 @@ extension GraphParser {
     return names
   }
 
-  mutating func storageType() throws(TextError) -> DType {
+  /// How an input lies in memory.
+  enum InputType {
+    case elements(DType)
+    case blocks(BlockFormat)
+  }
+
+  mutating func inputType() throws(TextError) -> InputType {
+    if case .identifier(let name) = current.kind, let format = BlockFormat.named(name) {
+      advance()
+      return .blocks(format)
+    }
+    let formats = BlockFormat.all.map(\.name).joined(separator: ", ")
+    return .elements(try storageType("or a block format (\(formats))"))
+  }
+
+  mutating func storageType(_ others: String = "") throws(TextError) -> DType {
     guard case .identifier(let name) = current.kind, let type = DType(rawValue: name) else {
       let names = DType.allCases.map(\.rawValue).joined(separator: ", ")
-      throw expected("a storage type (\(names))")
+      throw expected("a storage type (\(names))\(others.isEmpty ? "" : " " + others)")
     }
     advance()
     return type

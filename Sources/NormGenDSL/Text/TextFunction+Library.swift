@@ -44,6 +44,11 @@ extension TextFunction {
         let x = try arguments.tensor()
         return x.outerSum(with: try arguments.tensor())
       },
+      TextFunction("dequantize") { arguments throws(TextArgumentError) in
+        let bytes = try arguments.tensor()
+        let formats = BlockFormat.all.map { ($0.name, $0) }
+        return bytes.dequantized(from: try arguments.requiredChoice("format", of: formats))
+      },
       TextFunction("columns") { arguments throws(TextArgumentError) in
         let operand = try arguments.tensor()
         let start = try arguments.wholeNumber("from")

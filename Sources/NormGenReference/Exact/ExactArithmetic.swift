@@ -112,7 +112,7 @@ package enum ExactArithmetic {
   }
 
   /// The Float32 that stored bits widen to.
-  static func value(ofBits bits: UInt32, as type: DType) -> Float {
+  package static func value(ofBits bits: UInt32, as type: DType) -> Float {
     switch type {
     case .f32: return Float(bitPattern: bits)
     case .bf16: return Float(bitPattern: bits << 16)

@@ -72,6 +72,7 @@ public struct ExactInterpreter {
     case .elementwise(let op): return elementwise(op, node)
     case .convert(let type):
       return values[node.operands[0].index].map { ExactArithmetic.rounded($0, to: type) }
+    case .dequantize(let format): return try decoded(format, node, inputs)
     case .reshape: return values[node.operands[0].index]
     case .columns(let start, let count): return columns(node, start: start, count: count)
     case .concatenate: return concatenated(node)
@@ -88,10 +89,10 @@ public struct ExactInterpreter {
     }
   }
 
-  /// The elements of an input, widened.
-  private func elements(
+  /// The tensor given for an input.
+  private func tensor(
     of node: Node, _ inputs: [String: HostTensor]
-  ) throws(InterpreterError) -> [Float] {
+  ) throws(InterpreterError) -> (tensor: HostTensor, storage: DType) {
     guard case .input(let name, let storage) = node.op, let tensor = inputs[name] else {
       throw .missing(input: node.inputName ?? node.name ?? "weights")
     }
@@ -102,6 +103,14 @@ public struct ExactInterpreter {
     guard tensor.shape == expected else {
       throw .shape(input: name, expected: expected, found: tensor.shape)
     }
+    return (tensor, storage)
+  }
+
+  /// The elements of an input, widened.
+  private func elements(
+    of node: Node, _ inputs: [String: HostTensor]
+  ) throws(InterpreterError) -> [Float] {
+    let (tensor, storage) = try tensor(of: node, inputs)
     return tensor.withUnsafeBytes { bytes in
       switch storage {
       case .f32: return bytes.bindMemory(to: Float.self).map { $0 }
@@ -113,6 +122,13 @@ public struct ExactInterpreter {
         return bytes.map { ExactArithmetic.value(ofBits: UInt32($0), as: storage) }
       }
     }
+  }
+
+  /// What the blocks of an input hold.
+  private func decoded(
+    _ format: BlockFormat, _ node: Node, _ inputs: [String: HostTensor]
+  ) throws(InterpreterError) -> [Float] {
+    format.decoded(try tensor(of: graph[node.operands[0]], inputs).tensor)
   }
 
   // MARK: Elements
@@ -273,9 +289,14 @@ public struct ExactInterpreter {
     let node = graph[id]
     let x = values[node.operands[0].index]
     let operand = graph[node.operands[1]]
-    let weights =
-      operand.inputName == nil
-      ? values[node.operands[1].index] : try elements(of: operand, inputs)
+    let weights: [Float]
+    if case .dequantize(let format) = operand.op {
+      weights = try decoded(format, operand, inputs)
+    } else {
+      weights =
+        operand.inputName == nil
+        ? values[node.operands[1].index] : try elements(of: operand, inputs)
+    }
     let depth = graph[node.operands[0]].shape.rowExtent
     let width = node.shape.rowExtent
     let groups = x.count / depth

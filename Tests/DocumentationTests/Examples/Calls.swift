@@ -138,14 +138,16 @@ func tensorFiles(_ kernel: CompiledKernel) throws -> [String: HostTensor] {
   return y
 }
 
-func quantizedWeights() throws -> (HostTensor, Int?) {
+func quantizedWeights() throws -> (HostTensor, HostTensor, Int?) {
   // example: gguf-files
   let model = try GGUFFile("model.gguf")
   let heads = model.metadata["llama.attention.head_count"]?.integer
   // A tensor in blocks, as Float32 values.
   let weights = try model.load("blk.0.attn_q.weight", as: .f32)
+  // The same for a parameter that is declared as `q4_0`.
+  let blocks = try model.load("blk.0.attn_q.weight", blocksOf: .q4_0)
   // end
-  return (weights, heads)
+  return (weights, blocks, heads)
 }
 
 func ownCommandLine(_ kernel: Kernel) -> Never {

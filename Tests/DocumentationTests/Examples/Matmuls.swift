@@ -12,6 +12,15 @@ func linearGELURMSNorm() -> Kernel {
   return kernel
 }
 
+func blockWeights() -> Kernel {
+  // example: block-weights
+  let x = Tensor.input("x", [.rows, 4096], .f32)
+  let w = Tensor.input("w", [4096, 4096], .q4_K)
+  let kernel = Kernel("projection", x.matmul(w, layout: .outIn))
+  // end
+  return kernel
+}
+
 // example: call-packed
 /// A layer for calls in a loop; kernels that share `weights` need one copy of them.
 func boundLayer(

@@ -1,0 +1,52 @@
+import NormGenIR
+import NormGenTensors
+
+extension BlockFormat {
+  /// Blocks with integers of any bits, and numbers that give values of about a deviation.
+  ///
+  /// - Parameter shape: The shape of the blocks' bytes.
+  func drawn(
+    _ shape: [Int], deviation: Double, _ generator: inout SeededGenerator
+  ) throws(TensorError) -> HostTensor {
+    var tensor = try HostTensor(zeros: shape, .u8)
+    let quant = quants.spread
+    let scaleSpread = scale.integers?.spread.rootMeanSquare ?? 1
+    let size = deviation / (scaleSpread * quant.rootMeanSquare)
+    tensor.withUnsafeMutableBytes { bytes in
+      for byte in bytes.indices { bytes[byte] = UInt8(truncatingIfNeeded: generator.next()) }
+      for block in stride(from: 0, to: bytes.count, by: byteCount) {
+        // Scales of either sign and of several sizes, so that a neighbour's shows.
+        let unit = Double(generator.next() >> 11) * 0x1p-53
+        let number = size * (unit < 0.5 ? unit + 0.5 : -unit)
+        scale.set(number, in: bytes, block)
+        switch minimum {
+        case .added(let factor): factor.set(-number * quant.mean, in: bytes, block)
+        case .subtracted(let factor):
+          let spread = factor.integers?.spread.rootMeanSquare ?? 1
+          factor.set(number * scaleSpread * quant.mean / spread, in: bytes, block)
+        case nil: break
+        }
+      }
+    }
+    return tensor
+  }
+}
+
+extension BlockFormat.Integers {
+  /// The mean of all integers, and the root of the mean of their squares.
+  fileprivate var spread: (mean: Double, rootMeanSquare: Double) {
+    let count = Double(range.count)
+    let mean = range.reduce(0.0) { $0 + Double($1) } / count
+    return (mean, (range.reduce(0.0) { $0 + Double($1 * $1) } / count).squareRoot())
+  }
+}
+
+extension BlockFormat.Factor {
+  /// Sets the number of a block that begins at a byte.
+  fileprivate func set(_ number: Double, in bytes: UnsafeMutableRawBufferPointer, _ block: Int) {
+    let bits = type.bits(nearest: number)
+    for place in 0..<type.byteCount {
+      bytes[block + byte + place] = UInt8(truncatingIfNeeded: bits >> (8 * UInt32(place)))
+    }
+  }
+}

@@ -1,0 +1,101 @@
+public import NormGenIR
+
+/// How the blocks of a sliver's columns lie packed, those of the same K together: all scales, all minima,
+/// then all quants, each kind column by column.
+///
+/// A column's quants lie in words of four bytes. Of the elements that a word holds, element i has its bits
+/// in byte i mod 4, above those of elements i − 4, i − 8, … there: the bytes of four successive elements
+/// are what integer dot products take. Integers count from their least: those in two's complement have
+/// their highest bit flipped.
+public struct PackedBlocks: Hashable, Sendable {
+  /// What the blocks hold.
+  public let format: BlockFormat
+  /// The columns of a sliver.
+  public let columns: Int
+  /// Where the scales lie.
+  public let scale: Factor
+  /// Where the minima lie; nil if there are none.
+  public let minimum: Factor?
+  /// Where the words of each part of the quants' bits begin.
+  public let quants: [Int]
+  /// The bytes of the columns' blocks.
+  public let byteCount: Int
+
+  /// Where a factor's numbers lie, and the integers that refine them: for each sub-block a byte a column.
+  public struct Factor: Hashable, Sendable {
+    /// The factor.
+    public let factor: BlockFormat.Factor
+    /// The byte with which the columns' numbers begin.
+    public let numbers: Int
+    /// The byte with which the first sub-block's integers begin.
+    public let integers: Int
+  }
+
+  /// The layout of a format that has no ``obstacle(of:)``.
+  public init(_ format: BlockFormat, columns: Int) {
+    self.format = format
+    self.columns = columns
+    var byte = 0
+    func place(_ factor: BlockFormat.Factor) -> Factor {
+      let numbers = byte
+      byte += columns * factor.type.byteCount
+      let integers = byte
+      byte += columns * (factor.integers?.count ?? 0)
+      return Factor(factor: factor, numbers: numbers, integers: integers)
+    }
+    scale = place(format.scale)
+    minimum = (format.minimum?.factor).map(place)
+    var quants: [Int] = []
+    for part in format.quants.parts {
+      quants.append(byte)
+      byte += columns * format.elementCount * part.width / 8
+    }
+    self.quants = quants
+    byteCount = byte
+  }
+
+  /// Sub-blocks: successive elements that share all factors.
+  public var subBlocks: Int {
+    max(scale.factor.integers?.count ?? 1, minimum?.factor.integers?.count ?? 1)
+  }
+
+  /// Successive elements of a sub-block.
+  public var subBlockElements: Int { format.elementCount / subBlocks }
+
+  /// Elements of a word of the widest part: those that are unpacked together.
+  public var run: Int { 32 / (format.quants.parts.map(\.width).max() ?? 8) }
+
+  /// Elements of a word of a part.
+  public func wordElements(_ part: Int) -> Int { 32 / format.quants.parts[part].width }
+
+  /// What is subtracted from quants, or from a factor's integers, as they are packed.
+  public static func zeroPoint(of integers: BlockFormat.Integers) -> Int {
+    integers.zeroPoint + (integers.isSigned ? 1 << (integers.width - 1) : 0)
+  }
+
+  /// Why a format's blocks cannot be packed for a product; nil if they can.
+  public static func obstacle(of format: BlockFormat) -> String? {
+    do throws(BlockFormatError) { try format.verify() } catch { return error.description }
+    guard format.elementCount % 32 == 0, MatmulOrder.block % format.elementCount == 0 else {
+      return "blocks of \(format.elementCount) elements; packed are those of a multiple of 32 that "
+        + "divides \(MatmulOrder.block)"
+    }
+    guard format.quants.parts.allSatisfy({ [1, 2, 4, 8].contains($0.width) }) else {
+      return
+        "quants in parts of \(format.quants.parts.map(\.width)) bits; packed are parts of 1, 2, 4 "
+        + "and 8"
+    }
+    let factors = [format.scale] + (format.minimum.map { [$0.factor] } ?? [])
+    guard factors.allSatisfy({ ($0.integers?.width ?? 0) <= 8 }) else {
+      return "integers of more than 8 bits beside its scale"
+    }
+    let counts = Set(factors.compactMap { $0.integers?.count })
+    let layout = PackedBlocks(format, columns: 1)
+    guard counts.count <= 1, layout.subBlockElements % layout.run == 0 else {
+      return
+        "\(counts.sorted()) sub-blocks; packed are as many for scales and minima, of a multiple of "
+        + "\(layout.run) elements"
+    }
+    return nil
+  }
+}
