@@ -126,14 +126,19 @@ struct CExpression {
     case .bytes(let pointer, let index, let type):
       return .call("load_\(type.rawValue)_bytes", [address(pointer, index)])
     case .words(let pointer, let index): return .call("load_words", [address(pointer, index)])
-    case .bits(let words, let from, let count):
-      return .call("bits_of_words", [term(words), term(from), .number(count)])
+    case .bits(let words, let from, let count, let place):
+      let arguments = [term(words), term(from), .number(count)]
+      return place == 0
+        ? .call("bits_of_words", arguments)
+        : .call("placed_bits_of_words", arguments + [.number(place)])
+    case .signedBits(let words, let from, let count):
+      return .call("signed_bits_of_words", [term(words), term(from), .number(count)])
     case .storedBits(let pointer, let position, let count, let isFlipped):
       return .call(
         "\(isFlipped ? "flipped" : "stored")_bits",
         [.name(names(pointer.name)), term(position), .number(count)])
     case .joined(let low, let high, let place):
-      return term(low) | term(high) << .name("\(place)u")
+      return place == 0 ? term(low) | term(high) : term(low) | term(high) << .name("\(place)u")
     case .whole(let bits): return .call("float_from_bits", [term(bits)])
     }
   }
@@ -170,7 +175,7 @@ struct CExpression {
   /// The type of a named value.
   static func type(of value: LoopExpr) -> String {
     switch value {
-    case .pairs, .pair, .words, .bits: "uvec"
+    case .pairs, .pair, .words, .bits, .signedBits: "uvec"
     case .joined(let low, _, _): low.isVector ? "uvec" : "uint32_t"
     case .storedBits: "uint32_t"
     case .vector, .scalar, .constant, .load, .loadScalar, .apply, .rounded, .leading, .combined,

@@ -61,6 +61,7 @@ struct CFunction {
     switch function.linkage {
     case .exported: prefix = result
     case .local: prefix = "static \(result)"
+    case .separate: prefix = "static __attribute__((noinline)) \(result)"
     case .inlined: prefix = "static inline __attribute__((always_inline)) \(result)"
     }
     let parameters = function.parameters.map { parameter in

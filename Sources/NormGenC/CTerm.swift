@@ -6,7 +6,8 @@
 struct CTerm {
   /// How tightly an expression binds, the loosest first.
   enum Binding: Int, Comparable {
-    case conditional, conjunction, bitwiseOr, equality, comparison, shift, sum, product, prefix, atom
+    case conditional, conjunction, bitwiseOr, equality, comparison, shift, sum, product, prefix,
+      atom
 
     static func < (left: Binding, right: Binding) -> Bool { left.rawValue < right.rawValue }
 

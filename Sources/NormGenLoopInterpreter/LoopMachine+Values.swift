@@ -95,6 +95,17 @@ extension LoopMachine {
       ? [Float](repeating: values[0], count: lanes) : values
   }
 
+  /// Some bits of each word, as a number.
+  private func bits(
+    of words: LoopExpr, from: Index, _ count: Int
+  ) throws(MemoryError) -> [Float] {
+    let (words, from) = (try value(words), try value(from))
+    guard (0..<32).contains(from) else { throw MemoryError(message: "takes bit \(from) of words") }
+    return try (0..<lanes).map { lane throws(MemoryError) in
+      try bits(of: words[4 * lane + from / 8], from: from % 8, count)
+    }
+  }
+
   /// Some bits of a byte, as a number.
   private func bits(of byte: Float, from first: Int, _ count: Int) throws(MemoryError) -> Float {
     guard byte >= 0, byte <= 255, first >= 0, first + count <= 8 else {
@@ -169,11 +180,11 @@ extension LoopMachine {
           ofBits: own.reversed().reduce(0) { $0 << 8 | UInt32($1) }, as: type)
       }
     case .words(let pointer, let index): return try read(pointer, index, 4 * lanes)
-    case .bits(let words, let from, let count):
-      let (words, from) = (try value(words), try value(from))
-      return try (0..<lanes).map { lane throws(MemoryError) in
-        try bits(of: words[4 * lane + from / 8], from: from % 8, count)
-      }
+    case .bits(let words, let from, let count, let place):
+      return try bits(of: words, from: from, count).map { $0 * Float(1 << place) }
+    case .signedBits(let words, let from, let count):
+      let half = Float(1 << (count - 1))
+      return try bits(of: words, from: from, count).map { $0 < half ? $0 : $0 - 2 * half }
     case .storedBits(let pointer, let position, let count, let isFlipped):
       let position = try value(position)
       let byte = try read(pointer, .constant(position / 8), 1)[0]

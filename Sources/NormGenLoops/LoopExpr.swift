@@ -60,8 +60,10 @@ public indirect enum LoopExpr: Hashable, Sendable {
   case bytes(Pointer, at: Index, as: DType)
   /// Consecutive words of four of those bytes, a word a lane, the first byte the lowest.
   case words(Pointer, at: Index)
-  /// So many bits of each word, all in one byte, from bit `from` on.
-  case bits(LoopExpr, from: Index, count: Int)
+  /// So many bits of each word, all in one byte, from bit `from` on, as bits from bit `at` on.
+  case bits(LoopExpr, from: Index, count: Int, at: Int)
+  /// So many bits of each word, all in one byte, from bit `from` on, which are a two's complement.
+  case signedBits(LoopExpr, from: Index, count: Int)
   /// So many bits, all in one byte, of the bytes that a pointer's elements are, from bit `at` on; with
   /// the highest flipped, those of a two's complement count from the least.
   case storedBits(Pointer, at: Index, count: Int, isFlipped: Bool)
@@ -74,7 +76,7 @@ public indirect enum LoopExpr: Hashable, Sendable {
   public var isVector: Bool {
     switch self {
     case .vector, .load, .leading, .broadcast, .entry, .storedVector, .storedZeros, .pairs, .pair,
-      .widened, .dot, .bytes, .words, .bits, .whole:
+      .widened, .dot, .bytes, .words, .bits, .signedBits, .whole:
       true
     case .scalar, .constant, .loadScalar, .combined, .scalarEntry, .number, .stored, .storedZero,
       .storedBits:

@@ -8,6 +8,8 @@ public struct LoopFunction: Hashable, Sendable {
     case exported
     /// The kernel's other functions.
     case local
+    /// The same, compiled once by itself: inlined, it would take registers from loops around it.
+    case separate
     /// The same, compiled anew in every call, so that constant arguments are constants in it.
     case inlined
   }

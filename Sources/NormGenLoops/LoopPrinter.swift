@@ -240,7 +240,10 @@ public enum LoopPrinter {
     case .bytes(let pointer, let index, let type):
       "\(type.rawValue) of the bytes \(pointer.name)[\(text(index))...]"
     case .words(let pointer, let index): "words of \(pointer.name)[\(text(index))...]"
-    case .bits(let words, let from, let count): "\(count) bits of \(text(words)) from \(text(from))"
+    case .bits(let words, let from, let count, let place):
+      "\(count) bits of \(text(words)) from \(text(from))\(place == 0 ? "" : " at \(place)")"
+    case .signedBits(let words, let from, let count):
+      "\(count) signed bits of \(text(words)) from \(text(from))"
     case .storedBits(let pointer, let index, let count, let isFlipped):
       "\(count) bits of \(pointer.name) from \(text(index))\(isFlipped ? ", flipped" : "")"
     case .joined(let low, let high, let at): "(\(text(low)) | \(text(high)) at \(at))"

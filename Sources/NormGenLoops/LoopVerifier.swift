@@ -271,7 +271,8 @@ public struct LoopVerifier {
       guard partials[name] == reduction else { throw error("no \(reduction) partials '\(name)'") }
     case .broadcast, .entry, .scalarEntry, .choose, .number, .stored, .storedVector, .storedZero,
       .storedZeros,
-      .pairs, .pair, .widened, .dot, .bytes, .words, .bits, .storedBits, .joined, .whole:
+      .pairs, .pair, .widened, .dot, .bytes, .words, .bits, .signedBits, .storedBits, .joined,
+      .whole:
       throw error("a value that row programs do not have: \(expression)")
     }
   }

@@ -5,8 +5,8 @@ public import NormGenIR
 ///
 /// A column's quants lie in words of four bytes. Of the elements that a word holds, element i has its bits
 /// in byte i mod 4, above those of elements i − 4, i − 8, … there: the bytes of four successive elements
-/// are what integer dot products take. Integers count from their least: those in two's complement have
-/// their highest bit flipped.
+/// are what integer dot products take. Quants of one part around zero are a two's complement; other
+/// integers count from their least, and those that were a two's complement have their highest bit flipped.
 public struct PackedBlocks: Hashable, Sendable {
   /// What the blocks hold.
   public let format: BlockFormat
@@ -68,7 +68,17 @@ public struct PackedBlocks: Hashable, Sendable {
   /// Elements of a word of a part.
   public func wordElements(_ part: Int) -> Int { 32 / format.quants.parts[part].width }
 
-  /// What is subtracted from quants, or from a factor's integers, as they are packed.
+  /// Whether quants are packed as a two's complement, from which nothing is subtracted.
+  public var isSigned: Bool {
+    let quants = format.quants
+    return quants.parts.count == 1
+      && PackedBlocks.zeroPoint(of: quants) == 1 << (quants.width - 1)
+  }
+
+  /// What is subtracted from quants as they are packed.
+  public var zeroPoint: Int { isSigned ? 0 : PackedBlocks.zeroPoint(of: format.quants) }
+
+  /// What is subtracted from integers that count from their least.
   public static func zeroPoint(of integers: BlockFormat.Integers) -> Int {
     integers.zeroPoint + (integers.isSigned ? 1 << (integers.width - 1) : 0)
   }

@@ -97,7 +97,8 @@ extension LoopExpr {
       .bytes(let pointer, _, _), .words(let pointer, _), .storedBits(let pointer, _, _, _):
       pointer
     case .vector, .scalar, .constant, .apply, .rounded, .leading, .combined, .broadcast, .entry,
-      .scalarEntry, .choose, .number, .storedZero, .storedZeros, .widened, .dot, .bits, .joined,
+      .scalarEntry, .choose, .number, .storedZero, .storedZeros, .widened, .dot, .bits, .signedBits,
+      .joined,
       .whole:
       nil
     }
@@ -110,7 +111,8 @@ extension LoopExpr {
     case .apply(_, let operands):
       for operand in operands { operand.visit(body) }
     case .rounded(_, let operand), .leading(let operand, _), .broadcast(let operand),
-      .widened(_, let operand), .bits(let operand, _, _), .whole(let operand):
+      .widened(_, let operand), .bits(let operand, _, _, _),
+      .signedBits(let operand, _, _), .whole(let operand):
       operand.visit(body)
     case .joined(let low, let high, _):
       low.visit(body)

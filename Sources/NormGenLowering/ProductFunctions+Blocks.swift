@@ -30,6 +30,9 @@ struct BlockFunctions {
   /// The most rows whose tiles unpack weights for themselves: for more it is done once for all.
   static let mostTileRows = 2
 
+  /// The most slivers that they take together.
+  static let mostTileSlivers = 2
+
   /// The heights of those tiles, the greatest first.
   var heights: [Int] {
     (1...min(Self.mostTileRows, product.product.tile.rows)).reversed()
@@ -71,11 +74,13 @@ struct BlockFunctions {
       }
       return place
     }
-    /// The bits of an integer in one part, those of a two's complement from its least.
-    func bits(_ integers: BlockFormat.Integers, _ part: Int, at bit: Index) -> LoopExpr {
+    /// The bits of an integer in one part, from its least or, if they are signed, as a two's complement.
+    func bits(
+      _ integers: BlockFormat.Integers, _ part: Int, at bit: Index, areSigned: Bool = false
+    ) -> LoopExpr {
       .storedBits(
         weights, at: bit, count: integers.parts[part].width,
-        isFlipped: integers.isSigned && part == integers.parts.count - 1)
+        isFlipped: integers.isSigned != areSigned && part == integers.parts.count - 1)
     }
     func factor(_ factor: PackedBlocks.Factor) -> [Stmt] {
       let bytes = factor.factor.type.byteCount
@@ -113,10 +118,13 @@ struct BlockFunctions {
           bitName(turn), position(format.quants.parts[part], "element" + .constant(4 * turn)))
       }
       let byte = turns.dropFirst().reduce(
-        bits(format.quants, part, at: .variable(bitName(0)))
+        bits(format.quants, part, at: .variable(bitName(0)), areSigned: layout.isSigned)
       ) { byte, turn in
         .joined(
-          byte, bits(format.quants, part, at: .variable(bitName(turn))), at: width * turn)
+          byte,
+          bits(
+            format.quants, part, at: .variable(bitName(turn)), areSigned: layout.isSigned),
+          at: width * turn)
       }
       return .each(
         "w", upTo: .constant(format.elementCount / elements),
@@ -172,10 +180,10 @@ struct BlockFunctions {
     let values = Pointer(name: "values", storage: .f32)
     return LoopFunction(
       dequantizeName,
-      comment:
-        "The values of `depth` steps of a sliver's blocks, step by step.",
+      comment: "The values of `depth` steps of a sliver's blocks, step by step.",
+      linkage: .separate,
       parameters: [.read(packed), .init("depth", .index), .written(values)],
-      body: overSteps { k, weight in
+      body: overSteps(ofSlivers: nil) { k, weight in
         [
           .each(
             "v", upTo: vectors,
@@ -185,37 +193,45 @@ struct BlockFunctions {
       })
   }
 
-  /// The tile that takes blocks as they are.
+  /// The tile that takes blocks as they are, of neighbouring slivers: more chains side by side hide how
+  /// long each step of one takes.
   func tile() -> LoopFunction {
     let x = product.x
-    let body = overSteps { k, weight in
+    let slivers: Index = "slivers"
+    let most = Self.mostTileSlivers * product.vectors
+    let count = vectors * slivers
+    let body = overSteps(ofSlivers: slivers) { k, weight in
       [
-        .array("weights", extents: [product.vectors], .vector),
-        .each("v", upTo: vectors, .setEntry("weights", ["v"], weight("v"))),
+        .array("weights", extents: [most], .vector),
+        .each("v", upTo: count, .setEntry("weights", ["v"], weight("v"))),
         .each(
           "r", upTo: "height",
           .define("element", .broadcast(.loadScalar(x, at: .constant(product.xStride) * "r" + k))),
-          .each("v", upTo: vectors, Tile.add(.vector("element"), .entry("weights", ["v"])))),
+          .each("v", upTo: count, Tile.add(.vector("element"), .entry("weights", ["v"])))),
       ]
     }
     return LoopFunction(
       tileName,
       comment:
-        "The same for few rows, whose weights are unpacked in registers.",
+        "The same of `slivers` slivers for few rows: their weights are unpacked in registers.",
       linkage: .inlined,
       parameters: [
         .init("depth", .index), .read(x), .read(packed), .written(product.sums),
-        .init("is_first", .flag), .init("height", .constant),
+        .init("is_first", .flag), .init("height", .constant), .init("slivers", .constant),
       ],
-      body: Tile.zeros(rows: heights[0], vectors: product.vectors, height: "height") + body + [
+      body: Tile.zeros(rows: heights[0], vectors: most, count: count, height: "height") + body + [
         Tile.store(
-          vectors: product.vectors, lanes: lanes, height: "height",
-          stride: .constant(product.sumsStride))
+          vectors: count, lanes: lanes, height: "height", stride: .constant(product.sumsStride))
       ])
   }
 
-  /// The steps of a sliver in order: `body` is given each step and the vectors of its weights.
+  /// What is done with the steps of slivers in order.
+  ///
+  /// - Parameters:
+  ///   - slivers: How many stand side by side; nil for one.
+  ///   - body: Is given each step and the vectors of its weights.
   private func overSteps(
+    ofSlivers slivers: Index?,
     _ body: (_ k: Index, _ weight: (_ vector: Index) -> LoopExpr) -> [Stmt]
   ) -> [Stmt] {
     let subBlocks = layout.subBlocks
@@ -226,7 +242,8 @@ struct BlockFunctions {
     let first =
       (subBlocks > 1 ? Index.constant(layout.subBlockElements) * "s" : 0)
       + (runs > 1 ? .constant(run) * "u" : 0)
-    /// The word of a part that holds it.
+    let element = first + .constant(4) * "t" + "j"
+    /// The word of a part that holds a run.
     func word(_ part: Int) -> Index {
       let elements = layout.wordElements(part)
       guard subBlocks == 1 || layout.subBlockElements % elements == 0,
@@ -235,49 +252,33 @@ struct BlockFunctions {
       return (subBlocks > 1 ? .constant(layout.subBlockElements / elements) * "s" : 0)
         + (runs > 1 ? .constant(run / elements) * "u" : 0)
     }
-    let element = first + .constant(4) * "t" + "j"
-    var quant: (Index) -> LoopExpr = { v in
-      quantBits(0, v, element)
-    }
-    var width = format.quants.parts[0].width
-    for part in format.quants.parts.indices.dropFirst() {
-      let (low, place) = (quant, width)
-      quant = { .joined(low($0), quantBits(part, $0, element), at: place) }
-      width += format.quants.parts[part].width
-    }
-    let bits = quant
-    let zero = PackedBlocks.zeroPoint(of: format.quants)
-    func weight(_ v: Index) -> LoopExpr {
-      let scaled = LoopExpr.apply(
-        .multiply, [.entry("scales", [v]), lessened(.whole(bits(v)), by: zero)])
-      switch format.minimum {
-      case .added: return .apply(.add, [scaled, .entry("minima", [v])])
-      case .subtracted: return .apply(.subtract, [scaled, .entry("minima", [v])])
-      case nil: return scaled
-      }
-    }
+    let side = Side(slivers: slivers, functions: self)
     let words = format.quants.parts.indices.flatMap { part -> [Stmt] in
-      let name = wordsName(part)
-      return [
-        .array(name, extents: [product.vectors], .words),
-        .each(
-          "v", upTo: vectors,
-          .setEntry(
-            name, ["v"],
-            .words(
-              group,
-              at: .constant(4 * columns) * word(part) + .constant(4 * lanes) * "v"
-                + .constant(layout.quants[part])))),
-      ]
+      side.vectors(
+        wordsName(part), .words,
+        .words(
+          group,
+          at: side.place(4 * lanes) + .constant(4 * columns) * word(part)
+            + .constant(layout.quants[part])))
     }
     let unpacked: Stmt = .each(
       "t", upTo: .constant(run / 4),
-      .loop(index: "j", from: 0, to: 4, step: 1, body: body("k" + element, weight)))
+      .loop(
+        index: "j", from: 0, to: 4, step: 1, body: body("k" + element) { weight($0, element) }))
     let oneRun = words + [unpacked]
+    let offsets =
+      switch format.minimum {
+      case .added:
+        layout.minimum.map { side.vectors("offsets", .vector, value(of: $0, subBlock, side)) }
+      case .subtracted:
+        layout.minimum.map {
+          side.vectors("offsets", .vector, .apply(.negate, [value(of: $0, subBlock, side)]))
+        }
+      case nil: [Stmt]?.none
+      }
     let oneSubBlock =
-      prefetch(subBlock)
-      + factors("scales", layout.scale, subBlock)
-      + (layout.minimum.map { factors("minima", $0, subBlock) } ?? [])
+      prefetch(subBlock, side)
+      + side.vectors("scales", .vector, value(of: layout.scale, subBlock, side)) + (offsets ?? [])
       + (runs > 1
         ? [.loop(index: "u", from: 0, to: .constant(runs), step: 1, body: oneRun)] : oneRun)
     return [
@@ -293,28 +294,75 @@ struct BlockFunctions {
     ]
   }
 
-  /// The vectors of a factor in a sub-block.
-  private func factors(
-    _ name: String, _ factor: PackedBlocks.Factor, _ subBlock: Index
-  ) -> [Stmt] {
-    let bytes = factor.factor.type.byteCount
-    var value = LoopExpr.bytes(
-      group, at: .constant(bytes * lanes) * "v" + .constant(factor.numbers),
-      as: factor.factor.type)
-    if let integers = factor.factor.integers {
-      let place =
-        Index.constant(columns) * subBlock + .constant(lanes) * "v" + .constant(factor.integers)
-      value = .apply(
-        .multiply,
-        [
-          value,
-          lessened(.load(group, at: place, .all), by: PackedBlocks.zeroPoint(of: integers)),
-        ])
+  /// Vectors of one or more slivers side by side.
+  private struct Side {
+    let slivers: Index?
+    let functions: BlockFunctions
+
+    private var own: Index { .constant(functions.product.vectors) }
+
+    /// Where what a vector takes lies, so many bytes a vector.
+    func place(_ bytes: Int) -> Index {
+      guard slivers != nil else { return .constant(bytes) * "v" }
+      return .constant(functions.sliverBytes) * ("v" / own) + .constant(bytes) * ("v" % own)
     }
-    return [
-      .array(name, extents: [product.vectors], .vector),
-      .each("v", upTo: vectors, .setEntry(name, ["v"], value)),
-    ]
+
+    /// An array with a value for each vector.
+    func vectors(_ name: String, _ element: LoopArrayElement, _ value: LoopExpr) -> [Stmt] {
+      let most = (slivers == nil ? 1 : BlockFunctions.mostTileSlivers) * functions.product.vectors
+      return [
+        .array(name, extents: [most], element),
+        .each("v", upTo: slivers.map { own * $0 } ?? own, .setEntry(name, ["v"], value)),
+      ]
+    }
+  }
+
+  /// The vector of a factor in a sub-block.
+  private func value(
+    of factor: PackedBlocks.Factor, _ subBlock: Index, _ side: Side
+  ) -> LoopExpr {
+    let number = LoopExpr.bytes(
+      group, at: side.place(factor.factor.type.byteCount * lanes) + .constant(factor.numbers),
+      as: factor.factor.type)
+    guard let integers = factor.factor.integers else { return number }
+    let place =
+      side.place(lanes) + .constant(columns) * subBlock + .constant(factor.integers)
+    return .apply(
+      .multiply,
+      [
+        number,
+        lessened(.load(group, at: place, .all), by: PackedBlocks.zeroPoint(of: integers)),
+      ])
+  }
+
+  /// The vector of an element's weights.
+  ///
+  /// Where no product is rounded, adding to it is one operation with one rounding.
+  private func weight(_ vector: Index, _ element: Index) -> LoopExpr {
+    let number: LoopExpr
+    if layout.isSigned {
+      number = .signedBits(
+        .entry(wordsName(0), [vector]), from: from(0, element),
+        count: format.quants.width)
+    } else {
+      var bits: LoopExpr?
+      var place = 0
+      for (part, own) in format.quants.parts.enumerated() {
+        let next = LoopExpr.bits(
+          .entry(wordsName(part), [vector]), from: from(part, element), count: own.width,
+          at: place)
+        bits = bits.map { .joined($0, next, at: 0) } ?? next
+        place += own.width
+      }
+      number = bits ?? .constant(0)
+    }
+    let quant = lessened(.whole(number), by: layout.zeroPoint)
+    let scale = LoopExpr.entry("scales", [vector])
+    guard format.minimum != nil else { return .apply(.multiply, [scale, quant]) }
+    let offset = LoopExpr.entry("offsets", [vector])
+    return format.hasExactProducts
+      ? .apply(.multiplyAdd, [scale, quant, offset])
+      : .apply(.add, [.apply(.multiply, [scale, quant]), offset])
   }
 
   private func lessened(_ value: LoopExpr, by zeroPoint: Int) -> LoopExpr {
@@ -323,29 +371,25 @@ struct BlockFunctions {
 
   private func wordsName(_ part: Int) -> String { part == 0 ? "words" : "words_\(part + 1)" }
 
-  /// The bits of an element's quant in one part.
-  private func quantBits(_ part: Int, _ vector: Index, _ element: Index) -> LoopExpr {
-    let width = format.quants.parts[part].width
+  /// The lowest of an element's bits in a word of a part.
+  private func from(_ part: Int, _ element: Index) -> Index {
     let elements = layout.wordElements(part)
     // Where all words begin with the run, the turn of four is the run's.
-    let turn: Index =
-      elements == layout.run ? "t" : element % .constant(elements) / 4
-    return .bits(
-      .entry(wordsName(part), [vector]), from: .constant(8) * "j" + .constant(width) * turn,
-      count: width)
+    let turn: Index = elements == layout.run ? "t" : element % .constant(elements) / 4
+    return .constant(8) * "j" + .constant(format.quants.parts[part].width) * turn
   }
 
   /// Asks for a sub-block's share of blocks some way ahead, a cache line at a time.
-  private func prefetch(_ subBlock: Index) -> [Stmt] {
+  private func prefetch(_ subBlock: Index, _ side: Side) -> [Stmt] {
     let ahead = columns * 4 * min(max(product.schedule.weightStepsAhead, 0), 1 << 16)
     let lines = (layout.byteCount + 64 * layout.subBlocks - 1) / (64 * layout.subBlocks)
-    return [
+    let line = Index.constant(64 * lines) * subBlock + .constant(64) * "i" + .constant(ahead)
+    let loop = { (sliver: Index) -> Stmt in
       .loop(
-        index: "v", from: 0, to: .constant(lines), step: 1,
-        body: [
-          .prefetchLine(
-            group, byte: .constant(64 * lines) * subBlock + 64 * "v" + .constant(ahead))
-        ])
-    ]
+        index: "i", from: 0, to: .constant(lines), step: 1,
+        body: [.prefetchLine(group, byte: .constant(sliverBytes) * sliver + line)])
+    }
+    guard let slivers = side.slivers else { return [loop(0)] }
+    return [.loop(index: "v", from: 0, to: slivers, step: 1, body: [loop("v")])]
   }
 }

@@ -20,7 +20,8 @@ extension ProductFunctions {
         + steps(sliver)
         + [
           Tile.store(
-            vectors: vectors, lanes: lanes, height: "height", stride: .constant(sumsStride))
+            vectors: .constant(vectors), lanes: lanes, height: "height",
+            stride: .constant(sumsStride))
         ])
   }
 

@@ -158,60 +158,72 @@ struct ProductFunctions {
 
   func multiply() -> LoopFunction {
     let block = Pointer(name: "block", storage: tiledStorage)
+    let packed = Pointer(name: "packed", storage: product.storage)
     let xBlock = Pointer(name: "x_block", storage: x.storage)
     let sliverSums = Pointer(name: "sliver_sums", storage: .f32)
     /// Tiles of all rows, as high as there is room for.
-    func strips(_ tile: String, _ heights: [Int], weights: String) -> Stmt {
-      .strips(
-        index: "row", to: "rows",
-        heights.map { height in
-          LoopStrip(
-            count: height,
-            body: [
-              .call(
-                tile,
-                [
-                  .index("depth"), .place(xBlock.name, at: .constant(xStride) * "row"),
-                  .place(weights, at: 0),
-                  .place(sliverSums.name, at: .constant(sumsStride) * "row"),
-                  .flag(.equal("k", 0)), .index(.constant(height)),
-                ])
-            ])
-        })
+    func tiles(
+      _ tile: String, _ heights: [Int], weights: String, slivers: [CallArgument] = []
+    ) -> [Stmt] {
+      [
+        .pointer(xBlock, buffer: x.name, offset: "k"),
+        .pointer(sliverSums, buffer: sums.name, offset: .constant(columns) * "sliver"),
+        .strips(
+          index: "row", to: "rows",
+          heights.map { height in
+            LoopStrip(
+              count: height,
+              body: [
+                .call(
+                  tile,
+                  [
+                    .index("depth"), .place(xBlock.name, at: .constant(xStride) * "row"),
+                    .place(weights, at: 0),
+                    .place(sliverSums.name, at: .constant(sumsStride) * "row"),
+                    .flag(.equal("k", 0)), .index(.constant(height)),
+                  ] + slivers)
+              ])
+          }),
+      ]
     }
     let carved: Stmt = .carve(
       block, from: "gathered", byte: 0, count: .constant(blockElements),
       columns: blockElements, stride: blockElements)
-    let places: [Stmt] = [
-      .pointer(xBlock, buffer: x.name, offset: "k"),
-      .pointer(sliverSums, buffer: sums.name, offset: .constant(columns) * "sliver"),
-    ]
-    let tiles = strips(tileName, product.tile.heights, weights: block.name)
+    let plain = tiles(tileName, product.tile.heights, weights: block.name)
+    var head: [Stmt] = []
     let body: [Stmt]
     if let blocks = BlockFunctions(self) {
-      let packed = Pointer(name: "packed", storage: product.storage)
+      let place = Stmt.pointer(
+        packed, buffer: weights.name, offset: blocks.place(of: "sliver", "k"))
+      let strips = [BlockFunctions.mostTileSlivers, 1].map { count in
+        LoopStrip(
+          count: count,
+          body: [
+            .index("sliver", "first" + "side"),
+            self.blocks(
+              [place]
+                + tiles(
+                  blocks.tileName, blocks.heights, weights: packed.name,
+                  slivers: [.index(.constant(count))])),
+          ])
+      }
+      head = [
+        .when(
+          "rows" <= .constant(blocks.heights[0]),
+          [.strips(index: "side", to: "end" - "first", strips), .leave(nil)], otherwise: [])
+      ]
       body =
-        [.pointer(packed, buffer: weights.name, offset: blocks.place(of: "sliver", "k"))] + places
-        + [
-          .when(
-            "rows" <= .constant(blocks.heights[0]),
-            [strips(blocks.tileName, blocks.heights, weights: packed.name)],
-            otherwise: [
-              carved,
-              .call(
-                blocks.dequantizeName,
-                [.place(packed.name, at: 0), .index("depth"), .place(block.name, at: 0)]),
-              tiles,
-            ])
-        ]
+        [
+          carved, place,
+          .call(
+            blocks.dequantizeName,
+            [.place(packed.name, at: 0), .index("depth"), .place(block.name, at: 0)]),
+        ] + plain
     } else if product.isPacked {
-      body =
-        [.pointer(block, buffer: weights.name, offset: packedPlace("sliver", "k"))] + places
-        + [tiles]
+      body = [.pointer(block, buffer: weights.name, offset: packedPlace("sliver", "k"))] + plain
     } else {
       body =
-        [carved, gather("sliver", "k", depth: "depth", to: .place(block.name, at: 0))] + places
-        + [tiles]
+        [carved, gather("sliver", "k", depth: "depth", to: .place(block.name, at: 0))] + plain
     }
     return LoopFunction(
       name,
@@ -221,7 +233,9 @@ struct ProductFunctions {
       parameters: [.init("rows", .index), .read(x), .read(weights), .written(sums)]
         + (gathers ? [.init("gathered", .memory)] : [])
         + [.init("first", .index), .init("end", .index)],
-      body: [.loop(index: "sliver", from: "first", to: "end", step: 1, body: [self.blocks(body)])])
+      body: head + [
+        .loop(index: "sliver", from: "first", to: "end", step: 1, body: [self.blocks(body)])
+      ])
   }
 }
 

@@ -278,7 +278,7 @@ struct RowFunctions {
     case .leading(let operand, let count): return .leading(lowered(operand), count: count)
     case .vector, .constant, .load, .loadScalar, .combined, .broadcast, .entry, .scalarEntry,
       .choose, .number, .stored, .storedVector, .storedZero, .storedZeros, .pairs, .pair, .widened,
-      .dot, .bytes, .words, .bits, .storedBits, .joined, .whole:
+      .dot, .bytes, .words, .bits, .signedBits, .storedBits, .joined, .whole:
       return value
     }
   }

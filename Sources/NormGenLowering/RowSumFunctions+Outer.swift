@@ -35,7 +35,8 @@ extension RowSumFunctions {
                   Tile.add(.vector("element"), .entry("factors", ["v"]))),
               ]),
           ]),
-        Tile.store(vectors: tile.vectors, lanes: lanes, height: height, stride: "stride"),
+        Tile.store(
+          vectors: .constant(tile.vectors), lanes: lanes, height: height, stride: "stride"),
       ])
   }
 

@@ -5,11 +5,14 @@ import NormGenLoops
 /// `chain[r][v]`, one for each row and each lane of each vector.
 enum Tile {
   /// The chains at +0.
-  static func zeros(rows: Int, vectors: Int, height: Index) -> [Stmt] {
+  ///
+  /// - Parameter count: The vectors that are used, all by default.
+  static func zeros(rows: Int, vectors: Int, count: Index? = nil, height: Index) -> [Stmt] {
     [
       .array("chain", extents: [rows, vectors], .vector),
       over(
-        vectors, height, [.setEntry("chain", ["r", "v"], .broadcast(.constant(0)))]),
+        count ?? .constant(vectors), height,
+        [.setEntry("chain", ["r", "v"], .broadcast(.constant(0)))]),
     ]
   }
 
@@ -21,7 +24,7 @@ enum Tile {
   }
 
   /// The chains as sums of this block, added to what earlier blocks have left in `sums`.
-  static func store(vectors: Int, lanes: Int, height: Index, stride: Index) -> Stmt {
+  static func store(vectors: Index, lanes: Int, height: Index, stride: Index) -> Stmt {
     let sum = Pointer(name: "sum", storage: .f32)
     let chain = LoopExpr.entry("chain", ["r", "v"])
     return over(
@@ -34,9 +37,9 @@ enum Tile {
       ])
   }
 
-  private static func over(_ vectors: Int, _ height: Index, _ body: [Stmt]) -> Stmt {
+  private static func over(_ vectors: Index, _ height: Index, _ body: [Stmt]) -> Stmt {
     .each(
       "r", upTo: height,
-      .loop(index: "v", from: 0, to: .constant(vectors), step: 1, body: body))
+      .loop(index: "v", from: 0, to: vectors, step: 1, body: body))
   }
 }

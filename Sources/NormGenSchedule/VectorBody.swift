@@ -172,7 +172,7 @@ extension LoopExpr {
     case .vector, .scalar, .constant: true
     case .load, .loadScalar, .apply, .rounded, .leading, .combined, .broadcast, .entry,
       .scalarEntry, .choose, .number, .stored, .storedVector, .storedZero, .storedZeros, .pairs,
-      .pair, .widened, .dot, .bytes, .words, .bits, .storedBits, .joined, .whole:
+      .pair, .widened, .dot, .bytes, .words, .bits, .signedBits, .storedBits, .joined, .whole:
       false
     }
   }
