@@ -3,7 +3,7 @@ import NormGenIR
 
 extension Catalog {
   /// Kernels around matmuls; weights lie [in, out] or, as PyTorch's `Linear` has them, [out, in].
-  static let matmuls: [Entry] = mirage + feedForward + attention
+  static let matmuls: [Entry] = mirage + feedForward + attention + blocks
 
   /// The patterns of Mirage's benchmarks.
   private static let mirage: [Entry] = {
@@ -108,6 +108,21 @@ extension Catalog {
       Entry(
         Kernel("rms_norm_qkv_qk_norm_32x128_bf16", outputs: ["q": q, "k": k, "v": heads("v", 8)]),
         "Qwen3-8B: RMSNorm, q, k and v, and the norm of each head of q and k")
+    ]
+  }()
+
+  /// Models of llama.cpp, whose weights lie in quantized blocks.
+  private static let blocks: [Entry] = {
+    let x = Tensor.input("x", [.rows, 4096], .f32)
+    let gain = Tensor.input("gain", [4096], .f32)
+    let normed = x.rmsNorm(gain: gain, epsilon: 1e-6)
+    let pack = Tensor.input("w_pack", [12288, 4096], .q4_0)
+    return [
+      Entry(
+        Kernel(
+          "rms_norm_qkv_4096_12288_q4_0",
+          outputs: [Kernel.Output("qkv", normed.matmul(pack, layout: .outIn))]),
+        "Baichuan-7B by llama.cpp: RMSNorm, then q, k and v as one matrix in q4_0 blocks")
     ]
   }()
 }

@@ -32,7 +32,8 @@ public enum Models {
   /// - Parameter accumulation: How sites that are stored in bf16 sum their products; others have
   ///   the exact order.
   public static func sites(accumulate accumulation: Matmul.Accumulation = .fused) -> [ModelSite] {
-    baichuan(accumulation) + gemma(accumulation) + idefics(accumulation) + refact(accumulation)
+    baichuan(accumulation) + baichuanInBlocks() + gemma(accumulation) + idefics(accumulation)
+      + refact(accumulation)
       + llama(accumulation) + mindSpore() + mirage(accumulation)
   }
 
@@ -50,9 +51,15 @@ struct ModelLayers {
   let storage: DType
   /// How products are summed.
   let accumulation: Matmul.Accumulation
+  /// What the weights of linear layers are blocks of; nil for the storage type.
+  let format: BlockFormat?
 
   /// Layers in a storage type; the licence exists for bf16 only.
-  init(_ storage: DType, _ accumulation: Matmul.Accumulation = .fused) {
+  init(
+    _ storage: DType, _ accumulation: Matmul.Accumulation = .fused,
+    weights format: BlockFormat? = nil
+  ) {
+    self.format = format
     self.storage = storage
     self.accumulation = storage == .bf16 ? accumulation : .fused
   }
@@ -72,10 +79,15 @@ struct ModelLayers {
     storage == .f32 ? value : value.rounded(to: storage)
   }
 
-  /// A linear layer without bias, whose weights are called `weights`.
+  /// A linear layer without bias, whose weights are called `weights`; blocks lie [out, in].
   func linear(
     _ x: Tensor, _ weights: String, to extent: Int, layout: Matmul.WeightLayout = .outIn
   ) -> Tensor {
+    if let format {
+      return returned(
+        x.matmul(
+          .input(weights, [.fixed(extent), .fixed(x.shape.rowExtent)], format), layout: .outIn))
+    }
     let axes: [Extent]
     switch layout {
     case .outIn: axes = [.fixed(extent), .fixed(x.shape.rowExtent)]

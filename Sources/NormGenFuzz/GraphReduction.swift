@@ -133,7 +133,8 @@ private struct Rebuilt {
     case .leadingPart(let count, let whole):
       // A part of the whole row would be the row itself, which the text form leaves out.
       return .leadingPart(count: max(1, count * mapped(whole) / whole), extent: mapped(whole))
-    case .constant, .elementwise, .convert, .dequantize, .reshape, .concatenate, .matmul, .rowSum, .outerSum:
+    case .constant, .elementwise, .convert, .dequantize, .reshape, .concatenate, .matmul, .rowSum,
+      .outerSum:
       return op
     }
   }

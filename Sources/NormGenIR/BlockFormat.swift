@@ -157,3 +157,8 @@ public struct BlockFormat: Hashable, Sendable {
     }
   }
 }
+
+extension BlockFormat: CustomStringConvertible {
+  /// The name.
+  public var description: String { name }
+}

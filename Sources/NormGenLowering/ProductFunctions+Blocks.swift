@@ -242,7 +242,7 @@ struct BlockFunctions {
     let first =
       (subBlocks > 1 ? Index.constant(layout.subBlockElements) * "s" : 0)
       + (runs > 1 ? .constant(run) * "u" : 0)
-    let element = first + .constant(4) * "t" + "j"
+    let element = first + .constant(4) * turn + "j"
     /// The word of a part that holds a run.
     func word(_ part: Int) -> Index {
       let elements = layout.wordElements(part)
@@ -261,11 +261,9 @@ struct BlockFunctions {
           at: side.place(4 * lanes) + .constant(4 * columns) * word(part)
             + .constant(layout.quants[part])))
     }
-    let unpacked: Stmt = .each(
-      "t", upTo: .constant(run / 4),
-      .loop(
-        index: "j", from: 0, to: 4, step: 1, body: body("k" + element) { weight($0, element) }))
-    let oneRun = words + [unpacked]
+    let unpacked: Stmt = .loop(
+      index: "j", from: 0, to: 4, step: 1, body: body("k" + element) { weight($0, element) })
+    let oneRun = words + [run > 4 ? .each("t", upTo: .constant(run / 4), unpacked) : unpacked]
     let offsets =
       switch format.minimum {
       case .added:
@@ -365,6 +363,9 @@ struct BlockFunctions {
       : .apply(.add, [.apply(.multiply, [scale, quant]), offset])
   }
 
+  /// Which four elements of a run are unpacked.
+  private var turn: Index { layout.run > 4 ? "t" : 0 }
+
   private func lessened(_ value: LoopExpr, by zeroPoint: Int) -> LoopExpr {
     zeroPoint == 0 ? value : .apply(.subtract, [value, .constant(Float(zeroPoint))])
   }
@@ -375,7 +376,7 @@ struct BlockFunctions {
   private func from(_ part: Int, _ element: Index) -> Index {
     let elements = layout.wordElements(part)
     // Where all words begin with the run, the turn of four is the run's.
-    let turn: Index = elements == layout.run ? "t" : element % .constant(elements) / 4
+    let turn = elements == layout.run ? self.turn : element % .constant(elements) / 4
     return .constant(8) * "j" + .constant(format.quants.parts[part].width) * turn
   }
 

@@ -120,6 +120,7 @@ import Testing
     let format: BlockFormat
     let pattern: String
     let replacement: String
+    var rows = 15
 
     var testDescription: String { name }
   }
@@ -128,18 +129,26 @@ import Testing
     Edit(
       name: "order of nibbles", format: .q4_0, pattern: "8 * j + 4 * t, 4)",
       replacement: "8 * j + 4 * (1 - t), 4)"),
-    Edit(name: "zero point off by one", format: .q4_0, pattern: "- 8.0f", replacement: "- 7.0f"),
+    Edit(name: "zero point off by one", format: .q6_K, pattern: "- 32.0f", replacement: "- 31.0f"),
+    Edit(
+      name: "sign of a quant lost", format: .q8_0,
+      pattern: "signed_bits_of_words(words[v], 8 * j, 8)",
+      replacement: "bits_of_words(words[v], 8 * j, 8)"),
     Edit(
       name: "scale of the neighbour", format: .q4_0, pattern: "2 * c + i] = c < count",
       replacement: "2 * (c ^ 1) + i] = c < count"),
     Edit(
+      name: "second sliver is the first again", format: .q4_0, pattern: "4896 * (v / 2)",
+      replacement: "4896 * 0", rows: 1),
+    Edit(
       name: "group off by one", format: .q4_0, pattern: "packed + 288 * (k / 32)",
       replacement: "packed + 288 * ((k + 32) % depth / 32)"),
     Edit(
-      name: "integer of another sub-block", format: .q4_K, pattern: "load_u8(group + 16 * s +",
-      replacement: "load_u8(group + 16 * (s ^ 1) +"),
+      name: "integer of another sub-block", format: .q4_K, pattern: "+ 16 * s +",
+      replacement: "+ 16 * (s ^ 1) +"),
     Edit(
-      name: "minimum added", format: .q4_K, pattern: "- minima[v]", replacement: "+ minima[v]"),
+      name: "minimum added", format: .q4_K, pattern: "offsets[v] = -(",
+      replacement: "offsets[v] = ("),
     Edit(
       name: "high bits of a scale missing", format: .q4_K,
       pattern: " | stored_bits(weights, bit_2, 2) << 4u", replacement: ""),
@@ -151,19 +160,19 @@ import Testing
   @Test(arguments: edits)
   func wrongCIsCaught(edit: Edit) throws {
     var catches = MutantCatches(edit.name)
-    for columns in [33, 16] {
+    for columns in [33, 48] {
       let blocks = edit.format.elementCount == 32 ? 17 : 3
       let right = try Compiler(target: .avx2).lower(
         graph(edit.format, blocks: blocks, columns: columns))
       let source = right.source.source.replacing(edit.pattern, with: edit.replacement)
       #expect(source != right.source.source, "\(edit.name)")
       guard Targets.native.contains(.avx2) else { continue }
-      let inputs = try RandomInputs.tensors(for: right.graph, rows: 15, seed: 13)
+      let inputs = try RandomInputs.tensors(for: right.graph, rows: edit.rows, seed: 13)
       func outputs(_ lowering: Lowering) throws -> [String: HostTensor] {
-        try LaidOutCall(lowering: lowering, rows: 15, inputs: inputs).outputs(at: .beginning)
+        try LaidOutCall(lowering: lowering, rows: edit.rows, inputs: inputs).outputs(at: .beginning)
       }
       try catches.add(
-        kernel: "\(columns) columns", KernelCall(right, rows: 15, inputs: inputs),
+        kernel: "\(columns) columns", KernelCall(right, rows: edit.rows, inputs: inputs),
         right: outputs(right), wrong: outputs(right.replacingSource(with: source)), "avx2")
     }
     if Targets.native.contains(.avx2) { catches.require() }
@@ -193,7 +202,7 @@ import Testing
       (
         "y = matmul(x, w * 2, layout: out_in)", "w: q4_0[32, 32]",
         "is computed from the q4_0 blocks of 'w', which only products read"
-      )
+      ),
     ]
     for (statement, input, message) in cases {
       let found = try planError("kernel k(x: f32[rows, 32], \(input)) {\n  \(statement)\n} -> y\n")

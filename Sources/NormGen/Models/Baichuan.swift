@@ -43,4 +43,25 @@ extension Models {
           ])),
     ]
   }
+
+  /// Baichuan-7B as llama.cpp runs it: Float32 rows, weights in quantized blocks.
+  static func baichuanInBlocks() -> [ModelSite] {
+    [BlockFormat.q4_0, .q8_0].flatMap { format -> [ModelSite] in
+      let layers = ModelLayers(.f32, weights: format)
+      let hidden = 4096
+      let x = layers.rows("x", hidden)
+      let normed = x.rmsNorm(gain: layers.vector("gain", hidden), epsilon: 1e-6)
+      let down = layers.linear(layers.gated(normed, 11008), "w_down", to: hidden)
+      let model = "Baichuan-7B in \(format.name)"
+      return [
+        ModelSite(
+          model: model, site: "RMS → W_pack",
+          kernel: Kernel(
+            "baichuan_7b_pack_\(format.name)", layers.linear(normed, "w_pack", to: 3 * hidden))),
+        ModelSite(
+          model: model, site: "RMS → gate, up → silu·mul → down + residual",
+          kernel: Kernel("baichuan_7b_feed_forward_\(format.name)", down + x)),
+      ]
+    }
+  }
 }
