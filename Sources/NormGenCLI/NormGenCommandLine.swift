@@ -19,7 +19,7 @@ public enum NormGenCommandLine {
   /// The commands that every tool has, in the order of its help.
   public static let commands: [any ParsableCommand.Type] = [
     ListCommand.self, EmitCommand.self, VerifyGeneratedCommand.self, CheckCommand.self,
-    DiffCommand.self, RunCommand.self, ExplainCommand.self,
+    DiffCommand.self, RunCommand.self, QuantizeCommand.self, ExplainCommand.self,
   ]
 
   /// Runs the tool on this process's arguments and ends the process.

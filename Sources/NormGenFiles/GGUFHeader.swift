@@ -12,11 +12,12 @@ struct GGUFHeader {
 
   static let magic = Array("GGUF".utf8)
 
-  private static let alignmentKey = "general.alignment"
   /// What tensors are aligned to where no metadata says it.
-  private static let usualAlignment = 32
+  static let usualAlignment = 32
   /// The most axes of a tensor in ggml.
-  private static let greatestRank = 4
+  static let greatestRank = 4
+
+  private static let alignmentKey = "general.alignment"
 
   /// A tensor as the header describes it, whose place is not checked.
   private struct Tensor {
@@ -188,7 +189,7 @@ struct GGUFHeader {
 
 extension Int {
   /// The next multiple of an alignment below 2³²; the number is at most a file's size.
-  fileprivate func alignedUp(to alignment: Int) -> Int {
+  func alignedUp(to alignment: Int) -> Int {
     (self + alignment - 1) / alignment * alignment
   }
 

@@ -32,6 +32,22 @@ public enum TensorFile {
     }
   }
 
+  /// The name of the tensor that a reference stands for: the one that it gives, or else that of the only
+  /// tensor in the file; nil where tensors have no names.
+  ///
+  /// - Throws: ``TensorFileError`` for a file that can't be read or that does not hold exactly one tensor.
+  package static func name(of reference: TensorReference) throws(TensorFileError) -> String? {
+    if let name = reference.name { return name }
+    let names: [String]
+    switch reference.format {
+    case .npy: return nil
+    case .safetensors: names = try SafetensorsFile(reference.path).entries.map(\.name)
+    case .gguf: names = try GGUFFile(reference.path).entries.map(\.name)
+    }
+    guard names.count == 1 else { throw .unnamed(file: reference.path, names: names) }
+    return names[0]
+  }
+
   /// Writes tensors: each to its own `.npy` file, those of one `.safetensors` file together.
   ///
   /// A `.safetensors` file then holds these tensors only. All files are complete under temporary
@@ -93,7 +109,8 @@ public enum TensorFile {
   private static func notWritten(_ reference: TensorReference) -> TensorFileError {
     .reference(
       reference.description,
-      expected: "FILE.npy or FILE.safetensors:NAME to write; .gguf files are only read")
+      expected:
+        "FILE.npy or FILE.safetensors:NAME to write; only blocks are written to .gguf files")
   }
 
   /// The files of some references, and which references belong to each.

@@ -97,6 +97,8 @@ extension TensorFileError: CustomStringConvertible {
       "\(place(file, tensor)): expected one tensor to be written there, found two"
     case .reservedName(let file, let name):
       "\(quoted(file)): a tensor can't be named \(quoted(name))"
+    case .nameLength(let file, let tensor, let limit, let found):
+      "\(place(file, tensor)): expected a name of at most \(limit) bytes, as ggml reads, found \(found)"
     }
   }
 

@@ -86,4 +86,6 @@ public enum TensorFileError: Error, Hashable, Sendable {
   case writtenTwice(file: String, tensor: String?)
   /// A name that a tensor in the format can't have.
   case reservedName(file: String, name: String)
+  /// A name of more bytes than a tensor in the format may have.
+  case nameLength(file: String, tensor: String, atMost: Int, found: Int)
 }

@@ -11,7 +11,7 @@ public struct TensorReference: Hashable, Sendable, CustomStringConvertible {
     case npy
     /// Named tensors.
     case safetensors
-    /// Named tensors of ggml, some in blocks; only read.
+    /// Named tensors of ggml, some in blocks; what is written there are blocks.
     case gguf
 
     /// Whether a file holds tensors with names.

@@ -79,6 +79,23 @@ import Testing
     try judge(command, largest: rows * 37 * 4)
   }
 
+  @Test func quantizedFilesAreOldOrNew() throws {
+    let (inputs, output, cache) = (try TestDirectory(), try TestDirectory(), try TestDirectory())
+    for (name, seed) in [("old", 1), ("new", 2)] as [(String, UInt64)] {
+      try NpyFile.write(
+        TensorFixture.tensor([2000, 64], .f32, seed: seed), to: inputs.path("\(name).npy"))
+    }
+    func arguments(_ input: String) -> [String] {
+      [
+        "quantize", inputs.path(input), "--format", "q8_0", "--output", "q.gguf", "--name", "w",
+      ]
+    }
+    let command = try withOld(
+      tool(arguments("new.npy"), in: output, cache: cache), by: arguments("old.npy"))
+    #expect(command.before.keys.sorted() == ["q.gguf"])
+    try judge(command, largest: 2000 * 2 * 34)
+  }
+
   /// An entry of the cache is whole or not there, whatever ended the process that wrote it.
   @Test func cacheEntriesAreWholeOrAbsent() throws {
     let (inputs, cache) = (try TestDirectory(), try TestDirectory())

@@ -10,13 +10,19 @@ import Testing
     _ input: String, in directory: TestDirectory, kibibytes: Int
   ) throws -> ProgramResult {
     let kernel = try directory.write(Self.kernel, to: "k4.ng")
-    return try CommandLineFixture.run(
+    return try normgen(
+      ["run", kernel, "--input", "x=\(input)", "--output", "y=y.npy"], in: directory,
+      kibibytes: kibibytes)
+  }
+
+  private func normgen(
+    _ arguments: [String], in directory: TestDirectory, kibibytes: Int
+  ) throws -> ProgramResult {
+    try CommandLineFixture.run(
       "/bin/sh",
       [
         "-c", "ulimit -v \(kibibytes) && exec \"$0\" \"$@\"", try CommandLineFixture.toolPath(),
-        "run",
-        kernel, "--input", "x=\(input)", "--output", "y=y.npy",
-      ], in: directory)
+      ] + arguments, in: directory)
   }
 
   /// A file with this beginning and four gigabytes of a hole.
@@ -44,5 +50,19 @@ import Testing
     // The input fits the greater limit, but not the output beside it.
     #expect(result.errors.contains(kibibytes < 4_000_000 ? name : "'y'"), "\(result.errors)")
     #expect(!FileManager.default.fileExists(atPath: directory.path("y.npy")))
+  }
+
+  /// The tensor fits the limit, but not its blocks beside it.
+  @Test func blocksThatTheLimitForbidsAreAnErrorInWords() throws {
+    let directory = try TestDirectory()
+    let header = [UInt8](TensorFixture.gguf([("x", [64, 16_777_216], 0, [])]))
+    try sparse("x.gguf", header, in: directory)
+    let result = try normgen(
+      ["quantize", "x.gguf", "--format", "q8_0", "--output", "q.gguf"], in: directory,
+      kibibytes: 5_400_000)
+    #expect(!result.endedBySignal && result.status == 1, "\(result.status): \(result.errors)")
+    #expect(
+      result.errors == "error: 'x.gguf': the system has no memory for 1140850688 bytes\n")
+    #expect(directory.files == ["x.gguf"])
   }
 }

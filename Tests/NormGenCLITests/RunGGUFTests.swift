@@ -110,7 +110,8 @@ import Testing
       "input 'w': 'model.gguf:blk.0.attn_norm.weight': expected shape [3, 64], found [1]",
       "model.gguf:blk.0.attn_norm.weight")
     try expect(
-      "'y.gguf:y': expected FILE.npy or FILE.safetensors:NAME to write; .gguf files are only read",
+      "'y.gguf:y': expected FILE.npy or FILE.safetensors:NAME to write; only blocks are written to "
+        + ".gguf files",
       "model.gguf:blk.0.attn_q.weight", output: "y=y.gguf:y")
     // Blocks have values in Float32 alone.
     try directory.write(

@@ -59,7 +59,7 @@ import Testing
     #expect(try folder.names() == ["w.safetensors", "y.npy"])
   }
 
-  @Test func blocksAreLoadedByReferenceAndNeverWritten() throws {
+  @Test func blocksAreLoadedByReferenceAndElementsAreNotWrittenBesideThem() throws {
     let folder = try TemporaryFolder()
     let block = little(UInt16(0x3c00)) + (0..<32).map { UInt8(bitPattern: Int8($0 - 16)) }
     _ = try folder.file("m.gguf", GGUFSample(tensors: [.init("w", [32, 1], 8, block)]).bytes)
@@ -72,7 +72,8 @@ import Testing
       let reference = try TensorReference(folder[text])
       let error = TensorFileError.reference(
         folder[text],
-        expected: "FILE.npy or FILE.safetensors:NAME to write; .gguf files are only read")
+        expected:
+          "FILE.npy or FILE.safetensors:NAME to write; only blocks are written to .gguf files")
       #expect(throws: error) {
         try TensorFile.write([(reference, try HostTensor(zeros: [1], .f32))])
       }

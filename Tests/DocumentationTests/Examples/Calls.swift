@@ -150,6 +150,16 @@ func quantizedWeights() throws -> (HostTensor, HostTensor, Int?) {
   return (weights, blocks, heads)
 }
 
+func quantized(_ weights: HostTensor) throws -> HostTensor {
+  // example: quantized-tensors
+  let blocks = try BlockQuantizer(.q4_0).quantize(weights)
+  try GGUFFile.write([("blk.0.attn_q.weight", blocks)], to: "q.gguf")
+  // What has become of the values.
+  let values = try blocks.decoded()
+  // end
+  return values
+}
+
 func ownCommandLine(_ kernel: Kernel) -> Never {
   // example: own-command-line
   NormGenCommandLine.main(
