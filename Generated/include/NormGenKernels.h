@@ -150,5 +150,8 @@
 #include "rms_norm_qkv_qk_norm_32x128_bf16_avx2.h"
 #include "rms_norm_qkv_qk_norm_32x128_bf16_avx512bf16.h"
 #include "rms_norm_qkv_qk_norm_32x128_bf16_neon.h"
+#include "rms_norm_qkv_4096_12288_q4_0_avx2.h"
+#include "rms_norm_qkv_4096_12288_q4_0_avx512.h"
+#include "rms_norm_qkv_4096_12288_q4_0_neon.h"
 
 #endif

@@ -81,6 +81,33 @@ import Testing
     #expect(result.status == 0 && result.output.hasSuffix("pass\n"), "\(result.errors)")
   }
 
+  /// The blocks themselves: the same bits, from memory that the kernel reads as the file has it.
+  @Test func aParameterInBlocksTakesThemAsTheyAre() throws {
+    let directory = try fixture()
+    let values = try run("model.gguf:blk.0.attn_q.weight", in: directory)
+    #expect(values.status == 0)
+    let expected = try NpyFile(directory.path("y.npy")).load(as: .f32)
+    try directory.write(
+      Self.kernel.replacingOccurrences(of: "w: f32", with: "w: q4_0"), to: "projection.ng")
+    let result = try run(
+      "model.gguf:blk.0.attn_q.weight", output: "y=z.npy", in: directory)
+    #expect(result.status == 0 && result.errors.isEmpty, "\(result.errors)")
+    let y = try NpyFile(directory.path("z.npy")).load(as: .f32)
+    #expect(y.firstDifference(from: expected) == nil)
+    for (weights, message) in [
+      ("model.gguf:rope", "tensor 'rope': expected q4_0 blocks, found 'f64'"),
+      (
+        "model.gguf:blk.0.attn_norm.weight",
+        "tensor 'blk.0.attn_norm.weight': expected q4_0 blocks, found 'f32'; blocks are never converted "
+          + "while they are read"
+      ),
+      ("x.npy", "'x.npy': expected u8 (.npy '|u1'"),
+    ] {
+      let refused = try run(weights, output: "y=none.npy", in: directory)
+      #expect(refused.status == 1 && refused.errors.contains(message), "\(refused.errors)")
+    }
+  }
+
   @Test func whatIsWrongIsNamed() throws {
     let directory = try fixture()
     func expect(

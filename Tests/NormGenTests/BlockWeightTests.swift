@@ -132,8 +132,8 @@ import Testing
     Edit(name: "zero point off by one", format: .q6_K, pattern: "- 32.0f", replacement: "- 31.0f"),
     Edit(
       name: "sign of a quant lost", format: .q8_0,
-      pattern: "signed_bits_of_words(words[v], 8 * j, 8)",
-      replacement: "bits_of_words(words[v], 8 * j, 8)"),
+      pattern: "float_from_bits(signed_bits_of_words(words[v], 8 * j, 8))",
+      replacement: "float_from_bits(signed_bits_of_words(words[v], 8 * j, 8) & 0x7fu)"),
     Edit(
       name: "scale of the neighbour", format: .q4_0, pattern: "2 * c + i] = c < count",
       replacement: "2 * (c ^ 1) + i] = c < count"),
