@@ -93,7 +93,7 @@ import Testing
       "model.gguf:blk.0.attn_q.weight", output: "y=z.npy", in: directory)
     #expect(result.status == 0 && result.errors.isEmpty, "\(result.errors)")
     let y = try NpyFile(directory.path("z.npy")).load(as: .f32)
-    #expect(y.firstDifference(from: expected) == nil)
+    #expect(y.shape == expected.shape && y.doubles == expected.doubles)
     for (weights, message) in [
       ("model.gguf:rope", "tensor 'rope': expected q4_0 blocks, found 'f64'"),
       (
