@@ -12,6 +12,8 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
   case gradients
   /// Matmuls, alone or with the steps around them.
   case matmuls
+  /// Matmuls with weights in quantized blocks.
+  case blocks
   /// No statistic.
   case elementwise
 
@@ -23,6 +25,7 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
     case .heads: "norms of heads"
     case .gradients: "gradients"
     case .matmuls: "matmuls"
+    case .blocks: "matmuls with quantized blocks"
     case .elementwise: "elementwise"
     }
   }
@@ -32,6 +35,7 @@ public enum BenchmarkGroup: String, CaseIterable, Hashable, Sendable, Codable {
     func nodes(_ family: OpTraits.Family) -> [Node] {
       graph.nodes.filter { $0.op.traits.family == family }
     }
+    guard nodes(.blocks).isEmpty else { return .blocks }
     guard nodes(.product).isEmpty else { return .matmuls }
     guard nodes(.rowSum).isEmpty else { return .gradients }
     let statistics = nodes(.statistic)

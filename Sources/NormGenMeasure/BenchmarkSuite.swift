@@ -37,6 +37,7 @@ public enum BenchmarkSuite {
     case .heads: try heads()
     case .gradients: try gradients()
     case .matmuls: try matmuls()
+    case .blocks: try blocks()
     case .elementwise: try overShapes([gatedSiLU])
     }
   }
@@ -70,6 +71,30 @@ public enum BenchmarkSuite {
         cases.append(
           BenchmarkCase(
             try Kernel("matmul_bias_gelu_rms_norm_\(suffix)", normed).graph(), rows: count))
+      }
+    }
+    return cases
+  }
+
+  /// Rows, depth and columns of matmuls with quantized blocks, of one token to many.
+  public static let blockShapes: [(rows: Int, depth: Int, columns: Int)] = [
+    (1, 4096, 4096), (2, 4096, 4096), (16, 4096, 4096), (128, 4096, 4096), (1, 4096, 11008),
+  ]
+
+  /// Bare matmuls whose weights lie in blocks, beside those of Float32 weights.
+  private static func blocks() throws(GraphError) -> [BenchmarkCase] {
+    var cases: [BenchmarkCase] = []
+    for (count, depth, columns) in blockShapes {
+      let x = rows("x", depth, .f32)
+      func add(_ type: String, _ weights: Tensor) throws(GraphError) {
+        let kernel = Kernel(
+          "matmul_\(depth)_\(columns)_out_in_\(type)", x.matmul(weights, layout: .outIn))
+        cases.append(BenchmarkCase(try kernel.graph(), rows: count))
+      }
+      let extents: [Extent] = [.fixed(columns), .fixed(depth)]
+      try add("f32", .input("w", extents, .f32))
+      for format in [BlockFormat.q4_0, .q8_0, .q4_K, .q6_K] {
+        try add(format.name, .input("w", extents, format))
       }
     }
     return cases

@@ -10,6 +10,7 @@ extension PlotStyle {
     case .heads: "#12805c"
     case .gradients: "#7a6a00"
     case .matmuls: "#b3263d"
+    case .blocks: "#4a5568"
     case .elementwise: "#7b3fb3"
     }
   }
@@ -23,6 +24,7 @@ extension PlotStyle {
     case .heads: "#8cc4b0"
     case .gradients: "#c9c08a"
     case .matmuls: "#dd9aa5"
+    case .blocks: "#a5adba"
     case .elementwise: "#c0a0dc"
     }
   }
