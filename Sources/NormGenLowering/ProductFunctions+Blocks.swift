@@ -66,8 +66,9 @@ struct BlockFunctions {
     /// The lowest of an integer's bits, counted from the weights' first.
     func position(_ bits: BlockFormat.Bits, _ index: Index) -> Index {
       var (place, rest) = (Index.constant(8 * rowBytes) * "c" + .constant(bits.first), index)
-      for (axis, (extent, stride)) in zip(bits.extents, bits.strides).enumerated() {
-        let isLast = axis == bits.extents.count - 1
+      let axes = zip(bits.extents, bits.strides).filter { $0.0 > 1 }
+      for (axis, (extent, stride)) in axes.enumerated() {
+        let isLast = axis == axes.count - 1
         let own = isLast ? rest : rest % .constant(extent)
         place = place + .constant(stride) * own
         rest = rest / .constant(extent)

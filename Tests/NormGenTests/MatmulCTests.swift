@@ -28,6 +28,7 @@ import Testing
       try compiler.lower(graph("gelu_residual_layer", .f32, .inOut)),
       try compiler.lower(graph("mlp", .bf16, .outIn)),
       try compiler.lower(graph("same_weights_twice", .f16, .outIn)),
+      try compiler.lower(graph("blocks_gate_up", .f32, .outIn)),
       try plain.lower(graph("qkv", .bf16, .inOut)), try plain.lower(graph("gru", .f32, .outIn)),
     ]
   }
