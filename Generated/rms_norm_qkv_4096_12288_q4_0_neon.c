@@ -240,10 +240,8 @@ static void gather_4096x12288(const uint8_t *weights, int64_t count, uint8_t *bl
     for (int64_t w = 0; w < 4; ++w) {
       for (int64_t j = 0; j < 4; ++j) {
         const int64_t element = 8 * w + j;
-        const int64_t bit = 18432 * c + 16 + 8 * (element % 16) + 4 * (element / 16 % 2) + 128
-            * (element / 16 / 2);
-        const int64_t bit_2 = 18432 * c + 16 + 8 * ((element + 4) % 16) + 4
-            * ((element + 4) / 16 % 2) + 128 * ((element + 4) / 16 / 2);
+        const int64_t bit = 18432 * c + 16 + 8 * (element % 16) + 4 * (element / 16);
+        const int64_t bit_2 = 18432 * c + 16 + 8 * ((element + 4) % 16) + 4 * ((element + 4) / 16);
         block[32 * w + 4 * c + j + 16] = c < count
             ? flipped_bits(weights, bit, 4) | flipped_bits(weights, bit_2, 4) << 4u : 0;
       }
@@ -318,7 +316,7 @@ static inline __attribute__((always_inline)) void tile_4096x12288(int64_t depth,
 static inline __attribute__((always_inline)) void tile_of_blocks_4096x12288(int64_t depth,
     const float *x, const uint8_t *packed, float *sums, int is_first, const int64_t height,
     const int64_t slivers) {
-  vec chain[2][4];
+  vec chain[5][4];
   for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2 * slivers; ++v) chain[r][v] = broadcast(0.0f);
   }
@@ -400,6 +398,32 @@ static void multiply_4096x12288(int64_t rows, const float *x, const uint8_t *wei
         for (; row < rows; ++row) {
           tile_of_blocks_4096x12288(depth, x_block + 4112 * row, packed, sliver_sums + 12304 * row,
               k == 0, 1, 1);
+        }
+      }
+    }
+    return;
+  }
+  if (rows <= 5) {
+    int64_t side = 0;
+    for (; side < end - first; ++side) {
+      const int64_t sliver = first + side;
+      for (int64_t k = 0; k < 4096; k += 512) {
+        const int64_t depth = 4096 - k < 512 ? 4096 - k : 512;
+        const uint8_t *packed = weights + 18432 * sliver + 144 * (k / 32);
+        const float *x_block = x + k;
+        float *sliver_sums = sums + 8 * sliver;
+        int64_t row = 0;
+        for (; row + 5 <= rows; row += 5) {
+          tile_of_blocks_4096x12288(depth, x_block + 4112 * row, packed, sliver_sums + 12304 * row,
+              k == 0, 5, 1);
+        }
+        for (; row + 4 <= rows; row += 4) {
+          tile_of_blocks_4096x12288(depth, x_block + 4112 * row, packed, sliver_sums + 12304 * row,
+              k == 0, 4, 1);
+        }
+        for (; row + 3 <= rows; row += 3) {
+          tile_of_blocks_4096x12288(depth, x_block + 4112 * row, packed, sliver_sums + 12304 * row,
+              k == 0, 3, 1);
         }
       }
     }

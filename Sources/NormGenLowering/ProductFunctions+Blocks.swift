@@ -27,16 +27,21 @@ struct BlockFunctions {
   /// The name of the tile that takes a sliver's blocks as they are.
   var tileName: String { "tile_of_blocks_\(product.extents)" }
 
-  /// The most rows whose tiles unpack weights for themselves: for more it is done once for all.
-  static let mostTileRows = 2
-
-  /// The most slivers that they take together.
+  /// The most slivers that such a tile takes together.
   static let mostTileSlivers = 2
 
-  /// The heights of those tiles, the greatest first.
-  var heights: [Int] {
-    (1...min(Self.mostTileRows, product.product.tile.rows)).reversed()
+  /// The heights of those tiles, the greatest first, for each number of slivers, the greatest first: with
+  /// more rows weights are unpacked once for all, and registers hold so many chains.
+  var heights: [(slivers: Int, rows: [Int])] {
+    // Offsets take registers of the chains.
+    let single = format.minimum == nil ? [5, 4, 3] : [4, 3]
+    return [(2, [2, 1]), (1, single)].map { slivers, rows in
+      (slivers, rows.filter { $0 <= product.product.tile.rows })
+    }.filter { !$0.1.isEmpty }
   }
+
+  /// The most rows that they are for.
+  var mostTileRows: Int { heights.flatMap(\.rows).max() ?? 0 }
 
   // MARK: Extents
 
@@ -220,10 +225,11 @@ struct BlockFunctions {
         .init("depth", .index), .read(x), .read(packed), .written(product.sums),
         .init("is_first", .flag), .init("height", .constant), .init("slivers", .constant),
       ],
-      body: Tile.zeros(rows: heights[0], vectors: most, count: count, height: "height") + body + [
-        Tile.store(
-          vectors: count, lanes: lanes, height: "height", stride: .constant(product.sumsStride))
-      ])
+      body: Tile.zeros(
+        rows: mostTileRows, vectors: most, count: count, height: "height") + body + [
+          Tile.store(
+            vectors: count, lanes: lanes, height: "height", stride: .constant(product.sumsStride))
+        ])
   }
 
   /// What is done with the steps of slivers in order.

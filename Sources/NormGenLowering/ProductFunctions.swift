@@ -195,23 +195,23 @@ struct ProductFunctions {
     if let blocks = BlockFunctions(self) {
       let place = Stmt.pointer(
         packed, buffer: weights.name, offset: blocks.place(of: "sliver", "k"))
-      let strips = [BlockFunctions.mostTileSlivers, 1].map { count in
-        LoopStrip(
-          count: count,
-          body: [
-            .index("sliver", "first" + "side"),
-            self.blocks(
-              [place]
-                + tiles(
-                  blocks.tileName, blocks.heights, weights: packed.name,
-                  slivers: [.index(.constant(count))])),
-          ])
-      }
-      head = [
-        .when(
-          "rows" <= .constant(blocks.heights[0]),
+      head = blocks.heights.map { slivers, heights in
+        let strips = Set([slivers, 1]).sorted(by: >).map { count in
+          LoopStrip(
+            count: count,
+            body: [
+              .index("sliver", "first" + "side"),
+              self.blocks(
+                [place]
+                  + tiles(
+                    blocks.tileName, heights, weights: packed.name,
+                    slivers: [.index(.constant(count))])),
+            ])
+        }
+        return .when(
+          "rows" <= .constant(heights[0]),
           [.strips(index: "side", to: "end" - "first", strips), .leave(nil)], otherwise: [])
-      ]
+      }
       body =
         [
           carved, place,
