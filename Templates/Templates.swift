@@ -14,6 +14,7 @@ extension TemplateFile {
     TemplateFile("math/binade.h.in"),
     TemplateFile("math/storage.h.in"),
     TemplateFile("math/integers.h.in"),
+    TemplateFile("math/float8.h.in"),
     TemplateFile("math/exp.h.in"),
     TemplateFile("math/log.h.in"),
     TemplateFile("math/tanh.h.in"),

@@ -8,8 +8,8 @@ import re
 import sys
 
 MATH = [
-    "order", "binade", "storage", "integers", "exp", "log", "tanh", "sigmoid", "erf", "put",
-    "pairs", "bf16_dot", "prefetch", "parts",
+    "order", "binade", "storage", "integers", "float8", "exp", "log", "tanh", "sigmoid", "erf",
+    "put", "pairs", "bf16_dot", "prefetch", "parts",
 ]
 
 

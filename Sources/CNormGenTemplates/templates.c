@@ -35,6 +35,9 @@ static const unsigned char math_erf_h[] = {
 static const unsigned char math_exp_h[] = {
 #embed "../../Templates/math/exp.h.in"
     , 0};
+static const unsigned char math_float8_h[] = {
+#embed "../../Templates/math/float8.h.in"
+    , 0};
 static const unsigned char math_integers_h[] = {
 #embed "../../Templates/math/integers.h.in"
     , 0};
@@ -110,6 +113,7 @@ static const struct {
     {"math/blocks.h.in", math_blocks_h},
     {"math/erf.h.in", math_erf_h},
     {"math/exp.h.in", math_exp_h},
+    {"math/float8.h.in", math_float8_h},
     {"math/integers.h.in", math_integers_h},
     {"math/log.h.in", math_log_h},
     {"math/order.h.in", math_order_h},

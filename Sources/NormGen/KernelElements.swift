@@ -27,6 +27,14 @@ extension BFloat16: KernelElement {
   public static var storage: DType { .bf16 }
 }
 
+extension Float8E4M3: KernelElement {
+  public static var storage: DType { .f8E4M3 }
+}
+
+extension Float8E5M2: KernelElement {
+  public static var storage: DType { .f8E5M2 }
+}
+
 /// Elements that a kernel may read: an array, a slice or a tensor.
 public protocol KernelReadable {
   /// The type of the elements.

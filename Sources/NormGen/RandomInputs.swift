@@ -67,7 +67,7 @@ public enum RandomInputs {
       case .bf16, .f16:
         let halves = table.map { UInt16(truncatingIfNeeded: $0) }
         fill(bytes.bindMemory(to: UInt16.self), from: halves, &generator)
-      case .i8, .u8:
+      case .i8, .u8, .f8E4M3, .f8E5M2:
         let bytewise = table.map { UInt8(truncatingIfNeeded: $0) }
         fill(bytes.bindMemory(to: UInt8.self), from: bytewise, &generator)
       }

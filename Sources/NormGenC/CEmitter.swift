@@ -135,9 +135,14 @@ enum CContract {
     }
   }
 
-  /// What holds for all of them.
-  static let rules = [
-    " * Any element's alignment will do. A stride is at least a row's elements. No output may overlap",
-    " * another parameter. bf16 and f16 elements are passed as their bits.",
-  ]
+  /// What holds for all of them, which have these types.
+  static func rules(_ storages: [DType]) -> [String] {
+    let lines = [
+      " * Any element's alignment will do. A stride is at least a row's elements. No output may overlap",
+      " * another parameter. bf16 and f16 elements are passed as their bits.",
+    ]
+    let small = [DType.f8E4M3, .f8E5M2].filter(storages.contains).map(\.rawValue)
+    guard !small.isEmpty else { return lines }
+    return lines + [" * So are \(small.joined(separator: " and ")) elements."]
+  }
 }

@@ -164,12 +164,17 @@ struct CExpression {
     case .bf16, .f16: "u16"
     case .i8: "i8"
     case .u8: "u8"
+    case .f8E4M3, .f8E5M2: "f8"
     }
   }
 
   /// The templates' type of a vector of them.
   private static func storedVector(_ storage: DType) -> String {
-    storage == .f32 ? "vec" : "hvec"
+    switch storage {
+    case .f32: "vec"
+    case .bf16, .f16: "hvec"
+    case .i8, .u8, .f8E4M3, .f8E5M2: "bvec"
+    }
   }
 
   /// The type of a named value.
@@ -235,7 +240,7 @@ struct CExpression {
     case .f32: name = "float"
     case .bf16, .f16: name = "uint16_t"
     case .i8: name = "int8_t"
-    case .u8: name = "uint8_t"
+    case .u8, .f8E4M3, .f8E5M2: name = "uint8_t"
     }
     return (isConstant ? "const " : "") + name + " "
   }

@@ -62,7 +62,8 @@ struct CModule {
         "scratch: \(module.interface.parts.scratchBytes)(rows, 1) bytes of any alignment that nobody "
           + "else uses.", first: " *", next: " *")
     }
-    return (lines + CContract.rules + [" */"]).joined(separator: "\n")
+    let storages = module.interface.parameters.map(\.buffer.storage)
+    return (lines + CContract.rules(storages) + [" */"]).joined(separator: "\n")
   }
 
   /// The declarations in the header.

@@ -78,6 +78,11 @@ struct RunCommand: ParsableCommand {
     // Before anything is computed.
     try TensorFile.check(
       outputs.map(\.reference) + oracle.assignments().map(\.reference), notReplacing: read)
+    for assignment in outputs {
+      for output in kernel.graph.outputs where output.name == assignment.name {
+        try TensorFile.check(assignment.reference, holds: output.storage)
+      }
+    }
 
     let compiler = try target.compiler()
     let lowering =

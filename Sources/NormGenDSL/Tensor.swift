@@ -109,7 +109,8 @@ public struct Tensor: Sendable {
 
   /// An explicit rounding point: the nearest value of `type`, ties to even.
   ///
-  /// Rounding to i8 or u8 saturates, gives 0 for NaN and +0 for −0.
+  /// What lies beyond a floating-point type's range is infinite, NaN in f8_e4m3; see
+  /// ``rounded(to:overflow:fileID:line:)``. Rounding to i8 or u8 saturates, gives 0 for NaN and +0 for −0.
   public func rounded(
     to type: DType, fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {

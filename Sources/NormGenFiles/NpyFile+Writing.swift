@@ -6,7 +6,7 @@ extension NpyFile {
   ///
   /// The file appears whole or not at all.
   ///
-  /// - Throws: ``TensorFileError``; an existing file is then as it was.
+  /// - Throws: ``TensorFileError``, for 8-bit floats, too; an existing file is then as it was.
   public static func write(_ tensor: HostTensor, to path: String) throws(TensorFileError) {
     let file = try PendingFile(replacing: path)
     try write(tensor, to: file)
@@ -50,7 +50,10 @@ extension NpyFile {
 
   static func write(_ tensor: HostTensor, to file: PendingFile) throws(TensorFileError) {
     try checkRank(of: tensor.shape, in: file)
-    try file.append(header(of: tensor.storage.npyDescription, shape: tensor.shape))
+    guard let type = tensor.storage.npyDescription else {
+      throw .noElementType(file: file.path, tensor.storage)
+    }
+    try file.append(header(of: type, shape: tensor.shape))
     try tensor.withUnsafeBytes { bytes throws(TensorFileError) in try file.append(bytes) }
     try file.finish()
   }
@@ -78,14 +81,15 @@ extension NpyFile {
 }
 
 extension DType {
-  /// The type as NumPy writes it.
-  fileprivate var npyDescription: String {
+  /// The type as NumPy writes it; nil if NumPy has none and no custom for its bits.
+  var npyDescription: String? {
     switch self {
     case .f32: "<f4"
     case .bf16: "<u2"
     case .f16: "<f2"
     case .i8: "|i1"
     case .u8: "|u1"
+    case .f8E4M3, .f8E5M2: nil
     }
   }
 }

@@ -5,7 +5,7 @@ public import NormGenTensors
 ///
 /// Elements are little-endian and in C order. `<f4` is f32, `<f2` is f16, `|i1` is i8 and `|u1`
 /// is u8. NumPy has no bf16: `<u2`, `<V2` and `|V2` hold its bits, and are read as bf16 where the
-/// caller asks for bf16 and never otherwise. Elements are never converted: a conversion would be a
+/// caller asks for bf16 and never otherwise. It has no 8-bit floats. Elements are never converted: a conversion would be a
 /// rounding that the kernel does not declare.
 public struct NpyFile: Sendable {
   /// The version of the format.

@@ -46,6 +46,8 @@ public enum SafetensorsType: String, CaseIterable, Hashable, Sendable {
     case .f16: self = .f16
     case .i8: self = .i8
     case .u8: self = .u8
+    case .f8E4M3: self = .f8E4M3
+    case .f8E5M2: self = .f8E5M2
     }
   }
 }

@@ -78,6 +78,14 @@ public enum TensorFile {
     _ = try groups(references, notReplacing: inputs)
   }
 
+  /// Checks that the format of a reference has elements of a type.
+  package static func check(
+    _ reference: TensorReference, holds storage: DType
+  ) throws(TensorFileError) {
+    guard reference.format == .npy, storage.npyDescription == nil else { return }
+    throw .noElementType(file: reference.path, storage)
+  }
+
   /// Writes tensors and Float64 values, all or none.
   ///
   /// - Parameter inputs: Files that are read, of which none may be replaced.

@@ -72,6 +72,9 @@ extension TensorFileError: CustomStringConvertible {
     case .ambiguousType(let file, let found):
       "\(quoted(file)): \(quoted(found)) elements are read only as bf16, and only where bf16 is "
         + "asked for"
+    case .noElementType(let file, let storage):
+      "\(quoted(file)): a .npy file can't hold \(storage.rawValue) elements, for NumPy has no 8-bit "
+        + "floats; expected FILE.safetensors:NAME"
     case .tensorSize(let file, let tensor, let expected, let found):
       "\(place(file, tensor)): expected \(expected) bytes for its shape and type, found \(found)"
     case .offset(let file, let tensor, let expected, let found):
@@ -133,6 +136,8 @@ extension DType {
     case .f16: "f16 (.npy '<f2', .safetensors 'F16', .gguf 'f16')"
     case .i8: "i8 (.npy '|i1', .safetensors 'I8', .gguf 'i8')"
     case .u8: "u8 (.npy '|u1', .safetensors 'U8')"
+    case .f8E4M3: "f8_e4m3 (.safetensors 'F8_E4M3')"
+    case .f8E5M2: "f8_e5m2 (.safetensors 'F8_E5M2')"
     }
   }
 

@@ -66,6 +66,8 @@ public enum TensorFileError: Error, Hashable, Sendable {
   case elementType(file: String, tensor: String?, expected: DType?, found: String)
   /// Raw 16-bit elements where the caller did not say that they are bf16.
   case ambiguousType(file: String, found: String)
+  /// Elements of a type that a `.npy` file can't hold.
+  case noElementType(file: String, DType)
   /// A tensor whose bytes are not its shape's and type's.
   case tensorSize(file: String, tensor: String, expectedBytes: Int, foundBytes: Int)
   /// A tensor that does not begin where the one before it ends.

@@ -160,7 +160,7 @@ struct RandomProducts {
     }
     let layout = random.choice(Matmul.WeightLayout.allCases)
     let isDot = random.happens(0.2)
-    let type = isDot ? DType.bf16 : random.choice([.f32, .bf16, .f16])
+    let type = isDot ? DType.bf16 : random.choice(DType.allCases.filter(\.holdsFractions))
     let (inputs, outputs) = (x.shape.rowExtent, extent)
     let (rows, columns) = layout == .inOut ? (inputs, outputs) : (outputs, inputs)
     var weights: Tensor

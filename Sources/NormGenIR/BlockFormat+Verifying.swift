@@ -134,6 +134,8 @@ extension BlockFormat.Factor {
     case .bf16: number = 8
     case .i8: number = 7
     case .u8: number = 8
+    case .f8E4M3: number = 4
+    case .f8E5M2: number = 3
     }
     return number + (integers.map(BlockFormat.significandBits) ?? 0)
   }

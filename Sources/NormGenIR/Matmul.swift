@@ -98,7 +98,7 @@ public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .integerWeights(let storage):
-      "the weights of a matmul must be f32, bf16 or f16, found \(storage.rawValue); give integers their "
+      "the weights of a matmul must be \(Self.fractions), found \(storage.rawValue); give integers their "
         + "meaning by multiplying them with their scale"
     case .weightsNotBF16(let found):
       "the weights of a bf16 dot product must hold bf16 values, an input stored as bf16 or weights "
@@ -109,6 +109,12 @@ public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
         + "after `.rounded(to: .bf16)`, written bf16(x) in the text form; found "
         + found.noun
     }
+  }
+
+  /// The types that weights may have.
+  private static var fractions: String {
+    let names = DType.allCases.filter(\.holdsFractions).map(\.rawValue)
+    return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
   }
 }
 

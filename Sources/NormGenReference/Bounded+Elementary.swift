@@ -32,11 +32,13 @@ extension Bounded {
     if type == .f32 { return self }
     let nearest = type.rounded(value)
     if let integers = type.integers { return saturated(nearest, type, integers) }
-    if value.isNaN || value.isInfinite { return self }
-    if isVacuous { return Bounded(nearest, error: .infinity) }
+    // An infinity is NaN in a type that has none.
+    guard value.isFinite, !isVacuous else { return Bounded(nearest, error: error) }
     let below = type.rounded(low)
     let above = type.rounded(high)
     if nearest == below, nearest == above { return Bounded(nearest) }
+    // What such a type holds nothing near to, on one side of 0.
+    if below.isNaN, above.isNaN, low > 0 || high < 0 { return Bounded(.nan) }
     guard below.isFinite, above.isFinite else { return Bounded(nearest, error: .infinity) }
     return Bounded(nearest, error: Swift.max(above - nearest, nearest - below)).notBelow(below)
   }

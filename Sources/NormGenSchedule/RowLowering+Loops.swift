@@ -190,7 +190,7 @@ extension RowLowering {
     for item in items {
       guard case .store(let output) = item.kind else { continue }
       switch outputPointers[output].storage {
-      case .f32, .f16: continue
+      case .f32, .f16, .f8E4M3, .f8E5M2: continue
       case .bf16, .i8, .u8: break
       }
       let name = groupNames[output] ?? names.fresh("\(graph.outputs[output].name)_group")

@@ -112,6 +112,7 @@ public struct HostTensor: Sendable {
       return storage.value(ofBits: UInt32(bits))
     case .i8: return Double(memory.bytes.load(fromByteOffset: index, as: Int8.self))
     case .u8: return Double(memory.bytes[index])
+    case .f8E4M3, .f8E5M2: return storage.value(ofBits: UInt32(memory.bytes[index]))
     }
   }
 

@@ -2,12 +2,14 @@ public import NormGenIR
 
 /// Rounding of Float64 values to storage types: once, to nearest, ties to even.
 extension DType {
-  /// A binary format with denormals, infinities and NaN.
+  /// A binary format with denormals and NaN.
   private struct Format {
     /// Stored significand bits.
     let significandBits: Int
     /// The exponent of the smallest normal value.
     let leastNormalExponent: Int
+    /// Whether the greatest exponent is that of infinities and NaN; else its last value alone is NaN.
+    var hasInfinity = true
   }
 
   /// The binary format of the values; nil for integers.
@@ -16,6 +18,9 @@ extension DType {
     case .f32: Format(significandBits: 23, leastNormalExponent: -126)
     case .bf16: Format(significandBits: 7, leastNormalExponent: -126)
     case .f16: Format(significandBits: 10, leastNormalExponent: -14)
+    case .f8E4M3:
+      Format(significandBits: 3, leastNormalExponent: -6, hasInfinity: false)
+    case .f8E5M2: Format(significandBits: 2, leastNormalExponent: -14)
     case .i8, .u8: nil
     }
   }
@@ -23,19 +28,10 @@ extension DType {
   /// The least and the greatest value of integers; nil for a binary format.
   package var integers: ClosedRange<Double>? {
     switch self {
-    case .f32, .bf16, .f16: nil
+    case .f32, .bf16, .f16, .f8E4M3, .f8E5M2: nil
     case .i8: -128...127
     case .u8: 0...255
     }
-  }
-
-  /// The largest finite value.
-  public var greatestFiniteMagnitude: Double {
-    if let integers { return integers.upperBound }
-    guard let format else { return .infinity }
-    let significand = 2 - Double(sign: .plus, exponent: -format.significandBits, significand: 1)
-    return Double(
-      sign: .plus, exponent: 1 - format.leastNormalExponent, significand: significand)
   }
 
   /// The distance between neighbours at the magnitude of `value`.
@@ -66,7 +62,7 @@ extension DType {
 
   /// The nearest value of the type.
   ///
-  /// Floating-point types give infinity beyond their range and NaN for NaN. Integers give the
+  /// Floating-point types give infinity beyond their range, f8_e4m3 gives NaN, and NaN for NaN. Integers give the
   /// bound of their range beyond it and 0 for NaN; their zero is +0.
   public func rounded(_ value: Double) -> Double {
     if let integers {
@@ -75,30 +71,34 @@ extension DType {
       let whole = clamped.rounded(.toNearestOrEven)
       return whole == 0 ? 0 : whole
     }
-    guard value.isFinite, value != 0 else { return value }
+    guard let format, !value.isNaN, value != 0 else { return value }
+    let beyond = format.hasInfinity ? Double(signOf: value, magnitudeOf: .infinity) : .nan
+    guard value.isFinite else { return beyond }
     let spacing = ulp(at: value)
     // Both steps are exact: the spacing is a power of two, and the quotient is far below 2⁵³.
     let rounded = (value / spacing).rounded(.toNearestOrEven) * spacing
-    if abs(rounded) > greatestFiniteMagnitude { return value < 0 ? -.infinity : .infinity }
+    if abs(rounded) > greatestFiniteMagnitude { return beyond }
     return rounded == 0 ? (value < 0 ? -0.0 : 0.0) : rounded
   }
 
   /// The stored bits of the nearest value of the type.
   public func bits(nearest value: Double) -> UInt32 {
-    if value.isNaN {
+    // Every value of each type is a Float32, so the conversion after rounding is exact.
+    let nearest = Float(rounded(value))
+    if nearest.isNaN {
       switch self {
       case .f32: return 0x7fc0_0000
       case .bf16: return 0x7fc0
       case .f16: return 0x7e00
+      case .f8E4M3: return 0x7f
+      case .f8E5M2: return 0x7e
       case .i8, .u8: return 0
       }
     }
-    // Every value of each type is a Float32, so the conversion after rounding is exact.
-    let nearest = Float(rounded(value))
     switch self {
     case .f32: return nearest.bitPattern
     case .bf16: return nearest.bitPattern >> 16
-    case .f16: return DType.halfBits(of: nearest)
+    case .f16, .f8E4M3, .f8E5M2: return shortBits(of: nearest)
     case .i8: return UInt32(UInt8(bitPattern: Int8(nearest)))
     case .u8: return UInt32(nearest)
     }
@@ -111,7 +111,7 @@ extension DType {
     case .bf16, .f16:
       memory.storeBytes(
         of: UInt16(truncatingIfNeeded: bits), toByteOffset: index * 2, as: UInt16.self)
-    case .i8, .u8: memory[index] = UInt8(truncatingIfNeeded: bits)
+    case .i8, .u8, .f8E4M3, .f8E5M2: memory[index] = UInt8(truncatingIfNeeded: bits)
     }
   }
 
@@ -120,30 +120,49 @@ extension DType {
     switch self {
     case .f32: return Double(Float(bitPattern: bits))
     case .bf16: return Double(Float(bitPattern: bits << 16))
-    case .f16:
-      let exponent = Int(bits >> 10 & 0x1f)
-      let fraction = Double(bits & 0x3ff)
-      let magnitude: Double
-      if exponent == 31 {
-        magnitude = fraction == 0 ? .infinity : .nan
-      } else if exponent == 0 {
-        magnitude = fraction * 0x1p-24
-      } else {
-        magnitude = Double(sign: .plus, exponent: exponent - 25, significand: 1024 + fraction)
-      }
-      return bits & 0x8000 == 0 ? magnitude : -magnitude
+    case .f16, .f8E4M3, .f8E5M2: return value(ofShortBits: bits)
     case .i8: return Double(Int8(truncatingIfNeeded: bits))
     case .u8: return Double(UInt8(truncatingIfNeeded: bits))
     }
   }
 
-  /// The bits of a Float32 that binary16 holds exactly.
-  private static func halfBits(of value: Float) -> UInt32 {
-    let sign: UInt32 = value.sign == .minus ? 0x8000 : 0
-    let magnitude = abs(value)
-    if magnitude.isInfinite { return sign | 0x7c00 }
-    if magnitude < 0x1p-14 { return sign | UInt32(magnitude * 0x1p24) }
-    let exponent = UInt32(magnitude.exponent + 15)
-    return sign | exponent << 10 | (magnitude.bitPattern >> 13 & 0x3ff)
+  /// The bit of the sign; those below it are the magnitude's.
+  private var signBit: UInt32 { 1 << UInt32(8 * byteCount - 1) }
+
+  /// The value of bits whose exponent is shorter than that of a Float32.
+  private func value(ofShortBits bits: UInt32) -> Double {
+    guard let format else { return .nan }
+    let magnitude = bits & (signBit - 1)
+    let exponent = Int(magnitude >> UInt32(format.significandBits))
+    let one = UInt32(1) << UInt32(format.significandBits)
+    let fraction = magnitude & (one - 1)
+    let last = Int((signBit - 1) >> UInt32(format.significandBits))
+    let value: Double
+    if exponent == last, format.hasInfinity {
+      value = fraction == 0 ? .infinity : .nan
+    } else if exponent == last, fraction == one - 1 {
+      value = .nan
+    } else {
+      let significand = exponent == 0 ? fraction : one + fraction
+      value = Double(significand) * ulp(at: 0) * Double(UInt64(1) << UInt64(max(exponent, 1) - 1))
+    }
+    return bits & signBit == 0 ? value : -value
+  }
+
+  /// The bits of a Float32 that such a type holds exactly.
+  private func shortBits(of value: Float) -> UInt32 {
+    guard let format else { return 0 }
+    let sign: UInt32 = value.sign == .minus ? signBit : 0
+    let magnitude = Double(value.magnitude)
+    let fractionBits = UInt32(format.significandBits)
+    if magnitude.isInfinite {
+      let fraction: UInt32 = (1 << fractionBits) - 1
+      return sign | (signBit - 1) & ~fraction
+    }
+    let steps = UInt32(magnitude / ulp(at: magnitude))
+    guard steps >> fractionBits != 0 else { return sign | steps }
+    // The significand's own bit counts as one exponent.
+    let exponent = UInt32(Int(magnitude.exponent) - format.leastNormalExponent)
+    return sign | (exponent << fractionBits + steps)
   }
 }

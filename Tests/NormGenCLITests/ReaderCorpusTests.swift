@@ -90,7 +90,7 @@ import Testing
     for path in paths {
       // Every type is asked for, so that no check hides behind that of the type.
       var isRead = false
-      for type in ["f32", "bf16", "f16", "i8", "u8"] where !isRead {
+      for type in ["f32", "bf16", "f16", "i8", "u8", "f8_e4m3", "f8_e5m2"] where !isRead {
         let kernel = "kernel k(x: \(type)[rows, 3]) {\n  y = x + 1\n} -> y\n"
         try directory.write(kernel, to: "k.ng")
         let result = try run(

@@ -142,7 +142,7 @@ import Testing
       reason(x.matmul(.input("w", [64, 96], .u8))) == .matmul(.integerWeights(.u8)))
     #expect(
       reason(x.matmul(integers))?.description
-        == "the weights of a matmul must be f32, bf16 or f16, found i8; give integers their "
+        == "the weights of a matmul must be f32, bf16, f16, f8_e4m3 or f8_e5m2, found i8; give integers their "
         + "meaning by multiplying them with their scale")
     for weights in [
       integers.reshaped([64, 96]), (w * 2).rounded(to: .i8),

@@ -222,6 +222,27 @@ import Testing
     #expect(parsed == [graph], "\(parsed[0])\n\(graph)")
   }
 
+  /// A saturating rounding is limits and a rounding; without a choice there are none.
+  @Test(arguments: DType.allCases.filter(\.holdsFractions))
+  func overflowIsAChoiceOfTheRounding(type: DType) throws {
+    func graphs(_ statement: String) throws -> [Graph] {
+      try GraphParser.graphs(in: "kernel k(x: f32[rows, 4]) {\n  \(statement)\n} -> y\n")
+    }
+    let greatest = Float(type.greatestFiniteMagnitude)
+    let limited = try graphs(
+      "saturated {\n    y = \(type)(max(min(x, \(greatest)), -\(greatest)))\n  }")
+    #expect(try graphs("y = \(type)(x, overflow: saturated)") == limited)
+    #expect(try graphs("y = \(type)(x, overflow: unsaturated)") == graphs("y = \(type)(x)"))
+    let x = Tensor.input("x", [.rows, 4], .f32)
+    let saturated = Kernel("k", outputs: ["y": x.rounded(to: type, overflow: .saturated)])
+    #expect(try [saturated.graph()] == limited)
+    #expect(try GraphParser.graphs(in: "\(saturated.graph())") == limited)
+    // Integers saturate anyway.
+    #expect(
+      try Kernel("k", x.rounded(to: .u8, overflow: .saturated)).graph()
+        == Kernel("k", x.rounded(to: .u8)).graph())
+  }
+
   @Test func severalKernelsShareNothing() throws {
     let one = "kernel a(x: f32[rows, 4]) {\n  t = x + 1.0\n  y = t * t\n} -> y: f32\n"
     let graphs = try GraphParser.graphs(

@@ -79,7 +79,13 @@ struct MalformedText: Sendable, CustomTestStringConvertible {
       "weights of other rank", statement: "y = ▸matmul(x, g)", "two fixed axes and no rows"),
     MalformedText(
       "weights of integers", statement: "y = ▸matmul(x, i8(reshape(g, [1, 4])), layout: out_in)",
-      "must be f32, bf16 or f16, found i8"),
+      "must be f32, bf16, f16, f8_e4m3 or f8_e5m2, found i8"),
+    MalformedText(
+      "no such overflow", statement: "y = f8_e4m3(x, ▸overflow: wrapped)",
+      "expected one of unsaturated, saturated, found 'wrapped'"),
+    MalformedText(
+      "overflow of integers", statement: "y = i8(x, ▸overflow: saturated)",
+      "'i8' has no argument 'overflow'"),
     MalformedText(
       "no such layout", statement: "y = matmul(x, g, ▸layout: rows)",
       "expected one of in_out, out_in, found 'rows'"),

@@ -93,8 +93,10 @@ import Testing
     // Every block format is a type, and no number stands twice.
     #expect(Set(GGUFTensorType.all.map(\.number)).count == GGUFTensorType.all.count)
     #expect(GGUFTensorType.all.compactMap(\.format) == BlockFormat.all)
-    // The format has no unsigned bytes.
-    #expect(Set(GGUFTensorType.all.compactMap(\.storage)) == Set(DType.allCases).subtracting([.u8]))
+    // The format has neither unsigned bytes nor 8-bit floats.
+    #expect(
+      Set(GGUFTensorType.all.compactMap(\.storage))
+        == Set(DType.allCases).subtracting([.u8, .f8E4M3, .f8E5M2]))
   }
 
   /// More blocks than are decoded at a time, at both ends of every row.

@@ -86,6 +86,20 @@ import Testing
     }
   }
 
+  @Test func elementsOfEightBitsAreTheirBits() throws {
+    let x = Tensor.input("x", [.rows, 4], .f8E4M3)
+    let gain = Tensor.input("gain", [4], .u8)
+    let kernel = try Compiler(target: HostCPU.current.bestTarget).compile(
+      Kernel("eight", outputs: [.init("y", x * gain, as: .f8E5M2)]))
+    var y = [Float8E5M2](repeating: .init(bitPattern: 0xff), count: 4)
+    let row = [1.5, -448, 0x1p-9, .nan].map { Float8E4M3($0) }
+    #expect(row.map(\.bitPattern) == [0x3c, 0xfe, 0x01, 0x7f])
+    try kernel(rows: 1, ["x": row, "gain": [2, 255, 1, 0] as [UInt8]], into: &y)
+    #expect(y.prefix(3).map { Float($0) } == [3, -.infinity, 0x1p-9] && Float(y[3]).isNaN)
+    #expect(y.prefix(3).map(\.bitPattern) == [0x42, 0xfc, 0x18])
+    #expect(y[0] == Float8E5M2(3) && Float(row[1]) == -448)
+  }
+
   @Test func aKernelOfSeveralOutputsNeedsTensors() throws {
     let x = Tensor.input("x", [.rows, 4], .f32)
     let parts = x.rmsNormalization()

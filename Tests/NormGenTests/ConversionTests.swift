@@ -10,14 +10,23 @@ import Testing
     let type: DType
     let exponentBits: Int
     let fractionBits: Int
+    var hasInfinity = true
 
     static let bf16 = Format(type: .bf16, exponentBits: 8, fractionBits: 7)
     static let f16 = Format(type: .f16, exponentBits: 5, fractionBits: 10)
+    static let e4m3 = Format(
+      type: .f8E4M3, exponentBits: 4, fractionBits: 3, hasInfinity: false)
+    static let e5m2 = Format(type: .f8E5M2, exponentBits: 5, fractionBits: 2)
 
     var bias: Int { 1 << (exponentBits - 1) - 1 }
-    var infinity: UInt16 { UInt16((1 << exponentBits - 1) << fractionBits) }
+    var sign: UInt16 { 1 << UInt16(exponentBits + fractionBits) }
+    var patterns: ClosedRange<UInt16> { 0...sign - 1 + sign }
+    /// The pattern after that of the greatest finite value: infinity, or NaN where there is none.
+    var beyond: UInt16 {
+      hasInfinity ? UInt16((1 << exponentBits - 1) << fractionBits) : sign - 1
+    }
 
-    /// The magnitude of a pattern; infinity's is what the next exponent would hold.
+    /// The magnitude of a pattern; that beyond the range is what the next number would be.
     func magnitude(_ pattern: UInt16) -> Double {
       let exponent = Int(pattern >> UInt16(fractionBits))
       let fraction = Int(pattern) & (1 << fractionBits - 1)
@@ -28,15 +37,17 @@ import Testing
 
     /// Whether a Float32 is what the pattern stands for.
     func holds(_ value: Float, _ pattern: UInt16) -> Bool {
-      let rest = pattern & 0x7fff
-      let right = rest == infinity ? .infinity : magnitude(rest)
-      return Double(value.magnitude) == right && (value.sign == .minus) == (pattern > 0x7fff)
+      let rest = pattern & ~sign
+      let right = rest == beyond ? .infinity : magnitude(rest)
+      return Double(value.magnitude) == right && (value.sign == .minus) == (pattern & sign != 0)
     }
 
-    func isNaN(_ pattern: UInt16) -> Bool { pattern & 0x7fff > infinity }
+    func isNaN(_ pattern: UInt16) -> Bool {
+      pattern & ~sign > beyond || !hasInfinity && pattern & ~sign == beyond
+    }
   }
 
-  static let formats = [Format.bf16, .f16]
+  static let formats = [Format.bf16, .f16, .e4m3, .e5m2]
 
   /// What a Float32 must be stored as; nil for a NaN of any payload.
   struct Case {
@@ -49,10 +60,11 @@ import Testing
   static func cases(_ format: Format) -> [Case] {
     var cases: [Case] = []
     func add(_ value: Float, _ pattern: UInt16) {
-      cases.append(Case(value: value, pattern: pattern))
-      cases.append(Case(value: -value, pattern: pattern | 0x8000))
+      let right = format.isNaN(pattern) ? nil : pattern
+      cases.append(Case(value: value, pattern: right))
+      cases.append(Case(value: -value, pattern: right.map { $0 | format.sign }))
     }
-    for pattern in 0..<format.infinity {
+    for pattern in 0..<format.beyond {
       let low = Float(format.magnitude(pattern))
       // Float32 holds every midpoint; the last one lies before the power of two beyond the range.
       let tie = Float((format.magnitude(pattern) + format.magnitude(pattern + 1)) / 2)
@@ -64,8 +76,8 @@ import Testing
       add(tie.nextUp, pattern + 1)
       add(high.nextDown, pattern + 1)
     }
-    add(.infinity, format.infinity)
-    add(.greatestFiniteMagnitude, format.infinity)
+    add(.infinity, format.beyond)
+    add(.greatestFiniteMagnitude, format.beyond)
     add(.leastNonzeroMagnitude, 0)
     let quiet = Float.nan.bitPattern
     for payload: UInt32 in [0, 1, 0x1fff, 0x2000, 0xffff, 0x10000, 0x3f_ffff] {
@@ -105,6 +117,21 @@ import Testing
     }
   }
 
+  /// The patterns of elements of a format.
+  private func patterns(_ bytes: [UInt8], _ format: Format) -> [UInt16] {
+    format.type.byteCount == 1 ? bytes.map { UInt16($0) } : elements(bytes)
+  }
+
+  /// A tensor of patterns.
+  private func tensor(
+    _ patterns: [UInt16], extent: Int, _ format: Format
+  ) throws -> HostTensor {
+    guard format.type.byteCount == 1 else {
+      return try tensor(patterns, extent: extent, format.type)
+    }
+    return try tensor(patterns.map { UInt8($0) }, extent: extent, format.type)
+  }
+
   private func tensor<Element: FixedWidthInteger>(
     _ patterns: [Element], extent: Int, _ type: DType
   ) throws -> HostTensor {
@@ -119,11 +146,12 @@ import Testing
   @Test(arguments: formats.indices, Targets.usable)
   func everyPatternIsWidenedExactlyAndStoredBack(format: Int, target: Target) throws {
     let format = Self.formats[format]
-    let patterns = (0...UInt16.max).map { $0 }
+    let patterns = Array(format.patterns)
     for extent in Self.extents {
-      let x = try tensor(patterns, extent: extent, format.type)
+      let x = try tensor(patterns, extent: extent, format)
       let widened: [UInt32] = elements(try bytes(of: { $0 }, x, as: .f32, on: target))
-      let stored: [UInt16] = elements(try bytes(of: { $0 * 1 }, x, as: format.type, on: target))
+      let stored = self.patterns(
+        try bytes(of: { $0 * 1 }, x, as: format.type, on: target), format)
       for pattern in patterns {
         let wide = Float(bitPattern: widened[Int(pattern)])
         let back = stored[Int(pattern)]
@@ -144,7 +172,7 @@ import Testing
     let cases = Self.cases(format)
     for extent in Self.extents {
       let x = try tensor(cases.map(\.value.bitPattern), extent: extent, .f32)
-      let stored: [UInt16] = elements(try bytes(of: { $0 }, x, as: format.type, on: target))
+      let stored = patterns(try bytes(of: { $0 }, x, as: format.type, on: target), format)
       // An explicit rounding point that stays in Float32.
       let rounded: [UInt32] = elements(
         try bytes(of: { $0.rounded(to: format.type) }, x, as: .f32, on: target))
@@ -161,6 +189,30 @@ import Testing
             "\(format.type) of \(item.value) on \(target): \(stored[index]), \(wide)")
           return
         }
+      }
+    }
+  }
+
+  /// The greatest finite value takes the place of what lies beyond the range; NaN stays.
+  @Test(arguments: formats.indices, Targets.usable)
+  func saturatedValuesEndAtTheGreatest(format: Int, target: Target) throws {
+    let format = Self.formats[format]
+    let cases = Self.cases(format)
+    let x = try tensor(cases.map(\.value.bitPattern), extent: 61, .f32)
+    let stored = patterns(
+      try bytes(
+        of: { $0.rounded(to: format.type, overflow: .saturated) }, x, as: format.type, on: target),
+      format)
+    for (index, item) in cases.enumerated() {
+      let sign = item.value.sign == .minus ? format.sign : 0
+      let isBeyond = item.pattern.map { $0 & ~format.sign >= format.beyond } ?? true
+      let isRight =
+        item.value.isNaN
+        ? format.isNaN(stored[index])
+        : stored[index] == (isBeyond ? sign | (format.beyond - 1) : item.pattern)
+      guard isRight else {
+        Issue.record("\(format.type) of \(item.value) on \(target): \(stored[index])")
+        return
       }
     }
   }

@@ -36,7 +36,7 @@ import Testing
   // MARK: Roundings
 
   /// Every value of a type, every tie between neighbours and what lies beside the ties.
-  @Test(arguments: [DType.bf16, .f16, .i8, .u8])
+  @Test(arguments: DType.allCases.filter { $0 != .f32 })
   func roundingsAreToNearest(type: DType) throws {
     let x = Tensor.input("x", [.rows, 1], .f32)
     let graph = try Kernel("k", outputs: [Kernel.Output("y", x, as: type)]).graph()

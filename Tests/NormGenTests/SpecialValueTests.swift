@@ -84,8 +84,9 @@ import Testing
     }
   }
 
-  /// What the contract says, by hand; the oracle might share a mistake with the kernel.
-  @Test(arguments: DType.allCases.filter(\.holdsFractions))
+  /// What the contract says, by hand; the oracle might share a mistake with the kernel. Eight bits hold
+  /// too few of these rows.
+  @Test(arguments: [DType.f32, .bf16, .f16])
   func specialRowsGiveWhatTheContractSays(type: DType) throws {
     let extent = 37
     let x = Tensor.input("x", [.rows, .fixed(extent)], type)

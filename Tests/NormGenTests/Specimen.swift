@@ -15,6 +15,7 @@ struct Specimen: Sendable, CustomTestStringConvertible {
       Types(input: .f16, gain: .f16), Types(input: .bf16, gain: .f32),
       Types(input: .f32, gain: .f16), Types(input: .i8, gain: .f32),
       Types(input: .bf16, gain: .i8), Types(input: .u8, gain: .u8),
+      Types(input: .f8E4M3, gain: .f8E5M2),
     ]
   }
 

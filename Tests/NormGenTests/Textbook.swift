@@ -4,7 +4,7 @@
 /// it judges. Half types are rounded where a definition casts; Float32 steps are not rounded.
 enum Textbook {
   enum Format {
-    case single, brain, half, byte, unsignedByte
+    case single, brain, half, byte, unsignedByte, quarterE4M3, quarterE5M2
   }
 
   typealias Row = [Double]
@@ -28,13 +28,17 @@ enum Textbook {
     case .single, .byte, .unsignedByte: return x
     case .brain: (digits, spacing, greatest) = (256, 0x1p-133, 0x1.fep127)
     case .half: (digits, spacing, greatest) = (2048, 0x1p-24, 65504)
+    case .quarterE4M3: (digits, spacing, greatest) = (16, 0x1p-9, 448)
+    case .quarterE5M2: (digits, spacing, greatest) = (8, 0x1p-16, 57344)
     }
+    let beyond = format == .quarterE4M3 ? Double.nan : .infinity
+    if x.isInfinite { return x < 0 ? -beyond : beyond }
     guard x.isFinite, x != 0 else { return x }
     while abs(x) >= digits * spacing { spacing *= 2 }
     var steps = (abs(x) / spacing).rounded(.down)
     let rest = abs(x) / spacing - steps
     if rest > 0.5 || rest == 0.5 && steps.remainder(dividingBy: 2) != 0 { steps += 1 }
-    let magnitude = steps * spacing > greatest ? Double.infinity : steps * spacing
+    let magnitude = steps * spacing > greatest ? beyond : steps * spacing
     return x < 0 ? -magnitude : magnitude
   }
 

@@ -35,6 +35,8 @@ import Testing
     case .f16: .half
     case .i8: .byte
     case .u8: .unsignedByte
+    case .f8E4M3: .quarterE4M3
+    case .f8E5M2: .quarterE5M2
     }
   }
 
@@ -277,5 +279,26 @@ import Testing
     }
     for (value, nearest) in brain { #expect(Textbook.cast(value, .brain) == nearest) }
     for (value, nearest) in half { #expect(Textbook.cast(value, .half) == nearest) }
+  }
+
+  /// Without an infinity NaN is what lies beyond the range.
+  @Test func textbookRoundsAsTheEightBitFloatsDo() {
+    let e4m3: [(Double, Double)] = [
+      (448, 448), (464, 448), (464.1, .nan), (-1e9, .nan), (.infinity, .nan), (240, 240), (17, 16),
+      (19, 20), (0x1p-10, 0), (0x1.8p-9, 0x1p-8), (0x1.1p-10, 0x1p-9), (-0x1p-9, -0x1p-9),
+    ]
+    let e5m2: [(Double, Double)] = [
+      (57344, 57344), (61439, 57344), (61440, .infinity), (-.infinity, -.infinity), (9, 8),
+      (11, 12), (0x1p-17, 0), (0x1.8p-16, 0x1p-15), (-0x1.1p-17, -0x1p-16),
+    ]
+    for (type, format, cases) in [
+      (DType.f8E4M3, Textbook.Format.quarterE4M3, e4m3), (.f8E5M2, .quarterE5M2, e5m2),
+    ] {
+      for (value, nearest) in cases {
+        let found = [Textbook.cast(value, format), type.rounded(value)]
+        #expect(found.allSatisfy { $0 == nearest || $0.isNaN && nearest.isNaN }, "\(value)")
+      }
+      #expect(type.rounded(-0.0).sign == .minus && type.rounded(-0x1p-40).sign == .minus)
+    }
   }
 }

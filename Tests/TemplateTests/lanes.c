@@ -214,6 +214,90 @@ static void check_integers(int rounds) {
   check_u8_loads();
 }
 
+// An 8-bit float by its definition: the greatest magnitudes are infinity and NaN, or NaN alone.
+static double small_value(uint8_t b, int fraction_bits, int has_infinity) {
+  int bits = b & 127, scale = 1 << fraction_bits, exponent = bits / scale, fraction = bits % scale;
+  int bias = (1 << (6 - fraction_bits)) - 1, last = 127 / scale;
+  double value = exponent ? ldexp(scale + fraction, exponent - bias - fraction_bits)
+                          : ldexp(fraction, 1 - bias - fraction_bits);
+  if (has_infinity && exponent == last) value = fraction ? NAN : INFINITY;
+  if (!has_infinity && bits == 127) value = NAN;
+  return b & 128 ? -value : value;
+}
+
+// The stored magnitude nearest to |x|, the even one of two, by search; the one after `most`, which
+// is the greatest finite one, is what lies beyond the range.
+static int nearest_small(float x, int fraction_bits, int has_infinity, int most) {
+  double size = fabs(x), step = 0;
+  for (int bits = 0; bits < most; bits++) {
+    double value = small_value((uint8_t)bits, fraction_bits, has_infinity);
+    step = small_value((uint8_t)(bits + 1), fraction_bits, has_infinity) - value;
+    double tie = value + step / 2;
+    if (size < tie || (size == tie && bits % 2 == 0)) return bits;
+  }
+  double tie = small_value((uint8_t)most, fraction_bits, has_infinity) + step / 2;
+  return size < tie || (size == tie && most % 2 == 0) ? most : most + 1;
+}
+
+// The check of an 8-bit float whose greatest finite magnitude is stored as `most`.
+#define FLOATS(type, fraction_bits, has_infinity, most) \
+  static void check_##type##_of(const float *x) { \
+    uint8_t stored[group]; \
+    float rounded_lanes[group]; \
+    for (int k = 0; k < group; k += lanes) { \
+      store_##type(stored + k, load_f32(x + k)); \
+      store_f32(rounded_lanes + k, round_##type(load_f32(x + k))); \
+    } \
+    for (int i = 0; i < group; i++) { \
+      int bits = x[i] != x[i] ? 127 : nearest_small(x[i], fraction_bits, has_infinity, most); \
+      uint8_t sign = bits_of(x[i]) >> 31 ? 128 : 0, scalar = type##_from_float(x[i]); \
+      float want = (float)small_value((uint8_t)(sign | bits), fraction_bits, has_infinity); \
+      float got = (float)small_value(stored[i], fraction_bits, has_infinity); \
+      EXPECT(same(got, want), #type " of %a: %x", x[i], stored[i]); \
+      got = (float)small_value(scalar, fraction_bits, has_infinity); \
+      EXPECT(same(got, want), #type "_from_float(%a) = %x", x[i], scalar); \
+      EXPECT(same(rounded_lanes[i], want), "round_" #type "(%a) = %a", x[i], rounded_lanes[i]); \
+      EXPECT(same(round_##type##_scalar(x[i]), want), "round_" #type "_scalar(%a)", x[i]); \
+      take(rounded_lanes[i]); \
+    } \
+  } \
+  static void check_##type(int rounds) { \
+    float x[group], values[lanes]; \
+    for (int base = 0; base < 256; base += lanes) { \
+      uint8_t bytes[lanes]; \
+      for (int i = 0; i < lanes; i++) bytes[i] = (uint8_t)(base + i); \
+      store_f32(values, load_##type(bytes)); \
+      for (int i = 0; i < lanes; i++) { \
+        float want = (float)small_value(bytes[i], fraction_bits, has_infinity); \
+        EXPECT(same(values[i], want), "load_" #type " of %x", bytes[i]); \
+        EXPECT(same(float_from_##type(bytes[i]), want), "float_from_" #type "(%x)", bytes[i]); \
+      } \
+    } \
+    for (int bits = 0; bits <= most; bits++) { \
+      float low = (float)small_value((uint8_t)bits, fraction_bits, has_infinity); \
+      float next = (float)small_value((uint8_t)(bits + 1), fraction_bits, has_infinity); \
+      float before = (float)small_value((uint8_t)(bits - 1), fraction_bits, has_infinity); \
+      float tie = bits == most ? low + (low - before) / 2 : (low + next) / 2; \
+      for (int offset = -1; offset <= 1; offset++) { \
+        for (int i = 0; i < group; i++) { \
+          uint32_t place = bits_of(i % 2 ? low : tie) + (uint32_t)offset; \
+          x[i] = float_of(i % 4 < 2 ? place : place ^ 0x80000000u); \
+        } \
+        check_##type##_of(x); \
+      } \
+    } \
+    for (int round = 0; round < rounds; round++) { \
+      for (int i = 0; i < group; i++) { \
+        float any = random_float(); \
+        x[i] = round % 2 ? any : ldexpf((float)(int64_t)random_bits(), (int)(round % 48) - 90); \
+      } \
+      check_##type##_of(x); \
+    } \
+  }
+
+FLOATS(f8_e4m3, 3, 0, 126)
+FLOATS(f8_e5m2, 2, 1, 123)
+
 static float greater(float a, float b) { return a > b || a != a ? a : b; }
 static float lesser(float a, float b) { return a < b || a != a ? a : b; }
 
@@ -345,6 +429,18 @@ static void check_extents(void) {
     free(p);
     free(h);
     free(b);
+    for (int i = 0; i < lanes; i++) from[i] = (float)(i % 2 ? 8 + i % 8 : -16) / 4;
+    store_f8_e4m3_first(u, load_f32(from), n);
+    store_f32(all, load_f8_e4m3_first(u, n));
+    for (int i = 0; i < lanes; i++) {
+      EXPECT(bits_of(all[i]) == (i < n ? bits_of(from[i]) : 0), "lane %d of %d", i, n);
+    }
+    for (int i = 0; i < lanes; i++) from[i] = (float)(i % 2 ? 4 + i % 4 : -8) / 4;
+    store_f8_e5m2_first(u, load_f32(from), n);
+    store_f32(all, load_f8_e5m2_first(u, n));
+    for (int i = 0; i < lanes; i++) {
+      EXPECT(bits_of(all[i]) == (i < n ? bits_of(from[i]) : 0), "lane %d of %d", i, n);
+    }
     free(u);
   }
 }
@@ -353,16 +449,19 @@ static void check_streams(void) {
   _Alignas(64) float f[lanes];
   _Alignas(64) uint16_t bf16[lanes], f16[lanes];
   _Alignas(64) int8_t i8[lanes];
-  _Alignas(64) uint8_t u8[lanes];
+  _Alignas(64) uint8_t u8[lanes], e4m3[lanes], e5m2[lanes];
   stream_f32(f, broadcast(3));
   stream_bf16(bf16, broadcast(3));
   stream_f16(f16, broadcast(3));
   stream_i8(i8, broadcast(3));
   stream_u8(u8, broadcast(3));
+  stream_f8_e4m3(e4m3, broadcast(3));
+  stream_f8_e5m2(e5m2, broadcast(3));
   finish_streams();
   for (int i = 0; i < lanes; i++) {
     EXPECT(f[i] == 3 && bf16[i] == 0x4040 && f16[i] == 0x4200, "lane %d", i);
     EXPECT(i8[i] == 3 && u8[i] == 3, "lane %d", i);
+    EXPECT(e4m3[i] == 0x44 && e5m2[i] == 0x42, "lane %d", i);
   }
   EXPECT(first_lane(broadcast(5)) == 5, "first lane");
 }
@@ -371,6 +470,8 @@ int main(void) {
   check_widening();
   check_narrowing();
   check_integers(20000);
+  check_f8_e4m3(20000);
+  check_f8_e5m2(20000);
   check_arithmetic(100000);
   check_trees(60000);
   check_extents();

@@ -21,7 +21,11 @@ extension TextFunction {
     }
     + DType.allCases.map { type in
       TextFunction(type.rawValue) { arguments throws(TextArgumentError) in
-        try arguments.tensor().rounded(to: type)
+        let x = try arguments.tensor()
+        guard type.holdsFractions else { return x.rounded(to: type) }
+        let choices = Overflow.allCases.map { ($0.rawValue, $0) }
+        return x.rounded(
+          to: type, overflow: try arguments.choice("overflow", of: choices) ?? .unsaturated)
       }
     }
     + Reduction.allCases.map { reduction in

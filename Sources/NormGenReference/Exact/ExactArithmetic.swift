@@ -69,6 +69,9 @@ package enum ExactArithmetic {
     case .f32: return x
     case .bf16: return rounded(x, significandBits: 7, leastExponent: -126, greatest: 0x1.fep127)
     case .f16: return rounded(x, significandBits: 10, leastExponent: -14, greatest: 65504)
+    case .f8E4M3:
+      return rounded(x, significandBits: 3, leastExponent: -6, greatest: 448, beyond: .nan)
+    case .f8E5M2: return rounded(x, significandBits: 2, leastExponent: -14, greatest: 57344)
     case .i8: return rounded(x, toIntegersFrom: -128, to: 127)
     case .u8: return rounded(x, toIntegersFrom: 0, to: 255)
     }
@@ -86,13 +89,14 @@ package enum ExactArithmetic {
   ///
   /// In Float64, so that neither step rounds anything else or leaves the range.
   private static func rounded(
-    _ x: Float, significandBits: Int, leastExponent: Int, greatest: Float
+    _ x: Float, significandBits: Int, leastExponent: Int, greatest: Float, beyond: Float = .infinity
   ) -> Float {
-    guard x.isFinite, x != 0 else { return x }
+    if x.isNaN || x == 0 { return x }
+    guard x.isFinite else { return Float(signOf: x, magnitudeOf: beyond) }
     let exponent = max(Int(x.exponent), leastExponent)
     let anchor = Double(sign: .plus, exponent: exponent - significandBits + 52, significand: 1.5)
     let nearest = Float(Double(x.magnitude) + anchor - anchor)
-    return Float(signOf: x, magnitudeOf: nearest > greatest ? .infinity : nearest)
+    return Float(signOf: x, magnitudeOf: nearest > greatest ? beyond : nearest)
   }
 
   /// The stored bits of a value that the type holds.
@@ -106,6 +110,12 @@ package enum ExactArithmetic {
       if x.isInfinite { return sign | 0x7c00 }
       // Multiplied by this, a value of binary16 has its exponent and fraction where they belong.
       return sign | (x.magnitude * 0x1p-112).bitPattern >> 13
+    case .f8E4M3:
+      if x.isNaN { return 0x7f }
+      return (x.sign == .minus ? 0x80 : 0) | (x.magnitude * 0x1p-120).bitPattern >> 20
+    case .f8E5M2:
+      if x.isNaN { return 0x7e }
+      return bits(of: x, as: .f16) >> 8
     case .i8: return UInt32(UInt8(bitPattern: Int8(x)))
     case .u8: return UInt32(x)
     }
@@ -122,6 +132,11 @@ package enum ExactArithmetic {
         magnitude >= 0x7c00
         ? (magnitude > 0x7c00 ? .nan : .infinity) : Float(bitPattern: magnitude << 13) * 0x1p112
       return bits & 0x8000 == 0 ? value : -value
+    case .f8E4M3:
+      let magnitude = bits & 0x7f
+      let value = magnitude == 0x7f ? .nan : Float(bitPattern: magnitude << 20) * 0x1p120
+      return bits & 0x80 == 0 ? value : -value
+    case .f8E5M2: return value(ofBits: bits << 8, as: .f16)
     case .i8: return Float(Int8(truncatingIfNeeded: bits))
     case .u8: return Float(bits)
     }

@@ -118,7 +118,7 @@ public struct ExactInterpreter {
         return bytes.bindMemory(to: UInt16.self).map {
           ExactArithmetic.value(ofBits: UInt32($0), as: storage)
         }
-      case .i8, .u8:
+      case .i8, .u8, .f8E4M3, .f8E5M2:
         return bytes.map { ExactArithmetic.value(ofBits: UInt32($0), as: storage) }
       }
     }
