@@ -99,6 +99,9 @@ public struct PackedBlocks: Hashable, Sendable {
     guard factors.allSatisfy({ ($0.integers?.width ?? 0) <= 8 }) else {
       return "integers of more than 8 bits beside its scale"
     }
+    guard factors.allSatisfy({ [.f32, .bf16, .f16].contains($0.type) }) else {
+      return "scales of \(factors.map(\.type.rawValue)); packed are those of f32, bf16 and f16"
+    }
     let counts = Set(factors.compactMap { $0.integers?.count })
     let layout = PackedBlocks(format, columns: 1)
     guard counts.count <= 1, layout.subBlockElements % layout.run == 0 else {
