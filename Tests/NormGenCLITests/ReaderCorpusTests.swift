@@ -91,7 +91,7 @@ import Testing
       // Every type is asked for, so that no check hides behind that of the type.
       var isRead = false
       for type in ["f32", "bf16", "f16", "i8", "u8", "f8_e4m3", "f8_e5m2"] where !isRead {
-        let kernel = "kernel k(x: \(type)[rows, 3]) {\n  y = x + 1\n} -> y\n"
+        let kernel = "kernel k(x: \(type)[rows, 3]) {\n  y = x + 1\n} -> y: f32\n"
         try directory.write(kernel, to: "k.ng")
         let result = try run(
           ["run", "k.ng", "--input", "x=\(path)", "--output", "y=y.npy"], in: directory)
