@@ -53,6 +53,10 @@
 #pragma GCC push_options
 // Without -O3 partials stay in memory where the loops over them are not peeled.
 #pragma GCC optimize("fp-contract=off", "peel-loops")
+#if __GNUC__ >= 11
+// This pass of gcc 12 overlooks stores to some addresses, and leaves out calls that do nothing else.
+#pragma GCC optimize("no-ipa-modref")
+#endif
 #if !__has_builtin(__builtin_shufflevector)
 // Before gcc 12 the lanes' numbers are a vector of integers as wide as the lanes.
 #define __builtin_shufflevector(a, b, ...) __builtin_shuffle(a, b, \

@@ -72,6 +72,18 @@ import Testing
     let x = Tensor.input("x", [.rows, 131], .bf16)
     let w = Tensor.input("w", [131, 35], .bf16)
     let dot = Kernel("bf16_dot", x.matmul(w, accumulate: .bf16Dot).geluTanh())
+    let row = Tensor.input("x", [.rows, 768], .f32)
+    /// Products by weights in every format of blocks of so many elements.
+    func blocks(of elements: Int) throws -> Graph {
+      let formats = BlockFormat.all.filter { $0.elementCount == elements }
+      return try Kernel(
+        "blocks_of_\(elements)",
+        outputs: formats.map { format in
+          let w = Tensor.input("w_\(format.name)", [17, 768], format)
+          return .init("y_\(format.name)", row.matmul(w, layout: .outIn))
+        }
+      ).graph()
+    }
     return try [
       specimen("rms_llama", types[1]), specimen("rms_fused", types[0]),
       specimen("layer_fused", types[2]), specimen("layer_torch", types[1]),
@@ -81,7 +93,7 @@ import Testing
       specimen("bias_gelu_norm", types[0]), specimen("softmax", types[2]),
       product("gelu_residual_layer", types[0], .inOut), product("mlp", types[1], .outIn),
       dot.graph(), rowSum("rms_gradient", types[0]), rowSum("linear_gradient", types[1]),
-      rowSum("outer", types[5]),
+      rowSum("outer", types[5]), blocks(of: 32), blocks(of: 256),
     ]
   }
 
