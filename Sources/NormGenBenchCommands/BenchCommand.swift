@@ -19,7 +19,7 @@ public struct BenchCommand: ParsableCommand {
       are medians over the rounds, with their quartiles; memcpy reads and writes as many bytes. \
       Without a kernel the suite of the documentation is timed, in f32 and bf16: RMSNorm, \
       LayerNorm, partial RMSNorm, RMSNorm to int8, residual + RMSNorm, norms of heads, the gated SiLU and matmuls, \
-      bare and with bias, GELU and RMSNorm.
+      bare and with bias, GELU and RMSNorm, and with weights in quantized blocks.
       """)
 
   @Argument(

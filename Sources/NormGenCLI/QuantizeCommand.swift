@@ -67,7 +67,8 @@ struct QuantizeCommand: ParsableCommand {
     }
     try GGUFFile.write([(name, blocks)], to: output.path, notReplacing: [input.path])
     let extents = blocks.shape.map(String.init).joined(separator: ", ")
-    try Terminal.print("\(name): \(blocks.format.name)[\(extents)] in \(output.path)")
+    try Terminal.print(
+      "\(VisibleText.of(name)): \(blocks.format.name)[\(extents)] in \(output.path)")
   }
 
   private func input() throws -> TensorReference {
@@ -86,11 +87,7 @@ struct QuantizeCommand: ParsableCommand {
   }
 
   private func destination() throws -> TensorReference {
-    let reference: TensorReference
-    do { reference = try TensorReference(output) } catch {
-      throw ValidationError("--output: \(error)")
-    }
-    guard reference.format == .gguf else {
+    guard let reference = try? TensorReference(output), reference.format == .gguf else {
       throw ValidationError(
         "--output: '\(VisibleText.excerpt(output))': expected FILE.gguf, which alone holds blocks")
     }

@@ -13,8 +13,8 @@ struct RunCommand: ParsableCommand {
       Tensors must have the storage types of their parameters: nothing is converted. Raw 16-bit \
       elements of a .npy file (uint16 or V2) are read where the parameter is bf16, and bf16 \
       outputs are written to .npy files as uint16. Quantized blocks of a .gguf file are read where the \
-      parameter is f32. All outputs are computed before the first one \
-      is written. A target that this processor lacks is emulated, in one thread. --oracle and \
+      parameter is declared in their type, and as their values where it is f32. All outputs are computed \
+      before the first one is written. A target that this processor lacks is emulated, in one thread. --oracle and \
       --bound write what the interpreter in Float64 says of an output: a kernel may differ from the \
       value by the bound. --exact writes what the exact interpreter says: a kernel may not differ. \
       With --source and one of these all outputs that are written are judged: status 1 if a bit is \

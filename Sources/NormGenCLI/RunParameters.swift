@@ -60,7 +60,10 @@ struct RunParameters {
           } else {
             try TensorFile.load(reference, as: input.storage)
           }
-      } catch { throw .unreadable(input: input.name, error) }
+      } catch {
+        guard let format = input.format else { throw .unreadable(input: input.name, error) }
+        throw .unreadableBlocks(input: input.name, format: format.name, error)
+      }
       tensors[input.name] = tensor
       let fixed = input.shape.hasRows ? Array(tensor.shape.dropFirst()) : tensor.shape
       guard fixed == input.shape.extents, !input.shape.hasRows || !tensor.shape.isEmpty else {
@@ -111,6 +114,8 @@ enum RunError: Error, Hashable, CustomStringConvertible {
   case missingInputs([String], kernel: String)
   /// A file that can't be read as the input's type.
   case unreadable(input: String, TensorFileError)
+  /// A file that holds no blocks of the input's format.
+  case unreadableBlocks(input: String, format: String, TensorFileError)
   /// A tensor of another shape than its input.
   case shape(input: String, TensorReference, expected: Shape, found: [Int])
   /// A tensor with another number of rows than one before it.
@@ -129,6 +134,9 @@ enum RunError: Error, Hashable, CustomStringConvertible {
     case .missingInputs(let names, let kernel):
       "--input: '\(kernel)' needs a tensor for \(names.joined(separator: ", "))"
     case .unreadable(let input, let error): "input '\(input)': \(error)"
+    case .unreadableBlocks(let input, let format, let error):
+      "input '\(input)', \(format) blocks of a .gguf file, as 'normgen quantize' writes them, or their bytes: "
+        + "\(error)"
     case .shape(let input, let reference, let expected, let found):
       "input '\(input)': '\(reference)': expected shape \(expected), found \(found)"
     case .rows(let input, let reference, let expected, let like, let found):

@@ -153,7 +153,7 @@ struct RandomProducts {
   private mutating func product(_ x: Tensor, _ extent: Int) -> Tensor {
     products -= 1
     let fitting = BlockFormat.all.filter { x.shape.rowExtent % $0.elementCount == 0 }
-    if !fitting.isEmpty, formats.happens(0.3) {
+    if !fitting.isEmpty, formats.happens(0.6) {
       let weights = Tensor.input(
         name("u"), [.fixed(extent), .fixed(x.shape.rowExtent)], formats.choice(fitting))
       return x.matmul(weights, layout: .outIn)

@@ -38,6 +38,19 @@ import Testing
     #expect("\(graph)".contains("values = dequantize(w, format: q8_0)"))
   }
 
+  @Test func theGradientOfWhatTheyMultiplyNeedsTheirValues() throws {
+    let graph = try GraphParser.graphs(
+      in:
+        "kernel k(x: f32[rows, 32], w: q4_0[5, 32]) {\n  y = matmul(x, w, layout: out_in)\n} -> y\n"
+    )[0]
+    var found = ""
+    do { _ = try graph.gradient(withRespectTo: ["x"]) } catch { found = "\(error)" }
+    #expect(
+      found.contains("'w' is read in blocks along the axis that products are summed over"),
+      "\(found)")
+    #expect(found.contains("derive the kernel with the weights' values as f32"))
+  }
+
   @Test func whatIsNoBlockIsRefused() throws {
     let cases = [
       (

@@ -19,7 +19,7 @@ extension GradientBuilder {
     if let application = applications[id] { return try propagate(sum, through: application) }
     let operands = graph[id].operands
     switch graph[id].op {
-    // No gradient is asked for by integers.
+    // Integers have none.
     case .input, .constant, .dequantize: return
     case .elementwise(let op): try propagate(sum, through: op, at: id, operands)
     case .statistic(let statistic):
@@ -283,6 +283,9 @@ extension GradientBuilder {
     let (x, weights) = (operands[0], operands[1])
     guard let whole = try sum.spread(of: forward.label(of: id)) else { return }
     if needs(x) {
+      if case .dequantize = graph[weights].op {
+        throw .blockWeights(forward.label(of: graph[weights].operands[0]))
+      }
       let product: Tensor
       switch matmul.layout {
       case .inOut: product = whole.matmul(forward[weights], layout: .outIn)

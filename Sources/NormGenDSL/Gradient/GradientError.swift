@@ -20,6 +20,8 @@ public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
   case matmulOfSeveralAxes(weights: String, shape: Shape)
   /// The weights of a matmul are computed from inputs that are differentiated by.
   case computedWeights(String)
+  /// The weights of a matmul whose value is differentiated by lie in quantized blocks.
+  case blockWeights(String)
   /// A value is taken over all rows.
   case overRows(value: String)
   /// An activation has a derivative of its own, but a value of it depends on other elements.
@@ -51,6 +53,9 @@ public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
       "\(weights) is computed and the weights of a matmul; its gradient is known when the last row is "
         + "done, but what it is computed from needs it; make it an input of this kernel, compute it in "
         + "one of its own, and derive that, too"
+    case .blockWeights(let weights):
+      "\(weights) is read in blocks along the axis that products are summed over, and the gradient of what it "
+        + "multiplies sums over the other one; derive the kernel with the weights' values as f32"
     case .overRows(let value):
       "\(value) is taken over all rows, which has no derivative in one pass over them"
     case .notElementwise(let activation):
