@@ -148,8 +148,8 @@ import Testing
     judge.edited = Self.withoutParentheses
     var run = FuzzRun(judge, from: FuzzTotals(seed: seed))
     var failures: [(seed: UInt64, failure: FuzzFailure)] = []
-    while failures.isEmpty, run.totals.graphs < 200 { failures += run.judgeNext(32) }
-    let first = try #require(failures.first, "no kernel of 200 shows it")
+    while failures.isEmpty, run.totals.graphs < 800 { failures += run.judgeNext(32) }
+    let first = try #require(failures.first, "no kernel of 800 shows it")
     #expect(first.failure.kind == .bits || first.failure.kind == .bound)
     print("terms added one by one: found in seed \(first.seed) of \(seed)")
   }
