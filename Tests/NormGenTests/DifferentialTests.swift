@@ -18,7 +18,10 @@ import Testing
     let seed = UInt64(specimen.name.utf8.reduce(17) { ($0 &* 31 &+ Int($1)) & 0xffff })
     let extents = Boundaries.extents.map(\.extent)
     var calls: [Targets.Call] = []
-    for (position, types) in Specimen.Types.all.enumerated() {
+    let chosenTypes =
+      Targets.sweeps
+      ? Array(Specimen.Types.all.enumerated()) : Specimen.Types.some(Int(seed))
+    for (position, types) in chosenTypes {
       // Two extents for each pair of types, others for every specimen; a sweep takes all.
       let start = Int(seed) + 13 * position
       let chosen = Targets.sweeps ? extents : [0, 11].map { extents[(start + $0) % extents.count] }

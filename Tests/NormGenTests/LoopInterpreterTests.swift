@@ -40,7 +40,7 @@ import Testing
   @Test(arguments: Specimen.all)
   func loopsOfNormsHaveTheExactBits(specimen: Specimen) throws {
     let position = specimen.name.utf8.reduce(0) { ($0 * 31 + Int($1)) % 1009 }
-    for (offset, types) in Specimen.Types.all.enumerated() {
+    for (offset, types) in Specimen.Types.some(position) {
       let extent = [1, 5, 16, 33, 64, 77, 131][(position + offset) % 7]
       let graph = try specimen.kernel(extent, types, epsilon: 0.8765).graph()
       try check(graph, rows: [1, 5], seed: UInt64(offset))

@@ -17,6 +17,14 @@ struct Specimen: Sendable, CustomTestStringConvertible {
       Types(input: .bf16, gain: .i8), Types(input: .u8, gain: .u8),
       Types(input: .f8E4M3, gain: .f8E5M2),
     ]
+
+    /// Five of them with their places, for each seed others: neighbouring seeds together take all.
+    static func some(_ seed: Int) -> [(offset: Int, element: Types)] {
+      (0..<5).map { index in
+        let place = (seed + 2 * index) % all.count
+        return (place, all[place])
+      }
+    }
   }
 
   /// The parameters that a specimen is composed from.
