@@ -158,9 +158,8 @@ static inline uvec load_words(const uint8_t *p) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #error "words of bytes are read as a little-endian machine has them"
 #endif
-  uvec words;
-  __builtin_memcpy(&words, p, sizeof words);
-  return words;
+  typedef uint32_t words __attribute__((vector_size(sizeof(uvec)), aligned(1), may_alias));
+  return *(const words *)p;
 }
 
 // `count` bits of each word, from bit `from` on, as a two's complement.
@@ -175,9 +174,8 @@ static inline vec float_from_bits(uvec bits) {
 
 // One vector of half-precision values that lie among bytes, as Float32.
 static inline vec load_f16_bytes(const uint8_t *p) {
-  hvec halves;
-  __builtin_memcpy(&halves, p, sizeof halves);
-  return widen_f16(halves);
+  typedef uint16_t halves __attribute__((vector_size(sizeof(hvec)), aligned(1), may_alias));
+  return widen_f16(*(const halves *)p);
 }
 
 // `count` bits, all in one byte, from bit `position` of some bytes on.
