@@ -33,8 +33,7 @@ public enum Models {
   ///   the exact order.
   public static func sites(accumulate accumulation: Matmul.Accumulation = .fused) -> [ModelSite] {
     baichuan(accumulation) + baichuanInBlocks() + gemma(accumulation) + idefics(accumulation)
-      + refact(accumulation)
-      + llama(accumulation) + mindSpore() + mirage(accumulation)
+      + refact(accumulation) + llama(accumulation) + mindSpore() + mirage(accumulation)
   }
 
   /// The models' names, in order.
@@ -83,18 +82,14 @@ struct ModelLayers {
   func linear(
     _ x: Tensor, _ weights: String, to extent: Int, layout: Matmul.WeightLayout = .outIn
   ) -> Tensor {
-    if let format {
-      return returned(
-        x.matmul(
-          .input(weights, [.fixed(extent), .fixed(x.shape.rowExtent)], format), layout: .outIn))
-    }
     let axes: [Extent]
     switch layout {
     case .outIn: axes = [.fixed(extent), .fixed(x.shape.rowExtent)]
     case .inOut: axes = [.fixed(x.shape.rowExtent), .fixed(extent)]
     }
-    return returned(
-      x.matmul(.input(weights, axes, storage), layout: layout, accumulate: accumulation))
+    let w: Tensor =
+      if let format { .input(weights, axes, format) } else { .input(weights, axes, storage) }
+    return returned(x.matmul(w, layout: layout, accumulate: accumulation))
   }
 
   /// activation(x · gate) · (x · up).

@@ -14,16 +14,17 @@ extension BlockFormat {
     let size = deviation / (scaleSpread * quant.rootMeanSquare)
     tensor.withUnsafeMutableBytes { bytes in
       for byte in bytes.indices { bytes[byte] = UInt8(truncatingIfNeeded: generator.next()) }
-      for block in stride(from: 0, to: bytes.count, by: byteCount) {
+      for first in stride(from: 0, to: bytes.count, by: byteCount) {
+        let block = UnsafeMutableRawBufferPointer(rebasing: bytes[first..<first + byteCount])
         // Scales of either sign and of several sizes, so that a neighbour's shows.
         let unit = Double(generator.next() >> 11) * 0x1p-53
         let number = size * (unit < 0.5 ? unit + 0.5 : -unit)
-        scale.set(number, in: bytes, block)
+        scale.pack(number, into: block)
         switch minimum {
-        case .added(let factor): factor.set(-number * quant.mean, in: bytes, block)
+        case .added(let factor): factor.pack(-number * quant.mean, into: block)
         case .subtracted(let factor):
           let spread = factor.integers?.spread.rootMeanSquare ?? 1
-          factor.set(number * scaleSpread * quant.mean / spread, in: bytes, block)
+          factor.pack(number * scaleSpread * quant.mean / spread, into: block)
         case nil: break
         }
       }
@@ -38,15 +39,5 @@ extension BlockFormat.Integers {
     let count = Double(range.count)
     let mean = range.reduce(0.0) { $0 + Double($1) } / count
     return (mean, (range.reduce(0.0) { $0 + Double($1 * $1) } / count).squareRoot())
-  }
-}
-
-extension BlockFormat.Factor {
-  /// Sets the number of a block that begins at a byte.
-  fileprivate func set(_ number: Double, in bytes: UnsafeMutableRawBufferPointer, _ block: Int) {
-    let bits = type.bits(nearest: number)
-    for place in 0..<type.byteCount {
-      bytes[block + byte + place] = UInt8(truncatingIfNeeded: bits >> (8 * UInt32(place)))
-    }
   }
 }

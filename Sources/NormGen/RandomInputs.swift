@@ -24,9 +24,9 @@ public enum RandomInputs {
       let node = graph[id]
       let shape = node.shape.extents(rows: rows)
       let count = try HostTensor.count(of: shape)
-      if let value = blocks[id], case .dequantize(let format) = graph[value].op {
-        let deviation = 1 / Double(graph[value].shape.rowExtent).squareRoot()
-        tensors[name] = try format.drawn(shape, deviation: deviation, &generator)
+      if let blocks = blocks[id] {
+        let deviation = 1 / Double(graph[blocks.value].shape.rowExtent).squareRoot()
+        tensors[name] = try blocks.format.drawn(shape, deviation: deviation, &generator)
         continue
       }
       if let terms = weights[id], count > largestDrawnCount {

@@ -76,8 +76,8 @@ struct QuantizeCommand: ParsableCommand {
   }
 
   private func blockFormat() throws -> BlockFormat {
-    let names = BlockFormat.all.map(\.name)
-    guard let format = BlockFormat.all.first(where: { $0.name == format }) else {
+    guard let format = BlockFormat.named(format) else {
+      let names = BlockFormat.all.map(\.name)
       throw ValidationError(
         "--format: no block format is named '\(VisibleText.excerpt(format))'; "
           + NearNames.question(NearNames.of(format, among: names).map { "'\($0)'" })

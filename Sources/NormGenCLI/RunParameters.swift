@@ -21,9 +21,8 @@ struct RunParameters {
     let blocks = graph.blockInputs
     inputs = graph.inputs.compactMap { id in
       guard case .input(let name, let storage) = graph[id].op else { return nil }
-      var format: BlockFormat?
-      if let value = blocks[id], case .dequantize(let own) = graph[value].op { format = own }
-      return Input(name: name, storage: storage, shape: graph[id].shape, format: format)
+      return Input(
+        name: name, storage: storage, shape: graph[id].shape, format: blocks[id]?.format)
     }
     outputs = graph.outputs.map { ($0.name, $0.storage, graph[$0.value].shape) }
   }

@@ -82,13 +82,10 @@ public struct Tensor: Sendable {
   ) -> Tensor {
     let location = SourceLocation(fileID: fileID, line: line)
     let values = Tensor.make(.dequantize(format), [self], storage: nil, location: location)
-    guard values.node.error == nil else { return values }
-    do throws(GraphError) {
-      try format.verifyOperand(node.op)
+    guard values.node.error == nil, let refusal = format.refusal(of: node.op) else {
       return values
-    } catch {
-      return Tensor(failed: GraphError(error.reason, at: TensorNode.place ?? location))
     }
+    return Tensor(failed: GraphError(refusal, at: TensorNode.place ?? location))
   }
 
   /// A Float32 constant.

@@ -27,11 +27,10 @@ extension BlockFormat {
     if let minimum { try verify(minimum.factor, "minimum", &owners) }
   }
 
-  /// Checks that blocks are the bytes of an input.
-  ///
-  /// - Throws: ``GraphError``.
-  public func verifyOperand(_ op: Op) throws(GraphError) {
-    guard case .input(_, .u8) = op else { throw GraphError(.blocksOfOther(name, found: op)) }
+  /// Why the result of an operation can't be the bytes of blocks; nil if it can.
+  public func refusal(of operand: Op) -> GraphError.Reason? {
+    if case .input(_, .u8) = operand { return nil }
+    return .blocksOfOther(name, found: operand)
   }
 
   /// The bits of a block that no integer and no number has.

@@ -189,15 +189,20 @@ public struct Graph: Hashable, Sendable {
     return self[weights].operands.first
   }
 
+  /// The name of the input that a matmul reads as its weights; nil if they are computed.
+  public func weightsName(of matmul: ValueID) -> String? {
+    weightsInput(self[matmul].operands[1]).flatMap { self[$0].inputName }
+  }
+
   /// The inputs that are nothing but blocks of one format, each with the value that they hold.
-  public var blockInputs: [ValueID: ValueID] {
+  public var blockInputs: [ValueID: (value: ValueID, format: BlockFormat)] {
     let useCounts = useCounts
-    var found: [ValueID: ValueID] = [:]
+    var found: [ValueID: (value: ValueID, format: BlockFormat)] = [:]
     for id in values {
-      guard case .dequantize = self[id].op, let input = self[id].operands.first,
+      guard case .dequantize(let format) = self[id].op, let input = self[id].operands.first,
         useCounts[input.index] == 1
       else { continue }
-      found[input] = id
+      found[input] = (id, format)
     }
     return found
   }

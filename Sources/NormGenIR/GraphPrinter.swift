@@ -55,8 +55,10 @@ public struct GraphPrinter {
   /// no expression.
   private static func declaredBlocks(of graph: Graph) -> [ValueID: ValueID] {
     var declared: [ValueID: ValueID] = [:]
-    for (input, value) in graph.blockInputs
-    where graph[value].name == nil && graph[value].scope == nil { declared[value] = input }
+    for (input, blocks) in graph.blockInputs {
+      let node = graph[blocks.value]
+      if node.name == nil, node.scope == nil { declared[blocks.value] = input }
+    }
     return declared
   }
 

@@ -67,10 +67,10 @@ public enum GraphVerifier {
     if case .constant(let bits) = node.op, Float(bitPattern: bits).isNaN {
       throw GraphError(.notANumber, kernel: graph.name)
     }
-    if case .dequantize(let format) = node.op {
-      do throws(GraphError) { try format.verifyOperand(graph[node.operands[0]].op) } catch {
-        throw GraphError(error.reason, kernel: graph.name)
-      }
+    if case .dequantize(let format) = node.op,
+      let refusal = format.refusal(of: graph[node.operands[0]].op)
+    {
+      throw GraphError(refusal, kernel: graph.name)
     }
     if case .matmul(let matmul) = node.op {
       do {

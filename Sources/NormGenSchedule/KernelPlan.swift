@@ -104,13 +104,8 @@ public struct KernelPlan: Hashable, Sendable {
   /// The weights of the products, each once.
   public var weights: [String] {
     var seen: Set<String> = []
-    return stages.flatMap(\.products).compactMap { weights(of: $0) }
+    return stages.flatMap(\.products).compactMap { graph.weightsName(of: $0) }
       .filter { seen.insert($0).inserted }
-  }
-
-  /// The parameter with the weights of a product.
-  func weights(of product: ValueID) -> String? {
-    graph.weightsInput(graph[product].operands[1]).flatMap { graph[$0].inputName }
   }
 
   /// All regions, in order; those of computed weights behind the stages'.

@@ -28,7 +28,7 @@ public enum PlanPrinter {
         let rows = panels[operands[0]]?.first?.name ?? ""
         let sums = panels[id]?.first { $0.storage == .f32 }?.name ?? ""
         let shape = plan.graph[operands[1]].shape
-        return "product \(sums) = \(rows) × \(plan.weights(of: id) ?? "") \(shape)\n"
+        return "product \(sums) = \(rows) × \(plan.graph.weightsName(of: id) ?? "") \(shape)\n"
       }
       if !products.isEmpty { parts.append(products.joined()) }
     }

@@ -140,7 +140,7 @@ public struct ProgramBuilder {
   /// The tile of a product; nil for any other value.
   private func tile(of id: ValueID) -> DotTile? {
     guard case .matmul(let matmul) = graph[id].op else { return nil }
-    let weights = plan.weights(of: id) ?? ""
+    let weights = graph.weightsName(of: id) ?? ""
     return target.dot(for: matmul.accumulation, choice: schedule.product(weights).tile)
   }
 

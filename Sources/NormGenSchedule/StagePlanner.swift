@@ -265,10 +265,7 @@ struct StagePlanner {
 
   private func label(of id: ValueID) -> String {
     if let name = graph[id].name ?? graph[id].inputName { return name }
-    if case .matmul = graph[id].op {
-      let weights = graph.weightsInput(graph[id].operands[1])
-      return weights.flatMap { graph[$0].inputName } ?? "product"
-    }
+    if case .matmul = graph[id].op { return graph.weightsName(of: id) ?? "product" }
     if graph[id].op == .concatenate { return "concatenated" }
     if let scope = graph[id].scope { return graph.scopes[scope.index].name }
     return "value"

@@ -57,7 +57,7 @@ struct WeightPlanner {
             "the \(format.name) blocks of '\(name)' lie along the axis that no product is summed over",
             "store the weights [out, in] and say 'layout: out_in'")
         }
-        guard whole[input] == operand else {
+        guard whole[input]?.value == operand else {
           throw refusal(
             "'\(name)' is read in another way than as \(format.name) blocks, too",
             "give it the bytes twice, under two names")

@@ -21,8 +21,6 @@ public struct BlockQuantizer: Sendable {
   public let format: BlockFormat
   private let rule: Rule
   private let quants: IntegerTable
-  private let scale: FactorTable
-  private let minimum: FactorTable?
 
   /// The formats that there is a quantizer for.
   ///
@@ -41,8 +39,6 @@ public struct BlockQuantizer: Sendable {
     self.format = format
     self.rule = rule
     quants = IntegerTable(format.quants)
-    scale = FactorTable(format.scale)
-    minimum = format.minimum.map { FactorTable($0.factor) }
   }
 
   /// Quantizes the rows of a tensor, its last axis.
@@ -74,8 +70,8 @@ public struct BlockQuantizer: Sendable {
         let bytes = UnsafeMutableRawBufferPointer(
           rebasing: bytes[block * format.byteCount..<(block + 1) * format.byteCount])
         quants.pack(integers, into: bytes)
-        scale.pack(factors.scale, into: bytes)
-        minimum?.pack(factors.minimum, into: bytes)
+        format.scale.pack(Double(factors.scale), into: bytes)
+        format.minimum?.factor.pack(Double(factors.minimum), into: bytes)
       }
     }
   }

@@ -90,12 +90,14 @@ struct FactorTable: Sendable {
     integers.unpack(block, into: &scratch)
     for (index, integer) in scratch.enumerated() { factors[index] = number * Float(integer) }
   }
+}
 
-  /// Writes the number of a factor, rounded to its type.
-  func pack(_ number: Float, into block: UnsafeMutableRawBufferPointer) {
-    let bits = factor.type.bits(nearest: Double(number))
-    for byte in 0..<factor.type.byteCount {
-      block[factor.byte + byte] = UInt8(truncatingIfNeeded: bits >> (8 * byte))
+extension BlockFormat.Factor {
+  /// Writes the number of a block, rounded to its type.
+  package func pack(_ number: Double, into block: UnsafeMutableRawBufferPointer) {
+    let bits = type.bits(nearest: number)
+    for place in 0..<type.byteCount {
+      block[byte + place] = UInt8(truncatingIfNeeded: bits >> (8 * place))
     }
   }
 }

@@ -92,7 +92,7 @@ public struct ExactInterpreter {
   /// The tensor given for an input.
   private func tensor(
     of node: Node, _ inputs: [String: HostTensor]
-  ) throws(InterpreterError) -> (tensor: HostTensor, storage: DType) {
+  ) throws(InterpreterError) -> HostTensor {
     guard case .input(let name, let storage) = node.op, let tensor = inputs[name] else {
       throw .missing(input: node.inputName ?? node.name ?? "weights")
     }
@@ -103,14 +103,15 @@ public struct ExactInterpreter {
     guard tensor.shape == expected else {
       throw .shape(input: name, expected: expected, found: tensor.shape)
     }
-    return (tensor, storage)
+    return tensor
   }
 
   /// The elements of an input, widened.
   private func elements(
     of node: Node, _ inputs: [String: HostTensor]
   ) throws(InterpreterError) -> [Float] {
-    let (tensor, storage) = try tensor(of: node, inputs)
+    let tensor = try tensor(of: node, inputs)
+    let storage = tensor.storage
     return tensor.withUnsafeBytes { bytes in
       switch storage {
       case .f32: return bytes.bindMemory(to: Float.self).map { $0 }
@@ -128,7 +129,7 @@ public struct ExactInterpreter {
   private func decoded(
     _ format: BlockFormat, _ node: Node, _ inputs: [String: HostTensor]
   ) throws(InterpreterError) -> [Float] {
-    format.decoded(try tensor(of: graph[node.operands[0]], inputs).tensor)
+    format.decoded(try tensor(of: graph[node.operands[0]], inputs))
   }
 
   // MARK: Elements
