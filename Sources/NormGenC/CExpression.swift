@@ -140,6 +140,19 @@ struct CExpression {
     case .joined(let low, let high, let place):
       return place == 0 ? term(low) | term(high) : term(low) | term(high) << .name("\(place)u")
     case .whole(let bits): return .call("float_from_bits", [term(bits)])
+    case .quads(let words, let from, let count, let place):
+      if count == 8 { return term(words) }
+      let arguments = [term(words), term(from), .number(count)]
+      return place == 0
+        ? .call("bits_of_bytes", arguments)
+        : .call("placed_bits_of_bytes", arguments + [.number(place)])
+    case .quad(let pointer, let index): return .call("broadcast_quad", [address(pointer, index)])
+    case .quadZeros(let kind): return .zeros(of: CExpression.quadSums(kind))
+    case .quadDot(let kind, let sums, let words, let quad):
+      let function = kind == .narrow ? "add_quads" : "add_signed_quads"
+      return .call(function, [term(sums), term(words), term(quad)])
+    case .quadTotal(let kind, let sums):
+      return .call(kind == .narrow ? "float_from_pair_sums" : "float_from_sums", [term(sums)])
     }
   }
 
@@ -156,6 +169,9 @@ struct CExpression {
     case .leading(let index): term(index).cast(to: "int")
     }
   }
+
+  /// The templates' type of sums of quads' products.
+  static func quadSums(_ kind: QuadSums) -> String { kind == .narrow ? "pair_sums" : "ivec" }
 
   /// The templates' word for elements as they lie in memory.
   static func storedKind(_ storage: DType) -> String {
@@ -180,13 +196,14 @@ struct CExpression {
   /// The type of a named value.
   static func type(of value: LoopExpr) -> String {
     switch value {
-    case .pairs, .pair, .words, .bits, .signedBits: "uvec"
+    case .pairs, .pair, .words, .bits, .signedBits, .quads, .quad: "uvec"
+    case .quadZeros(let kind), .quadDot(let kind, _, _, _): quadSums(kind)
     case .joined(let low, _, _): low.isVector ? "uvec" : "uint32_t"
     case .storedBits: "uint32_t"
     case .vector, .scalar, .constant, .load, .loadScalar, .apply, .rounded, .leading, .combined,
       .broadcast, .entry, .scalarEntry, .choose, .number, .stored, .storedVector, .storedZero,
       .storedZeros,
-      .widened, .dot, .bytes, .whole:
+      .widened, .dot, .bytes, .whole, .quadTotal:
       value.isVector ? "vec" : "float"
     }
   }

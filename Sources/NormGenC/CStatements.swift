@@ -138,6 +138,7 @@ struct CStatements {
         scalarArrays.insert(name)
       case .vector: type = "vec"
       case .pairs, .words: type = "uvec"
+      case .quadSums(let kind): type = CExpression.quadSums(kind)
       }
       add(array(type, expressions.names(name), extents, place) + ";", depth)
     case .setEntry(let name, let indices, let expression):

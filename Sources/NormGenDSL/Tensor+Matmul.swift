@@ -9,21 +9,26 @@ extension Tensor {
   ///     weights are computed once, when they are packed.
   ///   - layout: Whether the weights are stored [in, out] or [out, in].
   ///   - accumulation: The exact order of `MatmulOrder`, or the licence to use the hardware's bf16
-  ///     dot product. The latter needs weights and a value that hold bf16 values.
+  ///     dot product, which needs weights and a value that hold bf16 values; or exact sums of integers,
+  ///     which need a value of i8 integers and weights in quantized blocks.
+  ///   - scale: The scales of the integers, for each row one for every so many elements; see
+  ///     ``quantizedRows(scaling:group:fileID:line:)``.
   public func matmul(
     _ weights: Tensor, layout: Matmul.WeightLayout = .inOut,
-    accumulate accumulation: Matmul.Accumulation = .fused,
+    accumulate accumulation: Matmul.Accumulation = .fused, scale: Tensor? = nil,
     fileID: String = #fileID, line: UInt = #line
   ) -> Tensor {
     let location = SourceLocation(fileID: fileID, line: line)
     let matmul = Matmul(layout: layout, accumulation: accumulation)
     let product = Tensor.make(
-      .matmul(matmul), [self, weights], storage: DType.promoted([storage, weights.storage]),
+      .matmul(matmul), [self, weights] + (scale.map { [$0] } ?? []),
+      storage: accumulation == .int8 ? .f32 : DType.promoted([storage, weights.storage]),
       location: location)
     guard product.node.error == nil else { return product }
     do {
       try matmul.verifyOperands(
-        value: node.beneathReshapes.op, weights: weights.node.beneathViews.op)
+        value: node.beneathReshapes.op, weights: weights.node.beneathViews.op,
+        group: scale.map { shape.rowExtent / $0.shape.elementsPerRow })
       return product
     } catch {
       return Tensor(failed: GraphError(.matmul(error), at: location))

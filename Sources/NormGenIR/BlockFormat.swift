@@ -30,6 +30,14 @@ public struct BlockFormat: Hashable, Sendable {
   /// What is added then; nil for nothing.
   public let minimum: Minimum?
 
+  /// Groups of successive elements that share all factors.
+  public var subBlocks: Int {
+    max(scale.integers?.count ?? 1, minimum?.factor.integers?.count ?? 1)
+  }
+
+  /// Successive elements of such a group.
+  public var subBlockElements: Int { elementCount / subBlocks }
+
   /// The shape of the bytes that hold a tensor's blocks, row after row.
   ///
   /// - Throws: ``ShapeError/rowNotInBlocks(_:elementCount:_:)`` unless rows are whole blocks.

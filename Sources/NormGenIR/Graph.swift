@@ -194,6 +194,13 @@ public struct Graph: Hashable, Sendable {
     weightsInput(self[matmul].operands[1]).flatMap { self[$0].inputName }
   }
 
+  /// How many successive elements of a matmul's value share one of its scales; nil without scales.
+  public func scaleGroup(of matmul: ValueID) -> Int? {
+    let operands = self[matmul].operands
+    guard operands.count > 2 else { return nil }
+    return self[operands[0]].shape.rowExtent / self[operands[2]].shape.elementsPerRow
+  }
+
   /// The inputs that are nothing but blocks of one format, each with the value that they hold.
   public var blockInputs: [ValueID: (value: ValueID, format: BlockFormat)] {
     let useCounts = useCounts

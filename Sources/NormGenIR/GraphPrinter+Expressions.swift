@@ -90,7 +90,9 @@ extension GraphPrinter {
     case .leadingPart(let count, let extent):
       return call("leading_part", operands, "count: \(count)", "of: \(extent)")
     case .matmul(let matmul):
-      return call("matmul", operands, matmul.arguments)
+      guard operands.count > 2 else { return call("matmul", operands, matmul.arguments) }
+      let scale: [Piece] = [.text(", scale: "), .operand(operands[2], .sum)]
+      return call("matmul", Array(operands.prefix(2)), matmul.arguments, scale)
     case .rowSum(let sum):
       return [.text("\(sum.functionName)(")] + term(operands)
         + [.text(", keep: \(sum.keptAxes))")]
@@ -132,10 +134,12 @@ extension GraphPrinter {
     call(function, operands, last)
   }
 
-  private func call(_ function: String, _ operands: [ValueID], _ last: [String]) -> [Piece] {
+  private func call(
+    _ function: String, _ operands: [ValueID], _ last: [String], _ end: [Piece] = []
+  ) -> [Piece] {
     let arguments = operands.map { Piece.operand($0, .sum) } + last.map { .text($0) }
     let separated = arguments.flatMap { [.text(", "), $0] }.dropFirst()
-    return [.text("\(function)(")] + separated + [.text(")")]
+    return [.text("\(function)(")] + separated + end + [.text(")")]
   }
 
   /// Operators group to the left, so a right operand of equal precedence needs parentheses.

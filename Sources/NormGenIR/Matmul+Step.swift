@@ -2,7 +2,7 @@ extension Matmul {
   /// What one step of a product takes: all that planning and packing ask of an ``Accumulation``.
   public struct Step: Hashable, Sendable {
     /// The type that holds the value's elements. Weights are stored in it, too, but for f32, to which
-    /// those of any type are widened.
+    /// those of any type are widened, and for i8, which meets quants of blocks.
     public let operand: DType
     /// How many products of an element a step adds: elements of so many k lie side by side, and +0 stands
     /// for those beyond the last.
@@ -16,6 +16,7 @@ extension Matmul.Accumulation {
     switch self {
     case .fused: Matmul.Step(operand: .f32, depth: 1)
     case .bf16Dot: Matmul.Step(operand: .bf16, depth: 2)
+    case .int8: Matmul.Step(operand: .i8, depth: 4)
     }
   }
 }

@@ -2,7 +2,7 @@
 ///
 /// Operands are the value x, whose last axis has K elements, and the weights, a value of two axes
 /// without rows: an input, or computed from inputs. Every row of x becomes a row of N elements; the other
-/// axes stay.
+/// axes stay. A product of integers has a third operand, the scales of x's groups.
 public struct Matmul: Hashable, Sendable {
   /// Which axis of the weights meets the row of the value.
   public enum WeightLayout: String, CaseIterable, Sendable, Hashable {
@@ -32,6 +32,20 @@ public struct Matmul: Hashable, Sendable {
     /// mode plays no role. Block results are added by ordinary Float32 additions. The model was
     /// compared with a processor's results; see `bf16Dot(accumulator:_:_:)` of `NormGenReference`.
     case bf16Dot = "bf16_dot"
+    /// Exact sums of integer products, and a Float32 chain over the groups.
+    ///
+    /// The value holds i8 integers q, and the weights lie in blocks, see ``BlockFormat``, along k. A group is
+    /// a sub-block of the weights: successive k that share d · sc = s and the minimum ±m. The third
+    /// operand holds the scales of the value, in each row one for every so many successive k, which are
+    /// whole groups; that of a group is t. With w the weights' quants, the chain takes the groups in order,
+    /// from +0:
+    ///
+    ///     acc = fma(Float32(Σ q · w), t · s, acc)
+    ///     acc = fma(Float32(Σ q), t · ±m, acc)        if the blocks have a minimum
+    ///
+    /// Sums are exact, both conversions too, and each product of scales is rounded once. This is the order
+    /// of llama.cpp's repacked q4_0 on x86.
+    case int8 = "int8"
   }
 
   /// Which axis of the weights meets the row of the value.
@@ -66,11 +80,20 @@ public struct Matmul: Hashable, Sendable {
   /// The shape of the product of a value of shape `value` with weights of shape `weights`.
   ///
   /// - Throws: ``ShapeError`` when they do not fit.
-  public func resultShape(value: Shape, weights: Shape) throws(ShapeError) -> Shape {
+  ///
+  /// - Parameter scales: The shape of the scales of an integer product.
+  public func resultShape(
+    value: Shape, weights: Shape, scales: Shape? = nil
+  ) throws(ShapeError) -> Shape {
     guard value.hasRows, !value.extents.isEmpty else { throw .noMatrixRow(value) }
     let (inputs, outputs) = try extents(of: weights)
     guard inputs == value.rowExtent else {
       throw .weightsDoNotFit(weights, layout, rowExtent: value.rowExtent)
+    }
+    if let scales {
+      guard scales.hasRows, value.extents.count == 1, inputs % scales.elementsPerRow == 0 else {
+        throw .scalesDoNotFit(scales, value)
+      }
     }
     return Shape(hasRows: true, extents: value.outerExtents + [outputs])
   }
@@ -94,6 +117,19 @@ public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
   case weightsNotBF16(found: Op)
   /// The value of a bf16 dot product may lie between bf16 values.
   case valueNotBF16(found: Op)
+  /// The value of an integer product is no i8.
+  case valueNotIntegers(found: Op)
+  /// The weights of an integer product lie in no blocks.
+  case weightsNotInBlocks(found: Op)
+  /// An integer product has no scales of its value.
+  case noScales
+  /// A product that takes none has scales.
+  case unusedScales(Accumulation)
+  /// The scales of an integer product span parts of the weights' groups.
+  case groupsDoNotMeet(scale: Int, format: BlockFormat)
+
+  /// How the products of an element are summed.
+  public typealias Accumulation = Matmul.Accumulation
 
   public var description: String {
     switch self {
@@ -108,6 +144,21 @@ public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
       "the value of a bf16 dot product must hold bf16 values, an input stored as bf16 or a value "
         + "after `.rounded(to: .bf16)`, written bf16(x) in the text form; found "
         + found.noun
+    case .valueNotIntegers(let found):
+      "the value of an int8 product must hold i8 integers, such as quantize_rows(x, group: 32); found "
+        + found.noun
+    case .weightsNotInBlocks(let found):
+      "the weights of an int8 product must lie in quantized blocks, such as an input w: q4_0[64, 32]; found "
+        + found.noun
+    case .noScales:
+      "an int8 product needs the scales of its value, such as "
+        + "scale: quantize_rows_scale(x, group: 32)"
+    case .unusedScales(let accumulation):
+      "only an int8 product takes scales of its value; found one that is accumulated as "
+        + accumulation.rawValue
+    case .groupsDoNotMeet(let scale, let format):
+      "a scale of the value must span whole groups of the weights' \(format.subBlockElements) elements, "
+        + "which share a scale in \(format.name); found one for every \(scale)"
     }
   }
 
@@ -144,8 +195,19 @@ extension Matmul {
   /// - Parameters:
   ///   - value: What computes the value, beneath any reshapes.
   ///   - weights: What computes the weights, beneath any reshapes and columns.
+  ///   - group: How many successive elements of the value share a scale; nil without scales.
   /// - Throws: ``MatmulError``.
-  public func verifyOperands(value: Op, weights: Op) throws(MatmulError) {
+  public func verifyOperands(value: Op, weights: Op, group: Int? = nil) throws(MatmulError) {
+    if accumulation == .int8 {
+      guard value.traits.exactStorage == .i8 else { throw .valueNotIntegers(found: value) }
+      guard case .dequantize(let format) = weights else { throw .weightsNotInBlocks(found: weights) }
+      guard let group else { throw .noScales }
+      guard group % format.subBlockElements == 0 else {
+        throw .groupsDoNotMeet(scale: group, format: format)
+      }
+      return
+    }
+    guard group == nil else { throw .unusedScales(accumulation) }
     let storage = weights.traits.exactStorage
     guard storage.holdsFractions else { throw .integerWeights(storage) }
     let operand = accumulation.step.operand

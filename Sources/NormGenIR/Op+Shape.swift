@@ -73,7 +73,9 @@ extension Op {
       else { throw .noLeadingPart(count: count, extent: extent, operand) }
       return Shape(hasRows: operand.hasRows, extents: operand.outerExtents + [extent])
     case .matmul(let matmul):
-      return try matmul.resultShape(value: operands[0], weights: operands[1])
+      return try matmul.resultShape(
+        value: operands[0], weights: operands[1],
+        scales: operands.count > 2 ? operands[2] : nil)
     case .rowSum(let sum):
       return try sum.resultShape(of: try Op.broadcast(operands))
     case .outerSum:

@@ -117,7 +117,7 @@ extension Op {
       OpTraits(.movement, 1...1, varies: .always)
     case .matmul:
       OpTraits(
-        .product, 2...2, varies: .always, cutsStage: true, beginsStage: true, isPlain: false)
+        .product, 2...4, varies: .always, cutsStage: true, beginsStage: true, isPlain: false)
     case .rowSum:
       OpTraits(.rowSum, 1...2, varies: .withOperands, isOverRows: true, isPlain: false)
     case .outerSum:

@@ -168,6 +168,8 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
   case noWholeBlocks(String, byteCount: Int, Shape)
   /// A row that does not hold whole blocks of so many elements.
   case rowNotInBlocks(String, elementCount: Int, Shape)
+  /// Rows that are not one axis of whole groups of so many elements.
+  case rowNotInGroups(Int, Shape)
   /// A reshape changes the number of elements of a row.
   case elementCountChanges(from: Shape, to: Shape)
   /// A sum over rows was asked of a value without rows, or of fewer axes than it must keep.
@@ -182,6 +184,8 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
   case weightsOfOtherRank(Shape)
   /// Weights that take rows of another extent.
   case weightsDoNotFit(Shape, Matmul.WeightLayout, rowExtent: Int)
+  /// The scales of a product's value are not one for every so many elements of its rows of one axis.
+  case scalesDoNotFit(Shape, Shape)
 
   public var description: String {
     switch self {
@@ -215,6 +219,9 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
     case .rowNotInBlocks(let format, let elementCount, let shape):
       "\(format) blocks hold \(elementCount) elements, of which the last axis of a tensor without rows must "
         + "be a multiple; found shape \(shape)"
+    case .rowNotInGroups(let group, let shape):
+      "a scale for every \(group) elements needs rows of one axis, of whose elements \(group) is a divisor; "
+        + "found shape \(shape)"
     case .elementCountChanges(let from, let to):
       "reshaping \(from) to \(to) changes the number of elements"
     case .noRowsToSum(let shape, let kept):
@@ -237,6 +244,9 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
         "weights of shape \(shape) (out, in) must have last extent \(rowExtent), as the value they "
           + "multiply; found \(shape.rowExtent)"
       }
+    case .scalesDoNotFit(let scales, let shape):
+      "the scales of a product's value must be some that divide the elements of its rows, which have one "
+        + "axis; found scales of shape \(scales) for a value of shape \(shape)"
     }
   }
 }

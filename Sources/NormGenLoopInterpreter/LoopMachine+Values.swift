@@ -114,6 +114,23 @@ extension LoopMachine {
     return Float(Int(byte) >> first & (1 << count - 1))
   }
 
+  /// Two sums for each lane, as the narrow ones lie, with the products of four bytes added.
+  private func dot(
+    _ kind: QuadSums, _ sums: [Float], _ words: [Float], _ quad: [Float]
+  ) throws(MemoryError) -> [Float] {
+    try sums.indices.map { place throws(MemoryError) in
+      let bytes = [2 * place, 2 * place + 1].map { place -> Float in
+        kind == .wide && words[place] > 127 ? words[place] - 256 : words[place]
+      }
+      let sum = sums[place] + bytes[0] * quad[2 * place] + bytes[1] * quad[2 * place + 1]
+      // The products of one step are added on their own first, and saturate.
+      guard kind == .wide || abs(sum) <= 32767, abs(sum) < 0x1p24 else {
+        throw MemoryError(message: "sums products of bytes to \(sum)")
+      }
+      return sum
+    }
+  }
+
   /// One element for a scalar, one for each lane of a vector, two for each of a vector of pairs, the four
   /// bytes of each word.
   func value(_ expression: LoopExpr) throws(MemoryError) -> [Float] {
@@ -194,6 +211,21 @@ extension LoopMachine {
     case .joined(let low, let high, let place):
       return zip(try value(low), try value(high)).map { $0 + $1 * Float(1 << place) }
     case .whole(let bits): return try value(bits)
+    case .quads(let words, let from, let count, let place):
+      let from = try value(from)
+      return try value(words).map { byte throws(MemoryError) in
+        // All of a byte may be a two's complement already.
+        try count == 8 ? byte : bits(of: byte, from: from, count) * Float(1 << place)
+      }
+    case .quad(let pointer, let index):
+      let quad = try read(pointer, index, 4)
+      return (0..<4 * lanes).map { quad[$0 % 4] }
+    case .quadZeros: return [Float](repeating: 0, count: 2 * lanes)
+    case .quadDot(let kind, let sums, let words, let quad):
+      return try dot(kind, try value(sums), try value(words), try value(quad))
+    case .quadTotal(_, let sums):
+      let sums = try value(sums)
+      return (0..<lanes).map { sums[2 * $0] + sums[2 * $0 + 1] }
     case .dot(let sums, let x, let w):
       let (sums, x, w) = (try vector(sums), try value(x), try value(w))
       return sums.indices.map { lane in

@@ -10,6 +10,14 @@ public enum Lanes: Hashable, Sendable {
   case leading(Index)
 }
 
+/// What sums of the products of four bytes are of.
+public enum QuadSums: Hashable, Sendable {
+  /// Bytes from 0 on, whose sums of two products fit 16 bits all the time.
+  case narrow
+  /// Bytes in two's complement; 32 bits.
+  case wide
+}
+
 /// A value: Float32 as a vector of lanes or a scalar; elements as they lie in memory; pairs of them.
 public indirect enum LoopExpr: Hashable, Sendable {
   /// A defined vector.
@@ -71,12 +79,24 @@ public indirect enum LoopExpr: Hashable, Sendable {
   case joined(LoopExpr, LoopExpr, at: Int)
   /// The Float32 numbers that bits are.
   case whole(LoopExpr)
+  /// So many bits of each of the four bytes of each word, from bit `from` of the byte on, as bits from bit
+  /// `at` on.
+  case quads(LoopExpr, from: Index, count: Int, at: Int)
+  /// The four i8 elements at a place in every lane.
+  case quad(Pointer, at: Index)
+  /// Sums of the products of quads at zero.
+  case quadZeros(QuadSums)
+  /// Exact sums with the products of the bytes of each word and those of a quad added.
+  case quadDot(QuadSums, LoopExpr, words: LoopExpr, quad: LoopExpr)
+  /// Such sums as Float32 numbers, all of a word's.
+  case quadTotal(QuadSums, LoopExpr)
 
   /// Whether the value is a vector.
   public var isVector: Bool {
     switch self {
     case .vector, .load, .leading, .broadcast, .entry, .storedVector, .storedZeros, .pairs, .pair,
-      .widened, .dot, .bytes, .words, .bits, .signedBits, .whole:
+      .widened, .dot, .bytes, .words, .bits, .signedBits, .whole, .quads, .quad, .quadZeros,
+      .quadDot, .quadTotal:
       true
     case .scalar, .constant, .loadScalar, .combined, .scalarEntry, .number, .stored, .storedZero,
       .storedBits:

@@ -248,6 +248,13 @@ public enum LoopPrinter {
       "\(count) bits of \(pointer.name) from \(text(index))\(isFlipped ? ", flipped" : "")"
     case .joined(let low, let high, let at): "(\(text(low)) | \(text(high)) at \(at))"
     case .whole(let bits): "number(\(text(bits)))"
+    case .quads(let words, let from, let count, let place):
+      "\(count) bits of each byte of \(text(words)) from \(text(from))\(place == 0 ? "" : " at \(place)")"
+    case .quad(let pointer, let index): "four of \(pointer.name)[\(text(index))...]"
+    case .quadZeros: "zeros"
+    case .quadDot(_, let sums, let words, let quad):
+      "\(text(sums)) + \(text(words))·\(text(quad))"
+    case .quadTotal(_, let sums): "number(\(text(sums)))"
     }
   }
 }

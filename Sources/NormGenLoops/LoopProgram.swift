@@ -268,7 +268,7 @@ public struct ComputedWeights: Hashable, Sendable {
 
 /// Rows of a panel times a weight matrix, in the canonical order of ``MatmulOrder``.
 public struct Product: Hashable, Sendable {
-  /// The panel with the rows, `depth` columns of Float32, or of bf16 for `bf16_dot`.
+  /// The panel with the rows, `depth` columns of Float32, of bf16 for `bf16_dot`, of i8 for `int8`.
   public let x: String
   /// The parameter with the weights.
   public let weights: String
@@ -288,12 +288,33 @@ public struct Product: Hashable, Sendable {
   public let tile: DotTile
   /// Whether the parameter holds packed weights.
   public let isPacked: Bool
+  /// What a product of integers reads besides; nil for any other.
+  public let integers: Integers?
+
+  /// Panels beside a product's rows of integers.
+  public struct Integers: Hashable, Sendable {
+    /// The panel with the scales of the rows, Float32.
+    public let scales: String
+    /// How many successive integers share a scale.
+    public let group: Int
+    /// The panel with the sums of integers that share the weights' factors, Float32; nil if none are needed.
+    public let sums: String?
+
+    /// Creates a description.
+    public init(scales: String, group: Int, sums: String?) {
+      self.scales = scales
+      self.group = group
+      self.sums = sums
+    }
+  }
 
   /// Creates a product.
   public init(
     x: String, weights: String, storage: DType, format: BlockFormat? = nil, sums: String,
-    depth: Int, columns: Int, matmul: Matmul, tile: DotTile, isPacked: Bool
+    depth: Int, columns: Int, matmul: Matmul, tile: DotTile, isPacked: Bool,
+    integers: Integers? = nil
   ) {
+    self.integers = integers
     self.format = format
     self.tile = tile
     self.x = x

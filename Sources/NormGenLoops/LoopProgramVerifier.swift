@@ -137,6 +137,21 @@ public enum LoopProgramVerifier {
           else {
             throw error("'\(product.x)' is no panel of \(product.depth) \(operand) ready to read")
           }
+          var besides: [(name: String, columns: Int)] = []
+          if let integers = product.integers, let format = product.format {
+            besides.append((integers.scales, product.depth / integers.group))
+            if let sums = integers.sums {
+              besides.append((sums, product.depth / format.subBlockElements))
+            }
+          }
+          guard (product.integers != nil) == (operand == .i8) else {
+            throw error("'\(product.sums)' is no product of integers, or has no scales")
+          }
+          for (name, columns) in besides {
+            guard let panel = panels[name], panel.columns == columns, panel.storage == .f32,
+              written[name] != nil
+            else { throw error("'\(name)' is no panel of \(columns) f32 ready to read") }
+          }
           guard let sums = panels[product.sums], sums.columns == product.columns,
             sums.storage == .f32
           else { throw error("'\(product.sums)' is no panel of \(product.columns) f32") }

@@ -272,7 +272,7 @@ public struct LoopVerifier {
     case .broadcast, .entry, .scalarEntry, .choose, .number, .stored, .storedVector, .storedZero,
       .storedZeros,
       .pairs, .pair, .widened, .dot, .bytes, .words, .bits, .signedBits, .storedBits, .joined,
-      .whole:
+      .whole, .quads, .quad, .quadZeros, .quadDot, .quadTotal:
       throw error("a value that row programs do not have: \(expression)")
     }
   }

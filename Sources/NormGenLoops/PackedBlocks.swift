@@ -12,6 +12,8 @@ public struct PackedBlocks: Hashable, Sendable {
   public let format: BlockFormat
   /// The columns of a sliver.
   public let columns: Int
+  /// Whether integer products read them, and not products of the values.
+  public let takesIntegers: Bool
   /// Where the scales lie.
   public let scale: Factor
   /// Where the minima lie; nil if there are none.
@@ -32,8 +34,9 @@ public struct PackedBlocks: Hashable, Sendable {
   }
 
   /// The layout of a format that has no ``obstacle(of:)``.
-  public init(_ format: BlockFormat, columns: Int) {
+  public init(_ format: BlockFormat, columns: Int, takesIntegers: Bool = false) {
     self.format = format
+    self.takesIntegers = takesIntegers
     self.columns = columns
     var byte = 0
     func place(_ factor: BlockFormat.Factor) -> Factor {
@@ -55,12 +58,10 @@ public struct PackedBlocks: Hashable, Sendable {
   }
 
   /// Sub-blocks: successive elements that share all factors.
-  public var subBlocks: Int {
-    max(scale.factor.integers?.count ?? 1, minimum?.factor.integers?.count ?? 1)
-  }
+  public var subBlocks: Int { format.subBlocks }
 
   /// Successive elements of a sub-block.
-  public var subBlockElements: Int { format.elementCount / subBlocks }
+  public var subBlockElements: Int { format.subBlockElements }
 
   /// Elements of a word of the widest part: those that are unpacked together.
   public var run: Int { 32 / (format.quants.parts.map(\.width).max() ?? 8) }
@@ -68,19 +69,44 @@ public struct PackedBlocks: Hashable, Sendable {
   /// Elements of a word of a part.
   public func wordElements(_ part: Int) -> Int { 32 / format.quants.parts[part].width }
 
-  /// Whether quants are packed as a two's complement, from which nothing is subtracted.
+  /// Whether quants are packed as a two's complement; others count from their least.
+  ///
+  /// Integer products take bytes so, and other products what then needs no subtraction.
   public var isSigned: Bool {
     let quants = format.quants
+    guard !takesIntegers else { return quants.width == 8 }
     return quants.parts.count == 1
       && PackedBlocks.zeroPoint(of: quants) == 1 << (quants.width - 1)
   }
 
   /// What is subtracted from quants as they are packed.
-  public var zeroPoint: Int { isSigned ? 0 : PackedBlocks.zeroPoint(of: format.quants) }
+  public var zeroPoint: Int {
+    PackedBlocks.zeroPoint(of: format.quants) - (isSigned ? 1 << (format.quants.width - 1) : 0)
+  }
+
+  /// What sums of an integer product's are of.
+  public var quadSums: QuadSums { isSigned ? .wide : .narrow }
+
+  /// How many steps of four elements of a group an integer product sums before it converts sums to
+  /// Float32: as many as 16 bits hold, if the sums are narrow.
+  public var quadSteps: Int {
+    let all = subBlockElements / 4
+    guard !isSigned else { return all }
+    // A pair of products with −128 is the greatest in magnitude.
+    let most = Int(Int16.max) / (2 * 128 * (1 << format.quants.width - 1))
+    var steps = run / 4
+    while 2 * steps <= most, all % (2 * steps) == 0 { steps *= 2 }
+    return min(steps, all)
+  }
 
   /// What is subtracted from integers that count from their least.
   public static func zeroPoint(of integers: BlockFormat.Integers) -> Int {
     integers.zeroPoint + (integers.isSigned ? 1 << (integers.width - 1) : 0)
+  }
+
+  /// Whether an integer product needs the sums of a group's elements of the other operand.
+  public static func needsSums(_ format: BlockFormat) -> Bool {
+    format.minimum != nil || PackedBlocks(format, columns: 1, takesIntegers: true).zeroPoint != 0
   }
 
   /// Why a format's blocks cannot be packed for a product; nil if they can.
@@ -96,6 +122,7 @@ public struct PackedBlocks: Hashable, Sendable {
         + "and 8"
     }
     let factors = [format.scale] + (format.minimum.map { [$0.factor] } ?? [])
+    guard format.quants.width <= 8 else { return "quants of \(format.quants.width) bits" }
     guard factors.allSatisfy({ ($0.integers?.width ?? 0) <= 8 }) else {
       return "integers of more than 8 bits beside its scale"
     }

@@ -94,12 +94,12 @@ extension LoopExpr {
     switch self {
     case .load(let pointer, _, _), .loadScalar(let pointer, _), .stored(let pointer, _),
       .storedVector(let pointer, _, _), .pairs(let pointer, _), .pair(let pointer, _, _),
-      .bytes(let pointer, _, _), .words(let pointer, _), .storedBits(let pointer, _, _, _):
+      .bytes(let pointer, _, _), .words(let pointer, _), .storedBits(let pointer, _, _, _),
+      .quad(let pointer, _):
       pointer
     case .vector, .scalar, .constant, .apply, .rounded, .leading, .combined, .broadcast, .entry,
       .scalarEntry, .choose, .number, .storedZero, .storedZeros, .widened, .dot, .bits, .signedBits,
-      .joined,
-      .whole:
+      .joined, .whole, .quads, .quadZeros, .quadDot, .quadTotal:
       nil
     }
   }
@@ -112,7 +112,8 @@ extension LoopExpr {
       for operand in operands { operand.visit(body) }
     case .rounded(_, let operand), .leading(let operand, _), .broadcast(let operand),
       .widened(_, let operand), .bits(let operand, _, _, _),
-      .signedBits(let operand, _, _), .whole(let operand):
+      .signedBits(let operand, _, _), .whole(let operand), .quads(let operand, _, _, _),
+      .quadTotal(_, let operand):
       operand.visit(body)
     case .joined(let low, let high, _):
       low.visit(body)
@@ -120,11 +121,12 @@ extension LoopExpr {
     case .choose(_, let yes, let no):
       yes.visit(body)
       no.visit(body)
-    case .dot(let sums, let x, let w):
+    case .dot(let sums, let x, let w), .quadDot(_, let sums, let w, let x):
       for operand in [sums, x, w] { operand.visit(body) }
     case .vector, .scalar, .constant, .load, .loadScalar, .combined, .entry, .scalarEntry, .number,
       .stored,
-      .storedVector, .storedZero, .storedZeros, .pairs, .pair, .bytes, .words, .storedBits:
+      .storedVector, .storedZero, .storedZeros, .pairs, .pair, .bytes, .words, .storedBits, .quad,
+      .quadZeros:
       break
     }
   }

@@ -91,4 +91,6 @@ public enum LoopArrayElement: Hashable, Sendable {
   case pairs
   /// Vectors of 32-bit words.
   case words
+  /// Vectors of sums of quads' products.
+  case quadSums(QuadSums)
 }

@@ -12,7 +12,8 @@ struct BlockFunctions {
   init?(_ product: ProductFunctions) {
     guard let format = product.product.format else { return nil }
     self.product = product
-    layout = PackedBlocks(format, columns: product.columns)
+    layout = PackedBlocks(
+      format, columns: product.columns, takesIntegers: product.product.integers != nil)
   }
 
   var format: BlockFormat { layout.format }
@@ -55,7 +56,7 @@ struct BlockFunctions {
     .constant(sliverBytes) * sliver + .constant(layout.byteCount) * block(of: k)
   }
 
-  private func block(of k: Index) -> Index { k / .constant(format.elementCount) }
+  func block(of k: Index) -> Index { k / .constant(format.elementCount) }
 
   // MARK: Values
 
@@ -149,19 +150,8 @@ struct BlockFunctions {
     let unpacked: Stmt = .loop(
       index: "j", from: 0, to: 4, step: 1, body: body("k" + element) { weight($0, element) })
     let oneRun = words + [run > 4 ? .each("t", upTo: .constant(run / 4), unpacked) : unpacked]
-    let offsets =
-      switch format.minimum {
-      case .added:
-        layout.minimum.map { side.vectors("offsets", .vector, value(of: $0, subBlock, side)) }
-      case .subtracted:
-        layout.minimum.map {
-          side.vectors("offsets", .vector, .apply(.negate, [value(of: $0, subBlock, side)]))
-        }
-      case nil: [Stmt]?.none
-      }
     let oneSubBlock =
-      prefetch(subBlock, side)
-      + side.vectors("scales", .vector, value(of: layout.scale, subBlock, side)) + (offsets ?? [])
+      prefetch(subBlock, side) + factors(subBlock, side)
       + (runs > 1
         ? [.loop(index: "u", from: 0, to: .constant(runs), step: 1, body: oneRun)] : oneRun)
     return [
@@ -177,8 +167,24 @@ struct BlockFunctions {
     ]
   }
 
+  /// The scales of a sub-block, and what is added to its products.
+  func factors(_ subBlock: Index, _ side: Side) -> [Stmt] {
+    let offsets =
+      switch format.minimum {
+      case .added:
+        layout.minimum.map { side.vectors("offsets", .vector, value(of: $0, subBlock, side)) }
+      case .subtracted:
+        layout.minimum.map {
+          side.vectors("offsets", .vector, .apply(.negate, [value(of: $0, subBlock, side)]))
+        }
+      case nil: [Stmt]?.none
+      }
+    return side.vectors("scales", .vector, value(of: layout.scale, subBlock, side))
+      + (offsets ?? [])
+  }
+
   /// Vectors of one or more slivers side by side.
-  private struct Side {
+  struct Side {
     let slivers: Index?
     let functions: BlockFunctions
 
@@ -255,7 +261,7 @@ struct BlockFunctions {
     zeroPoint == 0 ? value : .apply(.subtract, [value, .constant(Float(zeroPoint))])
   }
 
-  private func wordsName(_ part: Int) -> String { part == 0 ? "words" : "words_\(part + 1)" }
+  func wordsName(_ part: Int) -> String { part == 0 ? "words" : "words_\(part + 1)" }
 
   /// The lowest of an element's bits in a word of a part.
   private func from(_ part: Int, _ element: Index) -> Index {
@@ -266,7 +272,7 @@ struct BlockFunctions {
   }
 
   /// Asks for a sub-block's share of blocks some way ahead, a cache line at a time.
-  private func prefetch(_ subBlock: Index, _ side: Side) -> [Stmt] {
+  func prefetch(_ subBlock: Index, _ side: Side) -> [Stmt] {
     let ahead = columns * 4 * min(max(product.schedule.weightStepsAhead, 0), 1 << 16)
     let lines = (layout.byteCount + 64 * layout.subBlocks - 1) / (64 * layout.subBlocks)
     let line = Index.constant(64 * lines) * subBlock + .constant(64) * "i" + .constant(ahead)

@@ -33,6 +33,11 @@ struct DotInstruction {
       broadcast = { x, place, isPartial in .pair(x, at: place, isHalf: isPartial) }
       loaded = { .pairs($0, at: $1) }
       sum = { chain, pair, weights in .dot(chain, pair, weights) }
+    case .int8:
+      (register, operand, summary) = (.words, "quad", "products of integers")
+      broadcast = { x, place, _ in .quad(x, at: place) }
+      loaded = { .words($0, at: $1) }
+      sum = { sums, quad, weights in .quadDot(.wide, sums, words: weights, quad: quad) }
     }
   }
 

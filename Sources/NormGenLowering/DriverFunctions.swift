@@ -286,10 +286,13 @@ struct DriverFunctions {
 
   func call(_ product: ProductFunctions) -> Stmt {
     let slivers = Index.constant(product.slivers)
+    let integers = product.product.integers
+    let besides = (integers.map { [$0.scales] } ?? []) + (integers?.sums.map { [$0] } ?? [])
     return .call(
       product.name,
       [
         .index("rows"), .place(name(product.product.x), at: 0),
+      ] + besides.map { .place(name($0), at: 0) } + [
         .place(name(product.product.weights), at: 0), .place(name(product.product.sums), at: 0),
       ] + (product.gathers ? [.place("gathered", at: 0)] : [])
         + [.index(share(slivers)), .index(shareEnd(slivers))])

@@ -13,15 +13,26 @@ struct ProductFunctions {
   let schedule: ProductSchedule
   let xStride: Int
   let sumsStride: Int
+  /// Elements from row to row of what a product of integers reads beside the rows; nil for any other.
+  let integerStrides: IntegerStrides?
   /// How the weights are computed, if they are.
   let computed: ComputedWeights?
   /// The tensors that packing takes.
   let sources: [Buffer]
 
+  /// Elements from row to row of scales and of sums.
+  struct IntegerStrides: Hashable {
+    let scales: Int
+    let sums: Int?
+    /// Integers that share a scale.
+    let group: Int
+  }
+
   /// What two products must agree on to share functions.
   private struct Key: Hashable {
     let xStride: Int
     let sumsStride: Int
+    let integerStrides: IntegerStrides?
     let depth: Int
     let columns: Int
     let storage: DType
@@ -44,8 +55,14 @@ struct ProductFunctions {
     var known: [Key: String] = [:]
     var taken: Set<String> = []
     return program.products.map { product in
+      let integerStrides = product.integers.map { integers in
+        IntegerStrides(
+          scales: strides[integers.scales] ?? 0, sums: integers.sums.map { strides[$0] ?? 0 },
+          group: integers.group)
+      }
       let key = Key(
         xStride: strides[product.x] ?? 0, sumsStride: strides[product.sums] ?? 0,
+        integerStrides: integerStrides,
         depth: product.depth, columns: product.columns, storage: product.storage,
         format: product.format, matmul: product.matmul, tile: product.tile,
         isPacked: product.isPacked,
@@ -63,6 +80,7 @@ struct ProductFunctions {
       return ProductFunctions(
         product: product, extents: extents, symbol: symbol, target: target,
         schedule: key.schedule, xStride: key.xStride, sumsStride: key.sumsStride,
+        integerStrides: key.integerStrides,
         computed: computed[product.weights],
         sources: computed[product.weights]?.inputs
           ?? buffers[product.weights].map { [$0] } ?? [])
@@ -92,7 +110,7 @@ struct ProductFunctions {
   /// Elements of the gathered weights of one block.
   var blockElements: Int { MatmulOrder.block * columns }
   /// Whether a part gathers weights, or the values of their blocks, while it multiplies.
-  var gathers: Bool { !product.isPacked || product.format != nil }
+  var gathers: Bool { !product.isPacked || product.format != nil && integerStrides == nil }
   /// Bytes of them.
   var gatheredBytes: Int { gathers ? blockElements * tiledStorage.byteCount : 0 }
   /// The type of the weights that tiles read.
@@ -135,8 +153,13 @@ struct ProductFunctions {
   /// - Parameter packs: Whether the function that packs is among them.
   func functions(packs: Bool) -> [LoopFunction] {
     let blocks = BlockFunctions(self)
-    return (packs || !product.isPacked ? [blocks?.gather() ?? gather()] : [])
+    let packing =
+      (packs || !product.isPacked ? [blocks?.gather() ?? gather()] : [])
       + (packs ? [elements(), pack()] : [])
+    if let blocks, integerStrides != nil {
+      return packing + [blocks.integerTile(), blocks.multiplyIntegers()]
+    }
+    return packing
       + (blocks.map { [$0.dequantize(), tile(), $0.tile()] } ?? [tile()]) + [multiply()]
   }
 
@@ -154,6 +177,11 @@ struct ProductFunctions {
   /// Where the block of a sliver begins among packed weights.
   func packedPlace(_ sliver: Index, _ k: Index) -> Index {
     .constant(steps * columns) * sliver + .constant(columns) * k
+  }
+
+  var multiplyComment: String {
+    "Rows of \(product.depth) elements times a matrix of \(product.columns) columns: the slivers of "
+      + "\(columns) columns from `first` up to `end`."
   }
 
   func multiply() -> LoopFunction {
@@ -227,9 +255,7 @@ struct ProductFunctions {
     }
     return LoopFunction(
       name,
-      comment:
-        "Rows of \(product.depth) elements times a matrix of \(product.columns) columns: the "
-        + "slivers of \(columns) columns from `first` up to `end`.",
+      comment: multiplyComment,
       parameters: [.init("rows", .index), .read(x), .read(weights), .written(sums)]
         + (gathers ? [.init("gathered", .memory)] : [])
         + [.init("first", .index), .init("end", .index)],

@@ -278,7 +278,8 @@ struct RowFunctions {
     case .leading(let operand, let count): return .leading(lowered(operand), count: count)
     case .vector, .constant, .load, .loadScalar, .combined, .broadcast, .entry, .scalarEntry,
       .choose, .number, .stored, .storedVector, .storedZero, .storedZeros, .pairs, .pair, .widened,
-      .dot, .bytes, .words, .bits, .signedBits, .storedBits, .joined, .whole:
+      .dot, .bytes, .words, .bits, .signedBits, .storedBits, .joined, .whole, .quads, .quad,
+      .quadZeros, .quadDot, .quadTotal:
       return value
     }
   }

@@ -7,8 +7,9 @@ extension Graph {
     var weights: Set<ValueID> = []
     var others = Set(outputs.map(\.value))
     for node in nodes {
-      if case .matmul = node.op, node.operands.count == 2 {
+      if case .matmul = node.op {
         others.insert(node.operands[0])
+        others.formUnion(node.operands.dropFirst(2))
         if let input = weightsInput(node.operands[1]) {
           weights.formUnion([input, node.operands[1]])
         }

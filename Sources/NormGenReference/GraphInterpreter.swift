@@ -132,6 +132,13 @@ public struct GraphInterpreter {
       return reduce(statistic, node)
     case .matmul(let matmul):
       let operand = graph[node.operands[1]]
+      if let format = graph.formatOfIntegers(node) {
+        let blocks = try tensor(of: graph[operand.operands[0]], inputs)
+        let product = IntegerProduct(graph, node, format, blocks)
+        return product.product(
+          values[node.operands[0].index], values[node.operands[2].index],
+          needed: columns.columns(of: id), zero: Bounded(0), product.bounded)
+      }
       let weights: MatmulEvaluation.Weights
       if case .dequantize(let format) = operand.op {
         weights = .decoded(format.decoded(try tensor(of: graph[operand.operands[0]], inputs)))

@@ -118,7 +118,7 @@ public struct JudgedColumns: Sendable {
     case .leadingPart:
       let isRepeated = graph[node.operands[0]].shape.rowExtent == 1
       return [(node.operands[0], isRepeated ? nil : columns)]
-    case .matmul: return [(node.operands[0], nil), (node.operands[1], nil)]
+    case .matmul: return node.operands.map { ($0, nil) }
     case .rowSum:
       return node.operands.map { ($0, graph[$0].shape.rowExtent == extent ? columns : nil) }
     case .outerSum: return [(node.operands[0], nil), (node.operands[1], columns)]

@@ -124,6 +124,7 @@ struct MatmulEvaluation {
         return bounded(row, slice, flushes: true)
       }
       return exact(row.map { Float($0.value) }, columnwise)
+    case .int8: preconditionFailure("integers are summed by groups")
     }
   }
 

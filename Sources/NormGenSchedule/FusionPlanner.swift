@@ -18,7 +18,7 @@ public enum FusionPlanner {
   private static func fused(_ whole: Graph) throws(PlanError) -> KernelPlan {
     try TotalsPlanner.verifyUses(in: whole)
     let (graph, weights) = try WeightPlanner.separated(from: whole)
-    var plan = try StagePlanner.plan(of: graph)
+    var plan = try StagePlanner.plan(of: GroupSums.added(to: graph))
     plan.computedWeights = weights
     return plan
   }

@@ -163,12 +163,20 @@ public struct ProgramBuilder {
     guard let x = panel(operands[0], matmul.accumulation.step.operand),
       let sums = panel(id, .f32), let tile = tile(of: id)
     else { return nil }
+    let integers = graph.scaleGroup(of: id).flatMap { group in
+      panel(operands[2], .f32).map { scales in
+        Product.Integers(
+          scales: scales.name, group: group,
+          sums: operands.count > 3 ? panel(operands[3], .f32)?.name : nil)
+      }
+    }
     return Product(
       x: x.name, weights: weights, storage: storage, format: format, sums: sums.name,
       depth: graph[operands[0]].shape.rowExtent, columns: graph[id].shape.rowExtent,
       matmul: matmul, tile: tile,
       isPacked: format != nil || computed.contains(weights)
-        || schedule.product(weights).packsWeights && isPackable(operands[1]))
+        || schedule.product(weights).packsWeights && isPackable(operands[1]),
+      integers: integers)
   }
 
   /// Whether all that a graph does with weights is one kind of matmul: packed they fit no other use.

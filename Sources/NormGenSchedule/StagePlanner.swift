@@ -124,6 +124,9 @@ struct StagePlanner {
       guard case .matmul(let matmul) = graph[id].op else { continue }
       try checkRows(of: id)
       keep(graph[id].operands[0], in: matmul.accumulation.step.operand, suffix: "rows")
+      for (operand, suffix) in zip(graph[id].operands.dropFirst(2), ["scales", "group_sums"]) {
+        keep(operand, in: .f32, suffix: suffix)
+      }
       addPanel(id, .f32, name: names.fresh("\(label(of: id))_sums"))
     }
     for id in graph.values {

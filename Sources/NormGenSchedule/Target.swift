@@ -66,10 +66,15 @@ public struct Target: Hashable, Sendable {
 }
 
 extension Target {
-  /// Tiles of the same extents for every accumulation.
-  public static func dots(_ extents: [(rows: Int, vectors: Int)]) -> [DotTile] {
+  /// Tiles of the same extents for every accumulation, and others for integers, whose sums of a group take
+  /// registers beside the chains.
+  public static func dots(
+    _ extents: [(rows: Int, vectors: Int)], integers: [(rows: Int, vectors: Int)] = [(4, 2), (2, 4)]
+  ) -> [DotTile] {
     Matmul.Accumulation.allCases.flatMap { accumulation in
-      extents.map { DotTile(accumulation, rows: $0.rows, vectors: $0.vectors) }
+      (accumulation == .int8 ? integers : extents).map {
+        DotTile(accumulation, rows: $0.rows, vectors: $0.vectors)
+      }
     }
   }
 

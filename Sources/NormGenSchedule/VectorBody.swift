@@ -172,7 +172,8 @@ extension LoopExpr {
     case .vector, .scalar, .constant: true
     case .load, .loadScalar, .apply, .rounded, .leading, .combined, .broadcast, .entry,
       .scalarEntry, .choose, .number, .stored, .storedVector, .storedZero, .storedZeros, .pairs,
-      .pair, .widened, .dot, .bytes, .words, .bits, .signedBits, .storedBits, .joined, .whole:
+      .pair, .widened, .dot, .bytes, .words, .bits, .signedBits, .storedBits, .joined, .whole,
+      .quads, .quad, .quadZeros, .quadDot, .quadTotal:
       false
     }
   }

@@ -62,6 +62,16 @@ struct WeightPlanner {
             "'\(name)' is read in another way than as \(format.name) blocks, too",
             "give it the bytes twice, under two names")
         }
+        let accumulations = Set(
+          graph.nodes.compactMap { node -> Matmul.Accumulation? in
+            guard case .matmul(let other) = node.op, node.operands[1] == operand else { return nil }
+            return other.accumulation
+          })
+        guard accumulations.count == 1 else {
+          throw refusal(
+            "the blocks of '\(name)' are read by products of their values and of integers, which read them "
+              + "packed in ways of their own", "give it the bytes twice, under two names")
+        }
         if let obstacle = PackedBlocks.obstacle(of: format) {
           throw refusal(
             "'\(name)' has blocks that cannot be packed: \(obstacle)", "give it their values as f32"

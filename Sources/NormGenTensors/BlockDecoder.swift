@@ -81,7 +81,51 @@ public struct BlockDecoder: Sendable {
   }
 }
 
+/// What a tensor's blocks hold, before it is multiplied.
+public struct BlockIntegers: Sendable {
+  /// The quants, in the order of the elements.
+  public fileprivate(set) var quants: [Int32] = []
+  /// The scale of each group of elements that share all factors.
+  public fileprivate(set) var scales: [Float] = []
+  /// What is added to each such group's products; nil if there is none.
+  public fileprivate(set) var offsets: [Float]?
+}
+
+extension BlockDecoder {
+  /// The integers and factors of whole blocks.
+  func integers(of blocks: UnsafeRawBufferPointer) -> BlockIntegers {
+    var result = BlockIntegers()
+    if minimum != nil { result.offsets = [] }
+    var own = [Int32](repeating: 0, count: format.elementCount)
+    var scratch: [Int32] = []
+    /// One factor for each group, also where all share it.
+    func factors(_ table: FactorTable, _ block: UnsafeRawBufferPointer) -> [Float] {
+      var factors = [Float](repeating: 0, count: table.count)
+      table.unpack(block, into: &factors, &scratch)
+      return (0..<format.subBlocks).map { factors[$0 * table.count / format.subBlocks] }
+    }
+    for byte in stride(from: 0, to: blocks.count, by: format.byteCount) {
+      let block = UnsafeRawBufferPointer(rebasing: blocks[byte..<byte + format.byteCount])
+      quants.unpack(block, into: &own)
+      result.quants += own
+      result.scales += factors(scale, block)
+      guard let minimum else { continue }
+      let offsets = factors(minimum, block)
+      result.offsets? += subtractsMinimum ? offsets.map { -$0 } : offsets
+    }
+    return result
+  }
+}
+
 extension BlockFormat {
+  /// The integers and factors of a tensor's blocks, whose bytes its u8 elements are.
+  public func integers(of blocks: HostTensor) -> BlockIntegers {
+    precondition(
+      blocks.storage == .u8 && blocks.count % byteCount == 0,
+      "\(blocks.count) \(blocks.storage) elements of \(name)")
+    return blocks.withUnsafeBytes { BlockDecoder(self).integers(of: $0) }
+  }
+
   /// The values of a tensor's blocks, whose bytes its u8 elements are.
   public func decoded(_ blocks: HostTensor) -> [Float] {
     let count = blocks.count / byteCount

@@ -281,6 +281,7 @@ extension GradientBuilder {
     _ sum: GradientSum, through matmul: Matmul, at id: ValueID, _ operands: [ValueID]
   ) throws(GradientError) {
     let (x, weights) = (operands[0], operands[1])
+    if matmul.accumulation == .int8 { throw .integerProduct(forward.label(of: id)) }
     guard let whole = try sum.spread(of: forward.label(of: id)) else { return }
     if needs(x) {
       if case .dequantize = graph[weights].op {

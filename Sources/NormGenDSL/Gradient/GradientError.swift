@@ -22,6 +22,8 @@ public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
   case computedWeights(String)
   /// The weights of a matmul whose value is differentiated by lie in quantized blocks.
   case blockWeights(String)
+  /// A product of integers, which are rounded.
+  case integerProduct(String)
   /// A value is taken over all rows.
   case overRows(value: String)
   /// An activation has a derivative of its own, but a value of it depends on other elements.
@@ -56,6 +58,9 @@ public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
     case .blockWeights(let weights):
       "\(weights) is read in blocks along the axis that products are summed over, and the gradient of what it "
         + "multiplies sums over the other one; derive the kernel with the weights' values as f32"
+    case .integerProduct(let value):
+      "\(value) is a product of integers, whose rounding has no derivative; derive the kernel with "
+        + "'accumulate: fused' and the value before it is quantized"
     case .overRows(let value):
       "\(value) is taken over all rows, which has no derivative in one pass over them"
     case .notElementwise(let activation):

@@ -1,6 +1,6 @@
-import NormGenIR
+public import NormGenIR
 
-/// A row as integers with one scale, dynamic symmetric quantization.
+/// A row as integers with one scale, or one for each group of elements: dynamic symmetric quantization.
 public struct RowQuantization: Sendable {
   /// How an element y of a row becomes an integer, which frameworks do differently.
   ///
@@ -22,8 +22,22 @@ public struct RowQuantization: Sendable {
 
   /// The integers, [rows, n] stored as i8.
   public let values: Tensor
-  /// The scale of each row, [rows, 1] stored as f32: an element is about its integer times this.
+  /// The scale of each row or group, [rows, 1] or [rows, n / group] stored as f32: an element is about its
+  /// integer times this.
   public let scale: Tensor
+
+  /// The product with weights in quantized blocks, of exact sums of integers; see
+  /// `Matmul.Accumulation.int8`.
+  ///
+  /// - Parameter scaleType: The type that the scales are rounded to before.
+  public func matmul(
+    _ weights: Tensor, layout: Matmul.WeightLayout = .outIn, scaleType: DType = .f32,
+    fileID: String = #fileID, line: UInt = #line
+  ) -> Tensor {
+    let scale = scaleType == .f32 ? scale : scale.rounded(to: scaleType, fileID: fileID, line: line)
+    return values.matmul(
+      weights, layout: layout, accumulate: .int8, scale: scale, fileID: fileID, line: line)
+  }
 }
 
 extension Tensor {
@@ -35,11 +49,16 @@ extension Tensor {
   /// has scale NaN and integers 0; one with an infinity has scale ∞, and 0 for every element. So
   /// small a row that s underflows to 0 gives −128 and 127 beside its zeros.
   ///
-  /// - Parameter scaling: How elements are divided by the scale.
+  /// - Parameters:
+  ///   - scaling: How elements are divided by the scale.
+  ///   - group: Of rows of one axis, how many successive elements have a scale of their own; nil for the
+  ///     whole row.
   public func quantizedRows(
-    scaling: RowQuantization.Scaling = .division, fileID: String = #fileID, line: UInt = #line
+    scaling: RowQuantization.Scaling = .division, group: Int? = nil,
+    fileID: String = #fileID, line: UInt = #line
   ) -> RowQuantization {
-    Tensor.composed("quantize_rows", fileID, line) {
+    if let group { return quantizedRows(scaling, inGroupsOf: group, fileID, line) }
+    return Tensor.composed("quantize_rows", fileID, line) {
       let greatest = absolute().rowMaximum(fileID: fileID, line: line).named("abs_max")
       let scale = (greatest / 127).named("scale")
       let quotient: Tensor
@@ -52,5 +71,25 @@ extension Tensor {
         values: quotient.rounded(to: .i8, fileID: fileID, line: line),
         scale: scale.stored(as: .f32))
     }
+  }
+
+  private func quantizedRows(
+    _ scaling: RowQuantization.Scaling, inGroupsOf group: Int, _ fileID: String, _ line: UInt
+  ) -> RowQuantization {
+    func failed(_ error: GraphError) -> RowQuantization {
+      RowQuantization(values: Tensor(failed: error), scale: Tensor(failed: error))
+    }
+    if let error = node.error { return failed(error) }
+    guard shape.hasRows, shape.extents.count == 1, group > 0, shape.rowExtent % group == 0 else {
+      let place = TensorNode.place ?? SourceLocation(fileID: fileID, line: line)
+      return failed(GraphError(.shape(.rowNotInGroups(group, shape)), at: place))
+    }
+    let count = shape.rowExtent / group
+    let groups = reshaped([.rows, .fixed(count), .fixed(group)], fileID: fileID, line: line)
+      .quantizedRows(scaling: scaling, fileID: fileID, line: line)
+    return RowQuantization(
+      values: groups.values.reshaped(
+        [.rows, .fixed(shape.rowExtent)], fileID: fileID, line: line),
+      scale: groups.scale.reshaped([.rows, .fixed(count)], fileID: fileID, line: line))
   }
 }

@@ -78,7 +78,8 @@ extension TextFunction {
         let accumulations = Matmul.Accumulation.allCases.map { ($0.rawValue, $0) }
         return x.matmul(
           weights, layout: try arguments.choice("layout", of: layouts) ?? .inOut,
-          accumulate: try arguments.choice("accumulate", of: accumulations) ?? .fused)
+          accumulate: try arguments.choice("accumulate", of: accumulations) ?? .fused,
+          scale: try arguments.tensor("scale"))
       },
     ]
 
@@ -148,7 +149,8 @@ extension TextFunction {
     let x = try arguments.tensor()
     let scalings = RowQuantization.Scaling.allCases.map { ($0.rawValue, $0) }
     return x.quantizedRows(
-      scaling: try arguments.choice("scaling", of: scalings) ?? .division)
+      scaling: try arguments.choice("scaling", of: scalings) ?? .division,
+      group: try arguments.optionalWholeNumber("group"))
   }
 
   private static func layerNormalization(

@@ -125,6 +125,15 @@ public struct ExactInterpreter {
     }
   }
 
+  /// A product of integers; nil if the node is another one.
+  private func integerProduct(
+    _ node: Node, _ inputs: [String: HostTensor]
+  ) throws(InterpreterError) -> IntegerProduct? {
+    guard let format = graph.formatOfIntegers(node) else { return nil }
+    let blocks = try tensor(of: graph[graph[node.operands[1]].operands[0]], inputs)
+    return IntegerProduct(graph, node, format, blocks)
+  }
+
   /// What the blocks of an input hold.
   private func decoded(
     _ format: BlockFormat, _ node: Node, _ inputs: [String: HostTensor]
@@ -290,6 +299,11 @@ public struct ExactInterpreter {
     let node = graph[id]
     let x = values[node.operands[0].index]
     let operand = graph[node.operands[1]]
+    if let product = try integerProduct(node, inputs) {
+      return product.product(
+        x, values[node.operands[2].index], needed: columns.columns(of: id), zero: 0,
+        product.exact)
+    }
     let weights: [Float]
     if case .dequantize(let format) = operand.op {
       weights = try decoded(format, operand, inputs)

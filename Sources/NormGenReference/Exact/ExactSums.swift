@@ -82,6 +82,7 @@ package enum ExactSums {
           chain = dot(
             chain, (x[k], isPair ? x[k + 1] : 0), (weights[k], isPair ? weights[k + 1] : 0))
         }
+      case .int8: preconditionFailure("integers are summed by groups")
       }
       total = total.map { $0 + chain } ?? chain
       first = end

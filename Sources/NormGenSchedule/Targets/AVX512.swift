@@ -6,7 +6,7 @@ extension Target {
     compilerArguments: ["-march=x86-64-v4", "-mprefer-vector-width=512"],
     requiredFeatures: ["avx512f", "avx512bw", "avx512dq", "avx512vl"],
     hasStreamingStores: true, pairsHalfStores: true,
-    dots: Target.dots([(14, 2), (8, 3)]))
+    dots: Target.dots([(14, 2), (8, 3)], integers: [(6, 2), (4, 3)]))
 
   /// The same with AVX512_BF16: bf16 dot products, and conversions to bf16, by instructions.
   public static let avx512bf16 = Target(
