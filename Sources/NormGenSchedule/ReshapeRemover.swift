@@ -43,17 +43,7 @@ enum ReshapeRemover {
     mutating func view() throws(PlanError) -> [Int] {
       var views: [(id: ValueID, extents: [Int])] = []
       for id in graph.values {
-        if case .leadingPart = graph[id].op, graph[id].shape.hasRows {
-          views.append((id, graph[id].shape.extents))
-        }
-        guard case .statistic = graph[id].op else { continue }
-        // The terms have the common shape of the factors, one of which may be narrower.
-        let factors = graph[id].operands.map { graph[$0].shape }
-        guard
-          let term = try? Op.elementwise(.multiply).resultShape(of: factors, requested: .scalar),
-          term.hasRows
-        else { continue }
-        views.append((id, term.extents))
+        if let view = RowViews.view(of: graph[id], in: graph) { views.append((id, view)) }
       }
       if let first = views.first, let other = views.first(where: { $0.extents != first.extents }) {
         let printer = GraphPrinter(graph)

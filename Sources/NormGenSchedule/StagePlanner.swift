@@ -41,7 +41,8 @@ struct StagePlanner {
 
   /// The plan of `graph`, whose weights are inputs.
   static func plan(of graph: Graph) throws(PlanError) -> KernelPlan {
-    let isCut = graph.nodes.contains { $0.op.traits.cutsStage }
+    let isCut =
+      graph.nodes.contains { $0.op.traits.cutsStage } || depths(of: graph).contains { $0 > 0 }
     var planner = StagePlanner(
       isCut ? try RowSumFactors.broadcast(in: graph) : graph, accumulatesInRegions: !isCut)
     let graph = planner.graph
@@ -68,8 +69,26 @@ struct StagePlanner {
   private init(_ graph: Graph, accumulatesInRegions: Bool) {
     self.graph = graph
     self.accumulatesInRegions = accumulatesInRegions
+    depths = StagePlanner.depths(of: graph)
+    self.isPlain = StagePlanner.plainValues(of: graph)
+    self.inputPlaces = Dictionary(
+      uniqueKeysWithValues: zip(graph.inputs, graph.inputs.indices))
+    self.names = NameAllocator(of: graph)
+    for id in graph.inputs {
+      guard case .input(let name, let storage) = graph[id].op else { continue }
+      storages[name] = storage
+    }
+    let depths = depths
+    let last = graph.values.map { StagePlanner.written($0, in: graph, depths) }.max()
+    self.roots = [[Root]](repeating: [], count: (last ?? 0) + 1)
+  }
+
+  /// The first stage whose regions can compute or read each value.
+  private static func depths(of graph: Graph) -> [Int] {
+    var views = RowViews(of: graph)
     var depths: [Int] = []
-    for node in graph.nodes {
+    for id in graph.values {
+      let node = graph[id]
       let depth = node.operands.map { depths[$0.index] }.max() ?? 0
       let written = node.operands.map { StagePlanner.written($0, in: graph, depths) }.max() ?? 0
       let traits = node.op.traits
@@ -82,20 +101,12 @@ struct StagePlanner {
         let base = graph[node.operands[0]].op.traits
         depths.append(base.beginsStage || base.family == .input ? depth : depth + 1)
       } else {
-        depths.append(depth)
+        let own = node.operands.filter { depths[$0.index] == depth }
+        depths.append(views.conflicts(id, own, in: graph) ? depth + 1 : depth)
       }
+      views.add(id, node.operands.filter { depths[$0.index] == depths[id.index] }, in: graph)
     }
-    self.depths = depths
-    self.isPlain = StagePlanner.plainValues(of: graph)
-    self.inputPlaces = Dictionary(
-      uniqueKeysWithValues: zip(graph.inputs, graph.inputs.indices))
-    self.names = NameAllocator(of: graph)
-    for id in graph.inputs {
-      guard case .input(let name, let storage) = graph[id].op else { continue }
-      storages[name] = storage
-    }
-    let last = graph.values.map { StagePlanner.written($0, in: graph, depths) }.max()
-    self.roots = [[Root]](repeating: [], count: (last ?? 0) + 1)
+    return depths
   }
 
   /// The last stage whose regions write a value: a concatenation is whole when the next one begins.
@@ -176,7 +187,8 @@ struct StagePlanner {
       }
       // A panel holds rows; what all rows share is computed again.
       if depths[id.index] < stage, node.shape.hasRows, !isPlain[id.index] {
-        keep(id, in: .f32, suffix: "kept")
+        let exact = graph[graph.beneathReshapes(id)].op.traits.exactStorage
+        if panel(of: id, in: exact) == nil { keep(id, in: .f32, suffix: "kept") }
       } else {
         pending += node.operands.reversed()
       }
