@@ -52,11 +52,13 @@ import Testing
   }
 
   @Test func theyArePackedOnceForManyCalls() throws {
+    // Parameters stand in the order in which they are made.
+    let rows = Self.x
     let w = Tensor.input("w", [70, 45], .i8)
     let scale = Tensor.input("scale", [45], .f32)
     let effective = (w * scale).named("effective")
     // The scale has another use: the function takes it itself, too.
-    let y = Self.x.matmul(effective) + scale
+    let y = rows.matmul(effective) + scale
     let kernel = try Compiler(target: HostCPU.current.bestTarget).compile(Kernel("k", y))
     #expect(kernel.computedWeights.map(\.name) == ["effective"])
     #expect(kernel.computedWeights.first?.inputs == ["w", "scale"])
