@@ -172,8 +172,8 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "NormGenTests",
-      dependencies: facade + ["NormGenJIT", "NormGenLoopInterpreter", "NormGenTestSupport"],
-      exclude: ["Goldens"], swiftSettings: settings),
+      dependencies: facade + ["NormGenFiles", "NormGenJIT", "NormGenLoopInterpreter", "NormGenTestSupport"],
+      exclude: ["Goldens", "LlamaVectors"], swiftSettings: settings),
     .testTarget(name: "ExtensionTests", dependencies: facade, swiftSettings: settings),
     // What the articles show is compiled, parsed and run.
     .testTarget(

@@ -4,8 +4,10 @@ extension TemplateFile {
     TemplateFile("simd/portable.h.in"),
     TemplateFile("simd/avx2.h.in"),
     TemplateFile("simd/avx512.h.in"),
+    TemplateFile("simd/avx512vnni.h.in"),
     TemplateFile("simd/avx512bf16.h.in"),
     TemplateFile("simd/neon.h.in"),
+    TemplateFile("simd/neondot.h.in"),
   ]
 
   /// Functions over the names of any SIMD file, in the order in which they build on each other.

@@ -14,7 +14,11 @@ MATH = [
 
 
 # The templates of an ISA that shares some; of others, the one of its name.
-SIMD = {"avx512bf16": ["avx512", "avx512bf16"]}
+SIMD = {
+    "neondot": ["neon", "neondot"],
+    "avx512vnni": ["avx512", "avx512vnni"],
+    "avx512bf16": ["avx512", "avx512vnni", "avx512bf16"],
+}
 
 
 def chunk_name(chunk):
@@ -24,14 +28,20 @@ def chunk_name(chunk):
 
 
 def chunks(isa, templates=pathlib.Path("Templates")):
-    """The chunks of an ISA: what its last SIMD template defines no other file defines for it."""
+    """The chunks of an ISA: what a SIMD template of it defines takes the place of what
+    the ones before it and the math files do."""
     simd = [templates / "simd" / f"{name}.h.in" for name in SIMD.get(isa, [isa])]
     math = [templates / "math" / f"{name}.h.in" for name in MATH]
     texts = {file: file.read_text().rstrip("\n").split("\n\n")
              for file in simd + math if file.exists()}
-    own = {chunk_name(chunk) for chunk in texts[simd[-1]]} if isa in SIMD else set()
+    names = [{chunk_name(chunk) for chunk in texts[file]} for file in simd]
+
+    def replaced(file):
+        layers = names[simd.index(file) + 1:] if file in simd else names
+        return set().union(*layers)
+
     return [chunk for file, all_chunks in texts.items() for chunk in all_chunks
-            if file == simd[-1] or chunk_name(chunk) not in own]
+            if chunk_name(chunk) not in replaced(file)]
 
 
 def main():

@@ -14,8 +14,14 @@ static const unsigned char simd_avx512_h[] = {
 static const unsigned char simd_avx512bf16_h[] = {
 #embed "../../Templates/simd/avx512bf16.h.in"
     , 0};
+static const unsigned char simd_avx512vnni_h[] = {
+#embed "../../Templates/simd/avx512vnni.h.in"
+    , 0};
 static const unsigned char simd_neon_h[] = {
 #embed "../../Templates/simd/neon.h.in"
+    , 0};
+static const unsigned char simd_neondot_h[] = {
+#embed "../../Templates/simd/neondot.h.in"
     , 0};
 static const unsigned char simd_portable_h[] = {
 #embed "../../Templates/simd/portable.h.in"
@@ -106,7 +112,9 @@ static const struct {
     {"simd/avx2.h.in", simd_avx2_h},
     {"simd/avx512.h.in", simd_avx512_h},
     {"simd/avx512bf16.h.in", simd_avx512bf16_h},
+    {"simd/avx512vnni.h.in", simd_avx512vnni_h},
     {"simd/neon.h.in", simd_neon_h},
+    {"simd/neondot.h.in", simd_neondot_h},
     {"simd/portable.h.in", simd_portable_h},
     {"math/bf16_dot.h.in", math_bf16_dot_h},
     {"math/binade.h.in", math_binade_h},

@@ -149,7 +149,7 @@ struct CExpression {
     case .quad(let pointer, let index): return .call("broadcast_quad", [address(pointer, index)])
     case .quadZeros(let kind): return .zeros(of: CExpression.quadSums(kind))
     case .quadDot(let kind, let sums, let words, let quad):
-      let function = kind == .narrow ? "add_quads" : "add_signed_quads"
+      let function = kind == .narrow ? "add_quads" : "add_wide_quads"
       return .call(function, [term(sums), term(words), term(quad)])
     case .quadTotal(let kind, let sums):
       return .call(kind == .narrow ? "float_from_pair_sums" : "float_from_sums", [term(sums)])

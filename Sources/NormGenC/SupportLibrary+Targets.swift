@@ -20,7 +20,7 @@ extension SupportLibrary {
       }
       files.append(file)
     }
-    let library = SupportLibrary(files + TemplateFile.math, own: files.last)
+    let library = SupportLibrary(files + TemplateFile.math, layers: files)
     libraries.withLock { $0[target.templates] = library }
     return library
   }

@@ -18,18 +18,21 @@ package struct SupportLibrary: Sendable {
 
   /// Reads the definitions of template files, in order.
   ///
-  /// - Parameter own: The one whose definitions take the place of those of the same names.
-  package init(_ files: [TemplateFile], own: TemplateFile? = nil) {
+  /// - Parameter layers: Those whose definitions take the place of all of the same names in files that are
+  ///   none of them, and in layers before.
+  package init(_ files: [TemplateFile], layers: [TemplateFile] = []) {
     var definitions: [Definition] = []
     var positions: [String: Int] = [:]
-    let ownNames = Set(own.map { CText.definedNames(in: $0.text) } ?? [])
+    let layerNames = layers.map { Set(CText.definedNames(in: $0.text)) }
     for file in files {
+      let layer = layers.firstIndex { $0.path == file.path } ?? -1
+      let replaced = layerNames[(layer + 1)...].reduce(into: Set<String>()) { $0.formUnion($1) }
       for paragraph in file.text.split(separator: "\n\n") {
         let text = paragraph.trimmingNewlines
         let names = CText.definedNames(in: text)
         // A paragraph that defines nothing is a heading.
         guard !names.isEmpty else { continue }
-        guard file.path == own?.path || ownNames.isDisjoint(with: names) else { continue }
+        guard replaced.isDisjoint(with: names) else { continue }
         for name in names { positions[name] = definitions.count }
         definitions.append(Definition(text: text, identifiers: CText.identifiers(in: text)))
       }

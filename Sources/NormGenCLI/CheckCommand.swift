@@ -100,6 +100,8 @@ struct CheckCommand: ParsableCommand {
   private func report(
     _ graph: Graph, _ targets: [Target], _ compiler: Compiler, seed: UInt64, place: String
   ) throws -> CheckReport {
+    // Of all targets, those with code of their own; one that is named is compared as it is.
+    let targets = targets.count == 1 ? targets : targets.filter { $0.hasOwnCode(for: graph) }
     let calls = try inputs.calls(of: graph, seed: seed, rows: boundaryRows(for: graph))
     let comparison = try TargetComparison(
       of: graph, targets: targets, inputs: calls.map(\.inputs), compiler: compiler,

@@ -9,7 +9,7 @@ struct EmitCommand: ParsableCommand {
     discussion: """
       All kernels of a text file are written unless --kernel chooses one, and none if one is refused. With --catalog every \
       kernel of the catalog is written for avx2, avx512 and neon, as a C module; one with bf16 dot products for \
-      avx512bf16 in place of avx512.
+      avx512bf16, one with products of integers for avx512vnni and neondot, in place of avx512 and neon.
       """)
 
   @Argument(

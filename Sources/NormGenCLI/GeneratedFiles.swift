@@ -17,12 +17,15 @@ struct GeneratedFiles {
   /// The instruction sets that a kernel is committed for.
   ///
   /// A kernel with bf16 dot products is there for the processors that have them as an instruction:
-  /// other ones imitate it, for which AVX2 is enough.
+  /// other ones imitate it, for which AVX2 is enough; one with products of integers likewise.
   static func targets(of graph: Graph) -> [Target] {
-    let hasDot = graph.nodes.contains { node in
-      if case .matmul(let matmul) = node.op { matmul.accumulation == .bf16Dot } else { false }
+    let accumulations = graph.nodes.compactMap { node -> Matmul.Accumulation? in
+      if case .matmul(let matmul) = node.op { matmul.accumulation } else { nil }
     }
-    return [.avx2, hasDot ? .avx512bf16 : .avx512, .neon]
+    let wide: Target =
+      accumulations.contains(.bf16Dot)
+      ? .avx512bf16 : accumulations.contains(.int8) ? .avx512vnni : .avx512
+    return [.avx2, wide, accumulations.contains(.int8) ? .neondot : .neon]
   }
 
   /// The files, by path.

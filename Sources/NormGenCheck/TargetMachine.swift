@@ -44,9 +44,18 @@ public enum TargetMachine: Hashable, Sendable {
 
   static func emulator(of target: Target) throws(TargetMachineError) -> Emulator {
     switch target {
-    case .neon: return .qemuAArch64
-    case .avx512: return .bochsX86_64
+    case .neon, .neondot: return .qemuAArch64
+    case .avx512, .avx512vnni: return .bochsX86_64
     default: throw .noMachine(target: target)
+    }
+  }
+
+  /// The model that an emulator takes for a target, if not its own choice.
+  private static func processor(of target: Target) -> String? {
+    switch target {
+    case .neondot: "cortex-a76"
+    case .avx512vnni: "corei7_icelake_u"
+    default: nil
     }
   }
 
@@ -72,7 +81,7 @@ public enum TargetMachine: Hashable, Sendable {
     case .emulated:
       guard threads == 1 else { throw TargetMachineError.threads(target: target, threads) }
       let emulator = try emulator(of: target)
-      return try runs(of: calls).flatMap { try emulated(Array($0), by: emulator, compiler) }
+      return try runs(of: calls).flatMap { try emulated(Array($0), by: emulator, processor: processor(of: target), compiler) }
     }
   }
 
@@ -94,7 +103,7 @@ public enum TargetMachine: Hashable, Sendable {
   }
 
   private static func emulated(
-    _ calls: [KernelCall], by emulator: Emulator, _ compiler: Compiler
+    _ calls: [KernelCall], by emulator: Emulator, processor: String?, _ compiler: Compiler
   ) throws -> [[String: HostTensor]] {
     var kernels: [EmulatedLowering] = []
     var positions: [String: Int] = [:]
@@ -111,7 +120,8 @@ public enum TargetMachine: Hashable, Sendable {
       }
       requests.append(kernels[position].call(kernel: position, rows: call.rows, buffers: buffers))
     }
-    let results = try emulator.run(kernels: kernels.map(\.kernel), calls: requests)
+    let results = try emulator.run(
+      kernels: kernels.map(\.kernel), calls: requests, processor: processor)
     return try zip(calls, results).map { call, result in
       if let write = result.outOfBounds.first {
         throw TargetMachineError.writtenOutside(

@@ -119,11 +119,8 @@ extension LoopMachine {
     _ kind: QuadSums, _ sums: [Float], _ words: [Float], _ quad: [Float]
   ) throws(MemoryError) -> [Float] {
     try sums.indices.map { place throws(MemoryError) in
-      let bytes = [2 * place, 2 * place + 1].map { place -> Float in
-        kind == .wide && words[place] > 127 ? words[place] - 256 : words[place]
-      }
-      let sum = sums[place] + bytes[0] * quad[2 * place] + bytes[1] * quad[2 * place + 1]
-      // The products of one step are added on their own first, and saturate.
+      let (first, second) = (2 * place, 2 * place + 1)
+      let sum = sums[place] + words[first] * quad[first] + words[second] * quad[second]
       guard kind == .wide || abs(sum) <= 32767, abs(sum) < 0x1p24 else {
         throw MemoryError(message: "sums products of bytes to \(sum)")
       }
@@ -214,8 +211,7 @@ extension LoopMachine {
     case .quads(let words, let from, let count, let place):
       let from = try value(from)
       return try value(words).map { byte throws(MemoryError) in
-        // All of a byte may be a two's complement already.
-        try count == 8 ? byte : bits(of: byte, from: from, count) * Float(1 << place)
+        try bits(of: byte, from: from, count) * Float(1 << place)
       }
     case .quad(let pointer, let index):
       let quad = try read(pointer, index, 4)

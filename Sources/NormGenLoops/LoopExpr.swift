@@ -12,9 +12,9 @@ public enum Lanes: Hashable, Sendable {
 
 /// What sums of the products of four bytes are of.
 public enum QuadSums: Hashable, Sendable {
-  /// Bytes from 0 on, whose sums of two products fit 16 bits all the time.
+  /// Bytes of up to 7 bits, so few that the sums of two products fit 16 bits all the time.
   case narrow
-  /// Bytes in two's complement; 32 bits.
+  /// Any bytes; 32 bits.
   case wide
 }
 

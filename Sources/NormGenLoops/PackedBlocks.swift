@@ -71,27 +71,24 @@ public struct PackedBlocks: Hashable, Sendable {
 
   /// Whether quants are packed as a two's complement; others count from their least.
   ///
-  /// Integer products take bytes so, and other products what then needs no subtraction.
+  /// What needs no subtraction then is packed so; integer products take all as they count.
   public var isSigned: Bool {
     let quants = format.quants
-    guard !takesIntegers else { return quants.width == 8 }
-    return quants.parts.count == 1
+    return !takesIntegers && quants.parts.count == 1
       && PackedBlocks.zeroPoint(of: quants) == 1 << (quants.width - 1)
   }
 
   /// What is subtracted from quants as they are packed.
-  public var zeroPoint: Int {
-    PackedBlocks.zeroPoint(of: format.quants) - (isSigned ? 1 << (format.quants.width - 1) : 0)
-  }
+  public var zeroPoint: Int { isSigned ? 0 : PackedBlocks.zeroPoint(of: format.quants) }
 
-  /// What sums of an integer product's are of.
-  public var quadSums: QuadSums { isSigned ? .wide : .narrow }
+  /// The sums of an integer product.
+  public var quadSums: QuadSums { format.quants.width == 8 ? .wide : .narrow }
 
   /// How many steps of four elements of a group an integer product sums before it converts sums to
   /// Float32: as many as 16 bits hold, if the sums are narrow.
   public var quadSteps: Int {
     let all = subBlockElements / 4
-    guard !isSigned else { return all }
+    guard quadSums == .narrow else { return all }
     // A pair of products with −128 is the greatest in magnitude.
     let most = Int(Int16.max) / (2 * 128 * (1 << format.quants.width - 1))
     var steps = run / 4

@@ -35,7 +35,7 @@ public final class LimitLoops: Sendable {
   ) throws(CompilerError) {
     let target = HostCPU.current.bestTarget
     // As many chains as registers hold beside two operands, and more than latency · units.
-    let chains = [.avx512, .avx512bf16, .neon].contains(target) ? 24 : 12
+    let chains = [.avx512, .avx512vnni, .avx512bf16, .neon, .neondot].contains(target) ? 24 : 12
     peaks = target == .avx512bf16 ? [.multiplyAdd, .bf16Dot] : [.multiplyAdd]
     source = try CompiledSource(
       try LimitLoops.text(target: target, chains: chains), name: "limits",

@@ -59,7 +59,21 @@ public struct Target: Hashable, Sendable {
   }
 
   /// All targets, the most capable last for each architecture.
-  public static let all: [Target] = [.portable, .neon, .avx2, .avx512, .avx512bf16]
+  public static let all: [Target] = [
+    .portable, .neon, .neondot, .avx2, .avx512, .avx512vnni, .avx512bf16,
+  ]
+
+  /// Those whose code is their own for every kernel: that of neondot and avx512vnni is neon's and avx512's
+  /// but for products of integers.
+  public static let general: [Target] = all.filter { ![.neondot, .avx512vnni].contains($0) }
+
+  /// Whether the code of a graph is another than that of any other target.
+  public func hasOwnCode(for graph: Graph) -> Bool {
+    if Target.general.contains(self) { return true }
+    return graph.nodes.contains { node in
+      if case .matmul(let matmul) = node.op { matmul.accumulation == .int8 } else { false }
+    }
+  }
 
   /// The target called `name`.
   public static func named(_ name: String) -> Target? { all.first { $0.name == name } }

@@ -26,7 +26,9 @@ COMPILERS = {
     "aarch64": [["aarch64-linux-gnu-gcc"], ARM_CLANG],
 }
 FOREIGN = {"x86_64": "aarch64", "aarch64": "x86_64"}
-ARCHITECTURES = {"avx2": "x86_64", "avx512": "x86_64", "avx512bf16": "x86_64", "neon": "aarch64"}
+ARCHITECTURES = {"avx2": "x86_64", "avx512": "x86_64",
+                 "avx512vnni": "x86_64", "avx512bf16": "x86_64", "neon": "aarch64",
+                 "neondot": "aarch64"}
 # Compilers too old, as far as a file can tell.
 OLD = {"gcc": ["-U__GNUC__", "-D__GNUC__=9"], "clang": ["-U__clang_major__", "-D__clang_major__=10"]}
 

@@ -82,7 +82,8 @@ import Testing
     let result = InProcessResult.of(
       ["check", "own_norm", "--all-targets", "--strides", "--rows", "2"], registry: Self.registry)
     #expect(result.status == 0, "\(result.output)\(result.errors)")
-    let names = TargetMachine.targets.map(\.name).joined(separator: ", ")
+    let names = TargetMachine.targets.filter(Target.general.contains).map(\.name)
+      .joined(separator: ", ")
     #expect(result.output.contains("\(names): the same bits"))
     #expect(result.output.contains("neon: the same bits in 3 calls of other strides"))
   }

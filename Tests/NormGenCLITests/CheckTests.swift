@@ -22,7 +22,8 @@ import Testing
     let result = try CommandLineFixture.normgen(
       ["check", "layer_norm_384_f32", "--rows", "2", "--target", "all", "--seed", "1"])
     #expect(result.status == 0, "\(result.output)\(result.errors)")
-    let names = TargetMachine.targets.map(\.name).joined(separator: ", ")
+    let names = TargetMachine.targets.filter(Target.general.contains).map(\.name)
+      .joined(separator: ", ")
     #expect(result.output.contains("\(names): the same bits"))
     for target in Target.all {
       #expect(

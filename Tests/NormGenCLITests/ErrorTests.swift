@@ -29,7 +29,7 @@ import Testing
 
   @Test func anUnknownTargetNamesAll() throws {
     let expected =
-      "error: no target is named 'sse9'; known: host, portable, neon, avx2, avx512, avx512bf16\n"
+      "error: no target is named 'sse9'; known: host, portable, neon, neondot, avx2, avx512, avx512vnni, avx512bf16\n"
     #expect(try failure(["emit", "rms_norm_128_f32", "--target", "sse9"]) == expected)
     #expect(try failure(["check", "rms_norm_128_f32", "--target", "sse9"]) == expected)
     #expect(

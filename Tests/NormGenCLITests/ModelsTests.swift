@@ -17,7 +17,7 @@ import Testing
     #expect(sites.allSatisfy { !$0.rows.isEmpty })
   }
 
-  @Test(arguments: Target.all)
+  @Test(arguments: Target.general)
   func everySiteIsPlannedAndEmitted(for target: Target) throws {
     for site in ModelsTests.sites {
       let lowering = try Compiler(target: target).lower(site.kernel)

@@ -76,20 +76,20 @@ import Testing
 
   static let defects = [
     Defect(
-      name: "a coefficient of tanh", kind: .bound, targets: Target.all,
+      name: "a coefficient of tanh", kind: .bound, targets: Target.general,
       right: "broadcast(-0x1.555554p-2f)", wrong: "broadcast(-0x1.54p-2f)", shows: "tanh("),
     Defect(
       name: "a coefficient of tanh on one target", kind: .bound,
       targets: [HostCPU.current.bestTarget],
       right: "broadcast(-0x1.555554p-2f)", wrong: "broadcast(-0x1.54p-2f)", shows: "tanh("),
     Defect(
-      name: "a function that does not exist", kind: .compilation, targets: Target.all,
+      name: "a function that does not exist", kind: .compilation, targets: Target.general,
       right: "static inline vec vec_tanh(", wrong: "static inline vec vec_tanh_(", shows: "tanh("),
   ]
 
   /// A mistake that only several threads show.
   static let unsharedRows = Defect(
-    name: "a row that no thread takes", kind: .threads, targets: Target.all,
+    name: "a row that no thread takes", kind: .threads, targets: Target.general,
     right: "begin_of_part(rows, part + 1, parts) - row;",
     wrong: "begin_of_part(rows, part + 1, parts) - row - (part + 1 < parts);", shows: "rows, ")
 

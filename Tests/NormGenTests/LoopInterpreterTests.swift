@@ -9,7 +9,7 @@ import Testing
 /// lowering is told from one in the C.
 @Suite struct LoopInterpreterTests {
   /// Instruction sets with as many lanes each.
-  static let targets = Target.all
+  static let targets = Target.general
 
   /// The loops' outputs on all targets, for parts of several sizes, are the exact ones.
   private func check(

@@ -41,7 +41,7 @@ import Testing
     }
   }
 
-  @Test(arguments: CCompiler.all, Target.all)
+  @Test(arguments: CCompiler.all, Target.general)
   func filesCompileWithoutWarningsAndNeedNoLibrary(compiler: CCompiler, target: Target) throws {
     guard compiler.compiles(target) else { return }
     try withTemporaryDirectory { directory in

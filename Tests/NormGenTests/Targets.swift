@@ -6,8 +6,8 @@ import Testing
 /// Kernels of one meaning on every target that has a machine here.
 enum Targets {
   /// The targets that run here, native or emulated; the first is judged by the oracle.
-  static let usable = Target.all.filter { (try? TargetMachine.of($0)) != nil }
-  static let native = Target.all.filter { HostCPU.current.supports($0) }
+  static let usable = Target.general.filter { (try? TargetMachine.of($0)) != nil }
+  static let native = Target.general.filter { HostCPU.current.supports($0) }
 
   /// Whether a sweep over everything was asked for.
   static let sweeps = testEnvironment["NORMGEN_SWEEP"] == "1"

@@ -21,13 +21,16 @@ sys.path.insert(0, str(MEASURE))
 
 from exports import MATH, SIMD, chunk_name, chunks  # noqa: E402
 
-ISAS = ["portable", "avx2", "avx512", "avx512bf16", "neon"]
+ISAS = ["portable", "avx2", "avx512", "avx512vnni", "avx512bf16", "neon", "neondot"]
 FLAGS = {
     "portable": [],
     "avx2": ["-march=x86-64-v3"],
     "avx512": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
-    "avx512bf16": ["-march=x86-64-v4", "-mprefer-vector-width=512", "-mavx512bf16"],
+    "avx512vnni": ["-march=x86-64-v4", "-mprefer-vector-width=512", "-mavx512vnni"],
+    "avx512bf16": ["-march=x86-64-v4", "-mprefer-vector-width=512", "-mavx512vnni",
+                   "-mavx512bf16"],
     "neon": [],
+    "neondot": ["-march=armv8.2-a+dotprod"],
 }
 ARM_GCC, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64-static"
 RISCV_GCC, RISCV_EMULATOR = "riscv64-linux-gnu-gcc", "qemu-riscv64-static"
@@ -85,13 +88,16 @@ def check_compile(work):
     for level in ["-O0", "-O1", "-O2", "-O3"]:
         commands = []
         for compiler in compilers:
-            commands += [(isa, [compiler, *FLAGS[isa]]) for isa in ISAS if isa != "neon"]
+            commands += [(isa, [compiler, *FLAGS[isa]]) for isa in ISAS
+                         if not isa.startswith("neon")]
             commands.append(("portable", [compiler, *FLAGS["avx2"]]))
             if compiler != "gcc":
                 arm = [compiler, "--target=aarch64-linux-gnu", "-ffreestanding"]
-                commands += [("neon", arm), ("portable", arm)]
+                commands += [("neon", arm), ("portable", arm),
+                             ("neondot", [*arm, *FLAGS["neondot"]])]
         if shutil.which(ARM_GCC):
-            commands += [("neon", [ARM_GCC]), ("portable", [ARM_GCC])]
+            commands += [("neon", [ARM_GCC]), ("portable", [ARM_GCC]),
+                         ("neondot", [ARM_GCC, *FLAGS["neondot"]])]
         for isa, command in commands:
             command = [*command, level, "-std=c11", "-Wall", "-Wextra", "-Werror",
                        "-ffp-contract=off", "-c", str(work / f"{isa}.c"), "-o", str(work / "a.o")]
@@ -147,6 +153,8 @@ def check_run(work):
                     ("portable", ["gcc", "-O2", *ANNOUNCED_FMA], [])]
     if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(flags):
         targets.append(("avx512", ["gcc", "-O3"], []))
+        if "avx512_vnni" in flags:
+            targets.append(("avx512vnni", ["gcc", "-O3"], []))
         if "avx512_bf16" in flags:
             targets.append(("avx512bf16", ["gcc", "-O3"], []))
     if shutil.which(ARM_GCC) and shutil.which(EMULATOR):

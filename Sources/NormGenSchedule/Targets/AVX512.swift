@@ -8,13 +8,23 @@ extension Target {
     hasStreamingStores: true, pairsHalfStores: true,
     dots: Target.dots([(14, 2), (8, 3)], integers: [(6, 2), (4, 3)]))
 
+  /// The same with AVX512_VNNI: sums of products of bytes by one instruction.
+  public static let avx512vnni = Target(
+    name: "avx512vnni", templates: avx512.templates + ["avx512vnni"], lanes: avx512.lanes,
+    architecture: avx512.architecture, guardMacro: avx512.guardMacro,
+    functionFeatures: "avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c",
+    compilerArguments: avx512.compilerArguments + ["-mavx512vnni"],
+    requiredFeatures: avx512.requiredFeatures + ["avx512_vnni"],
+    hasStreamingStores: avx512.hasStreamingStores, pairsHalfStores: avx512.pairsHalfStores,
+    dots: avx512.dots)
+
   /// The same with AVX512_BF16: bf16 dot products, and conversions to bf16, by instructions.
   public static let avx512bf16 = Target(
-    name: "avx512bf16", templates: avx512.templates + ["avx512bf16"], lanes: avx512.lanes,
+    name: "avx512bf16", templates: avx512vnni.templates + ["avx512bf16"], lanes: avx512.lanes,
     architecture: avx512.architecture, guardMacro: avx512.guardMacro,
-    functionFeatures: "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c",
-    compilerArguments: avx512.compilerArguments + ["-mavx512bf16"],
-    requiredFeatures: avx512.requiredFeatures + ["avx512_bf16"],
+    functionFeatures: "avx512bf16,avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c",
+    compilerArguments: avx512vnni.compilerArguments + ["-mavx512bf16"],
+    requiredFeatures: avx512vnni.requiredFeatures + ["avx512_bf16"],
     hasStreamingStores: avx512.hasStreamingStores, pairsHalfStores: avx512.pairsHalfStores,
     dots: avx512.dots)
 }
