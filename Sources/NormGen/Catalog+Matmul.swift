@@ -117,7 +117,13 @@ extension Catalog {
     let gain = Tensor.input("gain", [4096], .f32)
     let normed = x.rmsNorm(gain: gain, epsilon: 1e-6)
     let pack = Tensor.input("w_pack", [12288, 4096], .q4_0)
+    let rows = normed.quantizedRows(scaling: .factor, group: 32)
     return [
+      Entry(
+        Kernel(
+          "rms_norm_qkv_4096_12288_q4_0_int8",
+          outputs: [Kernel.Output("qkv", rows.matmul(pack, scaleType: .f16))]),
+        "Baichuan-7B with the bits of llama.cpp: RMSNorm, rows as integers, then q, k and v in q4_0 blocks"),
       Entry(
         Kernel(
           "rms_norm_qkv_4096_12288_q4_0",

@@ -17,6 +17,8 @@ public struct KernelCost: Hashable, Sendable {
     public var fused = 0
     /// Multiply-adds of bf16 dot products, by the licence of a matmul.
     public var dotted = 0
+    /// Multiply-adds of bytes, whose sums are integers.
+    public var integer = 0
     /// Divisions.
     public var divisions = 0
     /// Square roots.
@@ -28,10 +30,10 @@ public struct KernelCost: Hashable, Sendable {
     /// Roundings to a storage type narrower than Float32.
     public var roundings = 0
 
-    /// Floating-point operations as rates count them: a multiply-add is two, a division, a root
+    /// Operations as rates count them: a multiply-add is two, a division, a root
     /// and an elementary function one each; selections and roundings are none.
     public var flops: Int {
-      additions + multiplications + 2 * (fused + dotted) + divisions + squareRoots + elementary
+      additions + multiplications + 2 * (fused + dotted + integer) + divisions + squareRoots + elementary
     }
   }
 
@@ -71,10 +73,21 @@ public struct KernelCost: Hashable, Sendable {
   /// Counts a product: each of its terms is one fused multiply-add.
   private mutating func add(_ product: Product, counted: inout Set<String>) {
     let blocks = (product.depth + MatmulOrder.block - 1) / MatmulOrder.block
-    let isFused = product.matmul.accumulation.step.depth == 1
     let terms = product.depth * product.columns
-    if isFused { operationsPerRow.fused += terms } else { operationsPerRow.dotted += terms }
-    operationsPerRow.additions += (blocks - 1) * product.columns
+    switch product.matmul.accumulation {
+    case .fused: operationsPerRow.fused += terms
+    case .bf16Dot: operationsPerRow.dotted += terms
+    case .int8:
+      operationsPerRow.integer += terms
+      // Each group's scales are multiplied, and a step of the chain is taken, with a minimum two.
+      let group = product.format?.subBlockElements ?? product.depth
+      let steps = (product.format?.minimum == nil ? 1 : 2) * product.depth / group * product.columns
+      operationsPerRow.multiplications += steps
+      operationsPerRow.fused += steps
+    }
+    if product.matmul.accumulation != .int8 {
+      operationsPerRow.additions += (blocks - 1) * product.columns
+    }
     guard counted.insert(product.weights).inserted else { return }
     parameterBytes += product.weightElements * product.storage.byteCount
   }

@@ -52,13 +52,16 @@ struct ModelLayers {
   let accumulation: Matmul.Accumulation
   /// What the weights of linear layers are blocks of; nil for the storage type.
   let format: BlockFormat?
+  /// Whether rows are quantized before blocks multiply them, as llama.cpp does.
+  let quantizesRows: Bool
 
   /// Layers in a storage type; the licence exists for bf16 only.
   init(
     _ storage: DType, _ accumulation: Matmul.Accumulation = .fused,
-    weights format: BlockFormat? = nil
+    weights format: BlockFormat? = nil, quantizesRows: Bool = false
   ) {
     self.format = format
+    self.quantizesRows = quantizesRows
     self.storage = storage
     self.accumulation = storage == .bf16 ? accumulation : .fused
   }
@@ -89,6 +92,10 @@ struct ModelLayers {
     }
     let w: Tensor =
       if let format { .input(weights, axes, format) } else { .input(weights, axes, storage) }
+    if quantizesRows {
+      let rows = x.quantizedRows(scaling: .factor, group: 32)
+      return rows.matmul(w, layout: layout, scaleType: .f16)
+    }
     return returned(x.matmul(w, layout: layout, accumulate: accumulation))
   }
 

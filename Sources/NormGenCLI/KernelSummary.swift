@@ -55,7 +55,8 @@ struct KernelSummary {
     }
     let kinds = [
       ("add", operations.additions), ("mul", operations.multiplications),
-      ("fma", operations.fused), ("bf16 dot", operations.dotted), ("div", operations.divisions),
+      ("fma", operations.fused), ("bf16 dot", operations.dotted),
+      ("int8", operations.integer), ("div", operations.divisions),
       ("sqrt", operations.squareRoots), ("elementary", operations.elementary),
       ("compare or select", operations.selections), ("round", operations.roundings),
     ]

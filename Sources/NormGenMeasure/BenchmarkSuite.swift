@@ -94,7 +94,13 @@ public enum BenchmarkSuite {
       let extents: [Extent] = [.fixed(columns), .fixed(depth)]
       try add("f32", .input("w", extents, .f32))
       for format in [BlockFormat.q4_0, .q8_0, .q4_K, .q6_K] {
-        try add(format.name, .input("w", extents, format))
+        let w = Tensor.input("w", extents, format)
+        try add(format.name, w)
+        let rows = x.quantizedRows(scaling: .factor, group: 32)
+        let kernel = Kernel(
+          "matmul_\(depth)_\(columns)_out_in_\(format.name)_int8",
+          rows.matmul(w, scaleType: .f16))
+        cases.append(BenchmarkCase(try kernel.graph(), rows: count))
       }
     }
     return cases

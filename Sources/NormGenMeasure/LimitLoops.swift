@@ -8,6 +8,8 @@ public enum Peak: String, CaseIterable, Hashable, Sendable, Codable {
   case multiplyAdd = "f32 multiply-add"
   /// Dot products of bf16 pairs with Float32 sums, where the processor has them.
   case bf16Dot = "bf16 dot product"
+  /// Products of bytes, added to integers of 16 or 32 bits.
+  case integerDot = "int8 dot product"
 }
 
 /// Compiled loops whose speed is a limit of this machine, on its most capable target.
@@ -36,7 +38,7 @@ public final class LimitLoops: Sendable {
     let target = HostCPU.current.bestTarget
     // As many chains as registers hold beside two operands, and more than latency · units.
     let chains = [.avx512, .avx512vnni, .avx512bf16, .neon, .neondot].contains(target) ? 24 : 12
-    peaks = target == .avx512bf16 ? [.multiplyAdd, .bf16Dot] : [.multiplyAdd]
+    peaks = Peak.allCases.filter { $0 != .bf16Dot || target == .avx512bf16 }
     source = try CompiledSource(
       try LimitLoops.text(target: target, chains: chains), name: "limits",
       functions: peaks.map(LimitLoops.function(of:)) + ["limit_read", "limit_streamed_copy"],
@@ -59,6 +61,7 @@ public final class LimitLoops: Sendable {
     switch peak {
     case .multiplyAdd: "limit_multiply_add"
     case .bf16Dot: "limit_bf16_dot"
+    case .integerDot: "limit_integer_dot"
     }
   }
 
@@ -71,7 +74,8 @@ public final class LimitLoops: Sendable {
       return try TemplateRenderer.rendered(
         .limits,
         [
-          "support": library.definitions(reachedFrom: "vec load_f32 \(multiplyAdd)"),
+          "support": library.definitions(
+            reachedFrom: "vec load_f32 add_quads float_from_pair_sums \(multiplyAdd)"),
           "vector_bytes": "\(target.lanes * 4)", "lanes": "\(target.lanes)",
           "chains": "\(chains)", "multiply_add": multiplyAdd,
         ])
@@ -81,16 +85,18 @@ public final class LimitLoops: Sendable {
   /// The peak that bounds a kernel with these operations: that of most of them, if the processor
   /// has it.
   func peak(bounding operations: KernelCost.Operations) -> Peak {
-    let isDot = 2 * operations.dotted > operations.flops / 2
-    return isDot && peaks.contains(.bf16Dot) ? .bf16Dot : .multiplyAdd
+    func isMost(_ count: Int) -> Bool { 2 * count > operations.flops / 2 }
+    if isMost(operations.integer) { return .integerDot }
+    return isMost(operations.dotted) && peaks.contains(.bf16Dot) ? .bf16Dot : .multiplyAdd
   }
 
-  /// Floating-point operations of one ``run(_:)``.
+  /// Operations of one ``run(_:)``.
   func operations(of peak: Peak) -> Double {
     let operations = Double(operationsPerStep * LimitLoops.steps)
     return switch peak {
     case .multiplyAdd: operations
     case .bf16Dot: 2 * operations
+    case .integerDot: 4 * operations
     }
   }
 

@@ -140,7 +140,9 @@ import Testing
     #expect(result.output.isEmpty)
     #expect(
       result.errors == "error: no model is named 'gpt'; known: Baichuan-7B, baichuan-llama-7b, "
-        + "Baichuan-7B in q4_0, Baichuan-7B in q8_0, Gemma-2-2B, Gemma Scope transcoder, "
+        + "Baichuan-7B in q4_0, "
+        + "Baichuan-7B in q4_0, int8 rows, Baichuan-7B in q8_0, Baichuan-7B in q8_0, int8 rows, "
+        + "Gemma-2-2B, Gemma Scope transcoder, "
         + "idefics-9b, idefics-80b, Refact-1.6B, "
         + "LLaMA-3-8B, MindSpore norm.py, Mirage\n")
   }

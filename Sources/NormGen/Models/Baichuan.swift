@@ -44,24 +44,30 @@ extension Models {
     ]
   }
 
-  /// Baichuan-7B as llama.cpp runs it: Float32 rows, weights in quantized blocks.
+  /// Baichuan-7B in the blocks of llama.cpp's files: by their values, and as llama.cpp runs them, by rows
+  /// of integers.
   static func baichuanInBlocks() -> [ModelSite] {
-    [BlockFormat.q4_0, .q8_0].flatMap { format -> [ModelSite] in
-      let layers = ModelLayers(.f32, weights: format)
-      let hidden = 4096
-      let x = layers.rows("x", hidden)
-      let normed = x.rmsNorm(gain: layers.vector("gain", hidden), epsilon: 1e-6)
-      let down = layers.linear(layers.gated(normed, 11008), "w_down", to: hidden)
-      let model = "Baichuan-7B in \(format.name)"
-      return [
-        ModelSite(
-          model: model, site: "RMS → W_pack",
-          kernel: Kernel(
-            "baichuan_7b_pack_\(format.name)", layers.linear(normed, "w_pack", to: 3 * hidden))),
-        ModelSite(
-          model: model, site: "RMS → gate, up → silu·mul → down + residual",
-          kernel: Kernel("baichuan_7b_feed_forward_\(format.name)", down + x)),
-      ]
+    [BlockFormat.q4_0, .q8_0].flatMap { format in
+      [false, true].flatMap { baichuan(in: format, quantizesRows: $0) }
     }
+  }
+
+  private static func baichuan(in format: BlockFormat, quantizesRows: Bool) -> [ModelSite] {
+    let layers = ModelLayers(.f32, weights: format, quantizesRows: quantizesRows)
+    let hidden = 4096
+    let x = layers.rows("x", hidden)
+    let normed = x.rmsNorm(gain: layers.vector("gain", hidden), epsilon: 1e-6)
+    let down = layers.linear(layers.gated(normed, 11008), "w_down", to: hidden)
+    let model = "Baichuan-7B in \(format.name)" + (quantizesRows ? ", int8 rows" : "")
+    let suffix = format.name + (quantizesRows ? "_int8" : "")
+    return [
+      ModelSite(
+        model: model, site: "RMS → W_pack",
+        kernel: Kernel(
+          "baichuan_7b_pack_\(suffix)", layers.linear(normed, "w_pack", to: 3 * hidden))),
+      ModelSite(
+        model: model, site: "RMS → gate, up → silu·mul → down + residual",
+        kernel: Kernel("baichuan_7b_feed_forward_\(suffix)", down + x)),
+    ]
   }
 }
