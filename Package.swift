@@ -172,7 +172,9 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "NormGenTests",
-      dependencies: facade + ["NormGenFiles", "NormGenJIT", "NormGenLoopInterpreter", "NormGenTestSupport"],
+      dependencies: facade + [
+        "NormGenFiles", "NormGenJIT", "NormGenLoopInterpreter", "NormGenTestSupport",
+      ],
       exclude: ["Goldens", "LlamaVectors"], swiftSettings: settings),
     .testTarget(name: "ExtensionTests", dependencies: facade, swiftSettings: settings),
     // What the articles show is compiled, parsed and run.

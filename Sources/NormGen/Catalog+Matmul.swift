@@ -123,12 +123,13 @@ extension Catalog {
         Kernel(
           "rms_norm_qkv_4096_12288_q4_0_int8",
           outputs: [Kernel.Output("qkv", rows.matmul(pack, scaleType: .f16))]),
-        "Baichuan-7B with the bits of llama.cpp: RMSNorm, rows as integers, then q, k and v in q4_0 blocks"),
+        "Baichuan-7B with the bits of llama.cpp: RMSNorm, rows as integers, then q, k and v in q4_0 blocks"
+      ),
       Entry(
         Kernel(
           "rms_norm_qkv_4096_12288_q4_0",
           outputs: [Kernel.Output("qkv", normed.matmul(pack, layout: .outIn))]),
-        "Baichuan-7B by llama.cpp: RMSNorm, then q, k and v as one matrix in q4_0 blocks")
+        "Baichuan-7B by llama.cpp: RMSNorm, then q, k and v as one matrix in q4_0 blocks"),
     ]
   }()
 }

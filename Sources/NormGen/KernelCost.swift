@@ -33,7 +33,8 @@ public struct KernelCost: Hashable, Sendable {
     /// Operations as rates count them: a multiply-add is two, a division, a root
     /// and an elementary function one each; selections and roundings are none.
     public var flops: Int {
-      additions + multiplications + 2 * (fused + dotted + integer) + divisions + squareRoots + elementary
+      additions + multiplications + 2 * (fused + dotted + integer) + divisions + squareRoots
+        + elementary
     }
   }
 

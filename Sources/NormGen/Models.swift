@@ -29,8 +29,8 @@ public struct ModelSite: Sendable {
 public enum Models {
   /// All sites, grouped by model.
   ///
-  /// - Parameter accumulation: How sites that are stored in bf16 sum their products; others have
-  ///   the exact order.
+  /// - Parameter accumulation: How sites that are stored in bf16 sum their products, as `bf16Dot` or else in
+  ///   the exact order; sites whose rows are integers sum those, others have the exact order.
   public static func sites(accumulate accumulation: Matmul.Accumulation = .fused) -> [ModelSite] {
     baichuan(accumulation) + baichuanInBlocks() + gemma(accumulation) + idefics(accumulation)
       + refact(accumulation) + llama(accumulation) + mindSpore() + mirage(accumulation)
@@ -55,7 +55,7 @@ struct ModelLayers {
   /// Whether rows are quantized before blocks multiply them, as llama.cpp does.
   let quantizesRows: Bool
 
-  /// Layers in a storage type; the licence exists for bf16 only.
+  /// Layers in a storage type; the licence exists for bf16 only, and integers for quantized rows.
   init(
     _ storage: DType, _ accumulation: Matmul.Accumulation = .fused,
     weights format: BlockFormat? = nil, quantizesRows: Bool = false
@@ -63,7 +63,7 @@ struct ModelLayers {
     self.format = format
     self.quantizesRows = quantizesRows
     self.storage = storage
-    self.accumulation = storage == .bf16 ? accumulation : .fused
+    self.accumulation = storage == .bf16 && accumulation == .bf16Dot ? .bf16Dot : .fused
   }
 
   /// An input with rows.

@@ -84,8 +84,9 @@ public struct ModelsCommand: ParsableCommand {
       throw ValidationError(
         "--rows: expected numbers from 1 to \(ModelsCommand.mostRows), found \(row)")
     }
-    guard Matmul.Accumulation(rawValue: accumulate) != nil else {
-      let known = Matmul.Accumulation.allCases.map(\.rawValue).joined(separator: " or ")
+    let choices: [Matmul.Accumulation] = [.fused, .bf16Dot]
+    guard choices.contains(where: { $0.rawValue == accumulate }) else {
+      let known = choices.map(\.rawValue).joined(separator: " or ")
       throw ValidationError("--accumulate: expected \(known), found '\(accumulate)'")
     }
   }

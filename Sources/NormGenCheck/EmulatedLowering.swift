@@ -51,7 +51,9 @@ package struct EmulatedLowering: Sendable {
   private static func source(
     _ lowering: Lowering, compiler: Compiler
   ) throws(CompilerError) -> EmulatedSource {
-    guard lowering.target.templates.first == "avx512" else { return .object(try compiler.object(of: lowering)) }
+    guard lowering.target.templates.first == "avx512" else {
+      return .object(try compiler.object(of: lowering))
+    }
     return .assembly(try compiler.assembly(of: roundingBefore(lowering)))
   }
 

@@ -81,7 +81,9 @@ public enum TargetMachine: Hashable, Sendable {
     case .emulated:
       guard threads == 1 else { throw TargetMachineError.threads(target: target, threads) }
       let emulator = try emulator(of: target)
-      return try runs(of: calls).flatMap { try emulated(Array($0), by: emulator, processor: processor(of: target), compiler) }
+      return try runs(of: calls).flatMap {
+        try emulated(Array($0), by: emulator, processor: processor(of: target), compiler)
+      }
     }
   }
 

@@ -200,7 +200,9 @@ extension Matmul {
   public func verifyOperands(value: Op, weights: Op, group: Int? = nil) throws(MatmulError) {
     if accumulation == .int8 {
       guard value.traits.exactStorage == .i8 else { throw .valueNotIntegers(found: value) }
-      guard case .dequantize(let format) = weights else { throw .weightsNotInBlocks(found: weights) }
+      guard case .dequantize(let format) = weights else {
+        throw .weightsNotInBlocks(found: weights)
+      }
       guard let group else { throw .noScales }
       guard group % format.subBlockElements == 0 else {
         throw .groupsDoNotMeet(scale: group, format: format)

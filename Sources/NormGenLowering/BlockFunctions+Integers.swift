@@ -143,7 +143,9 @@ extension BlockFunctions {
     return [
       .array("totals", extents: [rows, product.vectors], .vector),
       overSums([.setEntry("totals", ["r", "v"], .broadcast(.constant(0)))]),
-    ] + group.loop("f", group.turns, oneTurn + [overSums([.setEntry("totals", ["r", "v"], total)])])
+    ]
+      + group.loop(
+        "f", group.turns, oneTurn + [overSums([.setEntry("totals", ["r", "v"], total)])])
   }
 
   /// Takes a group's sums into the chains.
@@ -168,7 +170,8 @@ extension BlockFunctions {
     if let stride = strides.sums {
       values.append(
         .define(
-          "x_sum", element(xSums, stride, block(of: "k") * .constant(layout.subBlocks) + group.index)))
+          "x_sum",
+          element(xSums, stride, block(of: "k") * .constant(layout.subBlocks) + group.index)))
       if layout.zeroPoint != 0 {
         values.append(
           .define(
@@ -230,7 +233,8 @@ extension BlockFunctions {
         .loop(
           index: "sliver", from: "first", to: "end", step: 1,
           body: [
-            .pointer(packed, buffer: product.weights.name, offset: .constant(sliverBytes) * "sliver"),
+            .pointer(
+              packed, buffer: product.weights.name, offset: .constant(sliverBytes) * "sliver"),
             .pointer(
               sliverSums, buffer: product.sums.name, offset: .constant(columns) * "sliver"),
             .strips(index: "row", to: "rows", heights),

@@ -83,7 +83,8 @@ extension Target {
   /// Tiles of the same extents for every accumulation, and others for integers, whose sums of a group take
   /// registers beside the chains.
   public static func dots(
-    _ extents: [(rows: Int, vectors: Int)], integers: [(rows: Int, vectors: Int)] = [(4, 2), (2, 4)]
+    _ extents: [(rows: Int, vectors: Int)],
+    integers: [(rows: Int, vectors: Int)] = [(4, 2), (2, 4)]
   ) -> [DotTile] {
     Matmul.Accumulation.allCases.flatMap { accumulation in
       (accumulation == .int8 ? integers : extents).map {

@@ -26,6 +26,15 @@ import Testing
     #expect(weights?.storage == .u8 && weights?.shape.extents == [4096, 16 * 144])
   }
 
+  @Test func aKernelMayMultiplyIntegers() throws {
+    let graph = try integerProducts().graph()
+    let accumulations = graph.nodes.compactMap { node -> Matmul.Accumulation? in
+      if case .matmul(let matmul) = node.op { matmul.accumulation } else { nil }
+    }
+    #expect(accumulations == [.int8])
+    #expect(graph.outputs.map(\.storage) == [.f32])
+  }
+
   @Test func packedWeightsGiveTheSameBits() throws {
     let kernel = try Compiler().compile(linearGELURMSNorm())
     let rows = 5

@@ -91,7 +91,7 @@ struct MalformedText: Sendable, CustomTestStringConvertible {
       "expected one of in_out, out_in, found 'rows'"),
     MalformedText(
       "no such accumulation", statement: "y = matmul(x, g, ▸accumulate: fast)",
-      "expected one of fused, bf16_dot, found 'fast'"),
+      "expected one of fused, bf16_dot, int8, found 'fast'"),
     MalformedText(
       "no weights", statement: "y = ▸matmul(x)",
       "'matmul' needs a tensor as argument 2, found 1 argument"),

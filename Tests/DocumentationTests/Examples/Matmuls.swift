@@ -21,6 +21,16 @@ func blockWeights() -> Kernel {
   return kernel
 }
 
+func integerProducts() -> Kernel {
+  // example: integer-products
+  let x = Tensor.input("x", [.rows, 4096], .f32)
+  let w = Tensor.input("w", [4096, 4096], .q4_0)
+  let rows = x.quantizedRows(scaling: .factor, group: 32)
+  let kernel = Kernel("projection", rows.matmul(w, scaleType: .f16))
+  // end
+  return kernel
+}
+
 // example: call-packed
 /// A layer for calls in a loop; kernels that share `weights` need one copy of them.
 func boundLayer(
