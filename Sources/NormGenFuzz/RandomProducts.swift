@@ -154,9 +154,19 @@ struct RandomProducts {
     products -= 1
     let fitting = BlockFormat.all.filter { x.shape.rowExtent % $0.elementCount == 0 }
     if !fitting.isEmpty, formats.happens(0.6) {
+      let format = formats.choice(fitting)
       let weights = Tensor.input(
-        name("u"), [.fixed(extent), .fixed(x.shape.rowExtent)], formats.choice(fitting))
-      return x.matmul(weights, layout: .outIn)
+        name("u"), [.fixed(extent), .fixed(x.shape.rowExtent)], format)
+      guard x.shape.extents.count == 1, formats.happens(0.5) else {
+        return x.matmul(weights, layout: .outIn)
+      }
+      let groups = (1...8).map { $0 * format.subBlockElements }.filter {
+        x.shape.rowExtent % $0 == 0
+      }
+      let rows = x.quantizedRows(
+        scaling: formats.choice(RowQuantization.Scaling.allCases),
+        group: formats.choice(groups + [x.shape.rowExtent]))
+      return rows.matmul(weights, scaleType: formats.choice([.f32, .f16, .bf16]))
     }
     let layout = random.choice(Matmul.WeightLayout.allCases)
     let isDot = random.happens(0.2)
