@@ -20,6 +20,13 @@ import Testing
     for graph in graphs { try judge(graph, rows: 3) }
   }
 
+  @Test func theKernelsOfAGemmaLayerAgreeWithTheOracle() throws {
+    let graphs = try GraphParser.graphs(
+      in: Repository.text("Examples/gemma3_feed_forward.ng"), file: "gemma3_feed_forward.ng")
+    #expect(graphs.map(\.name) == ["gemma3_feed_forward", "gemma3_feed_forward_int8"])
+    for graph in graphs { try judge(graph, rows: 2) }
+  }
+
   @Test func aKernelMayDeclareItsWeightsInBlocks() throws {
     let graph = try blockWeights().graph()
     let weights = graph.buffers.first { $0.name == "w" }
