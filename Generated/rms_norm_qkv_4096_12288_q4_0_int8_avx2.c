@@ -250,7 +250,10 @@ typedef int16_t pair_sums __attribute__((vector_size(32)));
 // no sum leaves 16 bits.
 static inline pair_sums add_quads(pair_sums sums, uvec words, uvec quad) {
   typedef char bytes __attribute__((vector_size(32)));
-  return sums + (pair_sums)__builtin_ia32_pmaddubsw256((bytes)words, (bytes)quad);
+  sums += (pair_sums)__builtin_ia32_pmaddubsw256((bytes)words, (bytes)quad);
+  // LLVM makes trees of such sums, which take more registers than there are; this hides them.
+  __asm__("" : "+x"(sums));
+  return sums;
 }
 
 // Each word's sum as a Float32 number.

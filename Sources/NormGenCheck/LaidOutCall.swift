@@ -88,7 +88,9 @@ package struct LaidOutCall: Sendable {
       }
       return kernel.call(kernel: 0, rows: call.rows, buffers: buffers)
     }
-    let results = try emulator.run(kernels: [kernel.kernel], calls: requests)
+    let results = try emulator.run(
+      kernels: [kernel.kernel], calls: requests,
+      processor: TargetMachine.processor(of: first.lowering.target))
     return zip(calls, results).map { call, result in
       do throws(LayoutViolation) {
         if let write = result.outOfBounds.first { throw .outside(write.description) }

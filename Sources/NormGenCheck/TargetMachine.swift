@@ -51,7 +51,7 @@ public enum TargetMachine: Hashable, Sendable {
   }
 
   /// The model that an emulator takes for a target, if not its own choice.
-  private static func processor(of target: Target) -> String? {
+  static func processor(of target: Target) -> String? {
     switch target {
     case .neondot: "cortex-a76"
     case .avx512vnni: "corei7_icelake_u"

@@ -27,7 +27,8 @@ extension Tensor {
     guard product.node.error == nil else { return product }
     do {
       try matmul.verifyOperands(
-        value: node.beneathReshapes.op, weights: weights.node.beneathViews.op,
+        value: node.beneathReshapes.op,
+        weights: (accumulation == .int8 ? weights.node : weights.node.beneathViews).op,
         group: scale.map { shape.rowExtent / $0.shape.elementsPerRow })
       return product
     } catch {

@@ -76,7 +76,10 @@ public enum GraphVerifier {
       do {
         try matmul.verifyOperands(
           value: graph[graph.beneathReshapes(node.operands[0])].op,
-          weights: graph[graph.beneathViews(node.operands[1])].op, group: graph.scaleGroup(of: id))
+          weights: graph[
+            matmul.accumulation == .int8
+              ? node.operands[1] : graph.beneathViews(node.operands[1])
+          ].op, group: graph.scaleGroup(of: id))
       } catch {
         throw GraphError(.matmul(error), kernel: graph.name)
       }

@@ -145,8 +145,8 @@ public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
         + "after `.rounded(to: .bf16)`, written bf16(x) in the text form; found "
         + found.noun
     case .valueNotIntegers(let found):
-      "the value of an int8 product must hold i8 integers, such as quantize_rows(x, group: 32); found "
-        + found.noun
+      "the value of an int8 product must hold i8 integers, such as quantize_rows(x, group: 32), or i8(x) "
+        + "of what else holds them; found \(found.noun)"
     case .weightsNotInBlocks(let found):
       "the weights of an int8 product must lie in quantized blocks, such as an input w: q4_0[64, 32]; found "
         + found.noun
@@ -194,7 +194,8 @@ extension Matmul {
   ///
   /// - Parameters:
   ///   - value: What computes the value, beneath any reshapes.
-  ///   - weights: What computes the weights, beneath any reshapes and columns.
+  ///   - weights: What computes the weights, for other products than those of integers beneath any reshapes
+  ///     and columns.
   ///   - group: How many successive elements of the value share a scale; nil without scales.
   /// - Throws: ``MatmulError``.
   public func verifyOperands(value: Op, weights: Op, group: Int? = nil) throws(MatmulError) {

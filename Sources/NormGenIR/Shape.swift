@@ -220,8 +220,10 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
       "\(format) blocks hold \(elementCount) elements, of which the last axis of a tensor without rows must "
         + "be a multiple; found shape \(shape)"
     case .rowNotInGroups(let group, let shape):
-      "a scale for every \(group) elements needs rows of one axis, of whose elements \(group) is a divisor; "
-        + "found shape \(shape)"
+      group < 1
+        ? "a scale is shared by at least 1 element, found a group of \(group)"
+        : "a scale for every \(group) elements needs rows of one axis, of whose elements \(group) is a "
+          + "divisor; found shape \(shape)"
     case .elementCountChanges(let from, let to):
       "reshaping \(from) to \(to) changes the number of elements"
     case .noRowsToSum(let shape, let kept):
@@ -245,8 +247,15 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
           + "multiply; found \(shape.rowExtent)"
       }
     case .scalesDoNotFit(let scales, let shape):
-      "the scales of a product's value must be some that divide the elements of its rows, which have one "
-        + "axis; found scales of shape \(scales) for a value of shape \(shape)"
+      if shape.extents.count != 1 {
+        "a value with scales must have rows of one axis to be multiplied, found shape \(shape); reshape it "
+          + "before"
+      } else if !scales.hasRows {
+        "the scales of a product's value must have its rows, found shape \(scales)"
+      } else {
+        "the scales of a product's value must be as many for a row as divide its \(shape.rowExtent) "
+          + "elements, found shape \(scales)"
+      }
     }
   }
 }

@@ -102,7 +102,7 @@ struct StagePlanner {
         depths.append(base.beginsStage || base.family == .input ? depth : depth + 1)
       } else {
         let own = node.operands.filter { depths[$0.index] == depth }
-        depths.append(views.conflicts(id, own, in: graph) ? depth + 1 : depth)
+        depths.append(depth + views.delay(of: id, own, in: graph))
       }
       views.add(id, node.operands.filter { depths[$0.index] == depths[id.index] }, in: graph)
     }

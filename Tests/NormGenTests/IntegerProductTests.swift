@@ -227,6 +227,41 @@ import Testing
     #expect(program.steps.count == 4)
   }
 
+  /// Rows that are seen in several ways, with and without products: the exact interpreter's bits.
+  static let views = """
+    kernel beside(x: f32[rows, 192]) {
+      a = exp(x)
+      y = rms_norm(a) + reshape(rms_norm(reshape(a, [rows, 6, 32])), [rows, 192])
+      t = sum_rows(a)
+    } -> y, rms_norm(reshape(a, [rows, 2, 96])), t
+    kernel behind(x: f32[rows, 256], w: q4_0[33, 256]) {
+      n = reshape(rms_norm(reshape(x, [rows, 4, 64])), [rows, 256])
+      q = quantize_rows(n, group: 32)
+      z = matmul(q, w, layout: out_in, accumulate: int8, scale: quantize_rows_scale(n, group: 32))
+    } -> layer_norm(n), z
+    kernel fixed_steps(x: f32[rows, 256], s: f32[rows, 8], w: q4_0[7, 256], v: q6_K[7, 256]) {
+      q = i8(x * 8.0)
+      a = matmul(q, w, layout: out_in, accumulate: int8, scale: s)
+      b = matmul(q, v, layout: out_in, accumulate: int8, scale: s)
+    } -> a, b
+
+    """
+
+  @Test func rowsAreSeenInSeveralWays() throws {
+    let text = Self.views.replacing("-> y, rms_norm(", with: "-> y, z: f32 = rms_norm(")
+      .replacing("-> layer_norm(n)", with: "-> y: f32 = layer_norm(n)")
+    for graph in try GraphParser.graphs(in: text) {
+      for rows in [0, 1, 7] {
+        let inputs = try RandomInputs.tensors(for: graph, rows: rows, seed: 8)
+        for target in Self.native {
+          let kernel = try Compiler(target: target).compile(graph)
+          try judge(kernel(inputs), of: graph, rows: rows, inputs, "\(target)")
+          try judge(kernel(inputs, threads: 3), of: graph, rows: rows, inputs, "\(target), parts")
+        }
+      }
+    }
+  }
+
   // MARK: llama.cpp
 
   private func vector(_ name: String, _ storage: DType) throws -> HostTensor {
@@ -352,8 +387,8 @@ import Testing
       (
         "x: f32[rows, 64], w: q4_0[5, 64], s: f32[rows, 2]",
         "matmul(x, w, layout: out_in, accumulate: int8, scale: s)",
-        "the value of an int8 product must hold i8 integers, such as quantize_rows(x, group: 32); found "
-          + "the input 'x' stored as f32"
+        "the value of an int8 product must hold i8 integers, such as quantize_rows(x, group: 32), or i8(x) "
+          + "of what else holds them; found the input 'x' stored as f32"
       ),
       (
         "x: i8[rows, 64], w: i8[5, 64], s: f32[rows, 2]",
@@ -379,8 +414,29 @@ import Testing
       (
         "x: i8[rows, 64], w: q4_0[5, 64], s: f32[rows, 3]",
         "matmul(x, w, layout: out_in, accumulate: int8, scale: s)",
-        "the scales of a product's value must be some that divide the elements of its rows, which have one "
-          + "axis; found scales of shape [rows, 3] for a value of shape [rows, 64]"
+        "the scales of a product's value must be as many for a row as divide its 64 elements, found shape "
+          + "[rows, 3]"
+      ),
+      (
+        "x: i8[rows, 64], w: q4_0[5, 64], s: f32[2]",
+        "matmul(x, w, layout: out_in, accumulate: int8, scale: s)",
+        "the scales of a product's value must have its rows, found shape [2]"
+      ),
+      (
+        "x: i8[rows, 2, 64], w: q4_0[5, 64], s: f32[rows, 2]",
+        "matmul(x, w, layout: out_in, accumulate: int8, scale: s)",
+        "a value with scales must have rows of one axis to be multiplied, found shape [rows, 2, 64]"
+      ),
+      (
+        "x: i8[rows, 32], w: q4_0[5, 64], s: f32[rows, 1]",
+        "matmul(x, columns(w, from: 32, count: 32), layout: out_in, accumulate: int8, scale: s)",
+        "the weights of an int8 product must lie in quantized blocks, such as an input w: q4_0[64, 32]; "
+          + "found columns of a value"
+      ),
+      (
+        "x: f32[rows, 64], w: q4_0[5, 64]",
+        "matmul(quantize_rows(x, group: 0), w, layout: out_in, accumulate: int8, scale: x)",
+        "a scale is shared by at least 1 element, found a group of 0"
       ),
       (
         "x: f32[rows, 64], w: q4_0[5, 64]",
