@@ -81,19 +81,22 @@ public struct PackedBlocks: Hashable, Sendable {
   /// What is subtracted from quants as they are packed.
   public var zeroPoint: Int { isSigned ? 0 : PackedBlocks.zeroPoint(of: format.quants) }
 
-  /// The sums of an integer product.
-  public var quadSums: QuadSums { format.quants.width == 8 ? .wide : .narrow }
+  /// The sums of an integer product: narrow where 16 bits hold those of a run, which is unpacked together.
+  public var quadSums: QuadSums { run / 4 <= mostNarrowSteps ? .narrow : .wide }
 
   /// How many steps of four elements of a group an integer product sums before it converts sums to
   /// Float32: as many as 16 bits hold, if the sums are narrow.
   public var quadSteps: Int {
     let all = subBlockElements / 4
     guard quadSums == .narrow else { return all }
-    // A pair of products with −128 is the greatest in magnitude.
-    let most = Int(Int16.max) / (2 * 128 * (1 << format.quants.width - 1))
     var steps = run / 4
-    while 2 * steps <= most, all % (2 * steps) == 0 { steps *= 2 }
-    return min(steps, all)
+    while 2 * steps <= mostNarrowSteps, all % (2 * steps) == 0 { steps *= 2 }
+    return steps
+  }
+
+  /// The most steps whose sums 16 bits hold: each adds two products, which −128 makes the greatest.
+  private var mostNarrowSteps: Int {
+    Int(Int16.max) / (2 * 128 * (1 << format.quants.width - 1))
   }
 
   /// What is subtracted from integers that count from their least.

@@ -152,7 +152,16 @@ import Testing
     return result
   }
 
-  @Test(arguments: formats)
+  /// 7 bits in parts of 4, 2 and 1: eight elements are unpacked together, whose sums 16 bits do not hold.
+  static let sevenBits = BlockFormat(
+    name: "q7", number: 1007, elementCount: 32, byteCount: 30,
+    quants: BlockFormat.Integers(
+      BlockFormat.Bits(4, byte: 2, extents: [32], strides: [4]),
+      BlockFormat.Bits(2, byte: 18, extents: [32], strides: [2]),
+      BlockFormat.Bits(1, byte: 26, extents: [32], strides: [1]), zeroPoint: 64),
+    scale: BlockFormat.Factor(byte: 0))
+
+  @Test(arguments: formats + [sevenBits])
   func theGreatestSumsAreExact(format: BlockFormat) throws {
     let graph = try graph(format, blocks: 2)
     let inputs = try extremes(
