@@ -9,7 +9,9 @@ extension BlockFormat {
     _ shape: [Int], deviation: Double, _ generator: inout SeededGenerator
   ) throws(TensorError) -> HostTensor {
     var tensor = try HostTensor(zeros: shape, .u8)
-    let quant = quants.spread
+    // The difference of two numbers of one range has a mean of zero.
+    let difference = (mean: 0.0, rootMeanSquare: Double(quants.range.count) / 6.0.squareRoot())
+    let quant = zeroPoints == nil ? quants.spread : difference
     let scaleSpread = scale.integers?.spread.rootMeanSquare ?? 1
     let size = deviation / (scaleSpread * quant.rootMeanSquare)
     tensor.withUnsafeMutableBytes { bytes in
@@ -20,6 +22,14 @@ extension BlockFormat {
         let unit = Double(generator.next() >> 11) * 0x1p-53
         let number = size * (unit < 0.5 ? unit + 0.5 : -unit)
         scale.pack(number, into: block)
+        if let zeroPoints {
+          // One more than a quant can be is a zero point, too.
+          let greatest = UInt64(min(quants.range.count, zeroPoints.range.upperBound))
+          let drawn = (0..<zeroPoints.count).map { _ in
+            Int32(generator.next() % (greatest + 1))
+          }
+          zeroPoints.pack(drawn, into: block)
+        }
         switch minimum {
         case .added(let factor): factor.pack(-number * quant.mean, into: block)
         case .subtracted(let factor):

@@ -71,7 +71,10 @@ extension GGUFFile {
       header += bytes(of: name) + bytes(of: UInt32(tensor.shape.count))
       // The file has the innermost extent first.
       header += tensor.shape.reversed().flatMap { bytes(of: UInt64($0)) }
-      header += bytes(of: tensor.format.number) + bytes(of: UInt64(end))
+      guard let number = tensor.format.number else {
+        preconditionFailure("a quantizer makes ggml's formats")
+      }
+      header += bytes(of: number) + bytes(of: UInt64(end))
       end = (end + tensor.byteCount).alignedUp(to: GGUFHeader.usualAlignment)
     }
     return header

@@ -24,7 +24,7 @@ public struct GGUFTensorType: Hashable, Sendable {
       GGUFTensorType("bf16", 30, 1, 2, .bf16), GGUFTensorType("i8", 24, 1, 1, .i8),
       GGUFTensorType("i16", 25, 1, 2), GGUFTensorType("i32", 26, 1, 4),
       GGUFTensorType("i64", 27, 1, 8), GGUFTensorType("f64", 28, 1, 8),
-    ] + BlockFormat.all.map(GGUFTensorType.init)
+    ] + BlockFormat.ggml.compactMap(GGUFTensorType.init)
     + [
       GGUFTensorType("iq2_xxs", 16, 256, 66), GGUFTensorType("iq2_xs", 17, 256, 74),
       GGUFTensorType("iq3_xxs", 18, 256, 98), GGUFTensorType("iq1_s", 19, 256, 50),
@@ -41,10 +41,11 @@ public struct GGUFTensorType: Hashable, Sendable {
     self = type
   }
 
-  /// The type whose blocks a format describes; they are loaded as Float32.
-  init(_ format: BlockFormat) {
+  /// The type whose blocks a format describes, which are loaded as Float32; nil if ggml lacks it.
+  init?(_ format: BlockFormat) {
+    guard let number = format.number else { return nil }
     name = format.name
-    number = format.number
+    self.number = number
     elementCount = format.elementCount
     byteCount = format.byteCount
     storage = .f32

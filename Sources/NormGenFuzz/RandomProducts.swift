@@ -152,7 +152,8 @@ struct RandomProducts {
 
   private mutating func product(_ x: Tensor, _ extent: Int) -> Tensor {
     products -= 1
-    let fitting = BlockFormat.all.filter { x.shape.rowExtent % $0.elementCount == 0 }
+    let table = formats.happens(0.3) ? BlockFormat.grouped : BlockFormat.ggml
+    let fitting = table.filter { x.shape.rowExtent % $0.elementCount == 0 }
     if !fitting.isEmpty, formats.happens(0.6) {
       let format = formats.choice(fitting)
       let weights = Tensor.input(

@@ -1,13 +1,24 @@
 /// ggml's block types, as its definition of each structure has them: one description is all that a new
 /// one needs.
 extension BlockFormat {
-  /// All formats that are known, in the order of their numbers.
-  public static let all: [BlockFormat] = [
+  /// All formats that are known.
+  public static let all = ggml + grouped
+
+  /// ggml's formats, in the order of their numbers.
+  public static let ggml: [BlockFormat] = [
     q4_0, q4_1, q5_0, q5_1, q8_0, q2_K, q3_K, q4_K, q5_K, q6_K,
   ]
 
-  /// The format of a name, such as `q4_K`.
-  public static func named(_ name: String) -> BlockFormat? { all.first { $0.name == name } }
+  /// The format of a name, such as `q4_K` or `u4_g128`.
+  public static func named(_ name: String) -> BlockFormat? { byName[name] }
+
+  /// What an error says of the names: ggml's, and how groups are called.
+  public static let expectedNames =
+    ggml.map(\.name).joined(separator: ", ")
+    + ", or groups of \(groupSizes.map(String.init).joined(separator: ", ")) such as u4_g128, i8_g64, "
+    + "u2_g32_bf16"
+
+  private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 
   // MARK: 32 elements with one scale
 

@@ -23,6 +23,7 @@ extension BlockFormat {
     }
     var owners = [String?](repeating: nil, count: 8 * byteCount)
     try verify(quants, "quants", count: elementCount, &owners)
+    if let zeroPoints { try verifyShared(zeroPoints, "zero points", &owners) }
     try verify(scale, "scale", &owners)
     if let minimum { try verify(minimum.factor, "minimum", &owners) }
   }
@@ -36,7 +37,7 @@ extension BlockFormat {
   /// The bits of a block that no integer and no number has.
   public var unusedBitCount: Int {
     let factors = [scale] + (minimum.map { [$0.factor] } ?? [])
-    let integers = [quants] + factors.compactMap(\.integers)
+    let integers = [quants] + (zeroPoints.map { [$0] } ?? []) + factors.compactMap(\.integers)
     return 8 * byteCount - integers.reduce(0) { $0 + $1.count * $1.width }
       - factors.reduce(0) { $0 + 8 * $1.type.byteCount }
   }
@@ -44,7 +45,7 @@ extension BlockFormat {
   /// Whether d · sc, its product with q, and d · sc of the minimum are always Float32 values, for finite
   /// numbers.
   public var hasExactProducts: Bool {
-    scale.significandBits + BlockFormat.significandBits(of: quants) <= 24
+    scale.significandBits + BlockFormat.significandBits(of: range) <= 24
       && (minimum?.factor.significandBits ?? 0) <= 24
       // Beyond this a product could overflow or be a denormal of Float32.
       && [scale, minimum?.factor ?? scale].allSatisfy { $0.type == .f16 }
@@ -58,12 +59,19 @@ extension BlockFormat {
     }
     let bits = 8 * factor.byte..<8 * (factor.byte + factor.type.byteCount)
     for bit in bits { try own(bit, "\(field)'s number", &owners) }
-    guard let integers = factor.integers else { return }
-    guard integers.count > 0, elementCount % integers.count == 0 else {
-      throw error(
-        "\(field)'s integers", "a divisor of \(elementCount) elements", "\(integers.count)")
+    if let integers = factor.integers {
+      try verifyShared(integers, "\(field)'s integers", &owners)
     }
-    try verify(integers, "\(field)'s integers", count: integers.count, &owners)
+  }
+
+  /// Checks integers that equally many elements share.
+  private func verifyShared(
+    _ integers: Integers, _ field: String, _ owners: inout [String?]
+  ) throws(BlockFormatError) {
+    guard integers.count > 0, elementCount % integers.count == 0 else {
+      throw error(field, "a divisor of \(elementCount) elements", "\(integers.count)")
+    }
+    try verify(integers, field, count: integers.count, &owners)
   }
 
   private func verify(
@@ -115,8 +123,8 @@ extension BlockFormat {
   }
 
   /// The bits that a value's significand needs at most.
-  fileprivate static func significandBits(of integers: Integers) -> Int {
-    let greatest = max(integers.range.upperBound, -integers.range.lowerBound)
+  fileprivate static func significandBits(of range: ClosedRange<Int>) -> Int {
+    let greatest = max(range.upperBound, -range.lowerBound)
     // A power of two is its own greatest value alone, and needs one bit.
     let isPower = greatest & (greatest - 1) == 0
     return Int.bitWidth - (isPower ? greatest - 1 : greatest).leadingZeroBitCount
@@ -136,6 +144,6 @@ extension BlockFormat.Factor {
     case .f8E4M3: number = 4
     case .f8E5M2: number = 3
     }
-    return number + (integers.map(BlockFormat.significandBits) ?? 0)
+    return number + (integers.map { BlockFormat.significandBits(of: $0.range) } ?? 0)
   }
 }

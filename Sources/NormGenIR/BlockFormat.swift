@@ -1,12 +1,13 @@
 /// A type of tensors whose elements lie in blocks: integers of a few bits, and the scales that they share.
 ///
 /// With d the block's floating-point scale, sc the integer of a sub-block that refines it, q the
-/// element's integer (its quant), and m a minimum made as the scale is, an element's value is
+/// element's integer (its quant), z the zero point of a sub-block, and m a minimum made as the scale is, an
+/// element's value is
 ///
-///     (d · sc) · q + m    or    (d · sc) · q − m
+///     (d · sc) · (q − z) + m    or    (d · sc) · (q − z) − m
 ///
-/// in Float32, each operation rounded to nearest with ties to even, in this order; a factor that a
-/// format lacks is left out. d and m are widened exactly. NaN and infinite scales give what the
+/// in Float32, each operation rounded to nearest with ties to even, in this order; what a format lacks is
+/// left out. d and m are widened exactly, and q − z is exact. NaN and infinite scales give what the
 /// operations give; payloads of NaN are left open.
 ///
 /// A format ``hasExactProducts`` if no product can round: then a value is the exact one rounded once, and
@@ -15,24 +16,28 @@
 /// The description stands beside ``DType`` since the stages that place and pack weights import nothing
 /// but the IR.
 public struct BlockFormat: Hashable, Sendable {
-  /// ggml's name of the type, such as `q4_K`.
+  /// The name of the type, such as ggml's `q4_K`.
   public let name: String
-  /// ggml's number of the type, by which `.gguf` files name it.
-  public let number: UInt32
+  /// ggml's number of the type, by which `.gguf` files name it; nil for a type that it lacks.
+  public let number: UInt32?
   /// Successive elements of a row that a block holds.
   public let elementCount: Int
   /// The size of a block in bytes.
   public let byteCount: Int
   /// One integer for each element.
   public let quants: Integers
-  /// What quants are multiplied by.
+  /// What is subtracted from the quants of each sub-block of equally many successive elements; nil for
+  /// nothing.
+  public let zeroPoints: Integers?
+  /// What is multiplied by the scale.
   public let scale: Factor
   /// What is added then; nil for nothing.
   public let minimum: Minimum?
 
   /// Groups of successive elements that share all factors.
   public var subBlocks: Int {
-    max(scale.integers?.count ?? 1, minimum?.factor.integers?.count ?? 1)
+    max(
+      scale.integers?.count ?? 1, minimum?.factor.integers?.count ?? 1, zeroPoints?.count ?? 1)
   }
 
   /// Successive elements of such a group.
@@ -51,14 +56,15 @@ public struct BlockFormat: Hashable, Sendable {
 
   /// Describes a format; ``verify()`` says whether the description makes sense.
   public init(
-    name: String, number: UInt32, elementCount: Int, byteCount: Int, quants: Integers,
-    scale: Factor, minimum: Minimum? = nil
+    name: String, number: UInt32? = nil, elementCount: Int, byteCount: Int, quants: Integers,
+    zeroPoints: Integers? = nil, scale: Factor, minimum: Minimum? = nil
   ) {
     self.name = name
     self.number = number
     self.elementCount = elementCount
     self.byteCount = byteCount
     self.quants = quants
+    self.zeroPoints = zeroPoints
     self.scale = scale
     self.minimum = minimum
   }
@@ -150,7 +156,7 @@ public struct BlockFormat: Hashable, Sendable {
     }
   }
 
-  /// What is added to the product of scale and quant.
+  /// What is added to a scaled quant.
   public enum Minimum: Hashable, Sendable {
     /// The factor itself.
     case added(Factor)
@@ -163,6 +169,15 @@ public struct BlockFormat: Hashable, Sendable {
       case .added(let factor), .subtracted(let factor): factor
       }
     }
+  }
+}
+
+extension BlockFormat {
+  /// The least and the greatest number that the scale is multiplied by.
+  public var range: ClosedRange<Int> {
+    guard let zeroPoints else { return quants.range }
+    let least = quants.range.lowerBound - zeroPoints.range.upperBound
+    return least...quants.range.upperBound - zeroPoints.range.lowerBound
   }
 }
 

@@ -1,7 +1,7 @@
 public import NormGenIR
 
-/// How the blocks of a sliver's columns lie packed, those of the same K together: all scales, all minima,
-/// then all quants, each kind column by column.
+/// How the blocks of a sliver's columns lie packed, those of the same K together: all scales, all minima, all
+/// zero points, then all quants, each kind column by column.
 ///
 /// A column's quants lie in words of four bytes. Of the elements that a word holds, element i has its bits
 /// in byte i mod 4, above those of elements i − 4, i − 8, … there: the bytes of four successive elements
@@ -18,6 +18,8 @@ public struct PackedBlocks: Hashable, Sendable {
   public let scale: Factor
   /// Where the minima lie; nil if there are none.
   public let minimum: Factor?
+  /// The byte with which the first sub-block's zero points begin, a byte a column; nil if there are none.
+  public let zeroPoints: Int?
   /// Where the words of each part of the quants' bits begin.
   public let quants: [Int]
   /// The bytes of the columns' blocks.
@@ -48,6 +50,10 @@ public struct PackedBlocks: Hashable, Sendable {
     }
     scale = place(format.scale)
     minimum = (format.minimum?.factor).map(place)
+    zeroPoints = format.zeroPoints.map { integers in
+      defer { byte += columns * integers.count }
+      return byte
+    }
     var quants: [Int] = []
     for part in format.quants.parts {
       quants.append(byte)
@@ -74,7 +80,7 @@ public struct PackedBlocks: Hashable, Sendable {
   /// What needs no subtraction then is packed so; integer products take all as they count.
   public var isSigned: Bool {
     let quants = format.quants
-    return !takesIntegers && quants.parts.count == 1
+    return !takesIntegers && format.zeroPoints == nil && quants.parts.count == 1
       && PackedBlocks.zeroPoint(of: quants) == 1 << (quants.width - 1)
   }
 
@@ -106,7 +112,8 @@ public struct PackedBlocks: Hashable, Sendable {
 
   /// Whether an integer product needs the sums of a group's elements of the other operand.
   public static func needsSums(_ format: BlockFormat) -> Bool {
-    format.minimum != nil || PackedBlocks(format, columns: 1, takesIntegers: true).zeroPoint != 0
+    format.minimum != nil || format.zeroPoints != nil
+      || PackedBlocks(format, columns: 1, takesIntegers: true).zeroPoint != 0
   }
 
   /// Why a format's blocks cannot be packed for a product; nil if they can.
@@ -123,17 +130,18 @@ public struct PackedBlocks: Hashable, Sendable {
     }
     let factors = [format.scale] + (format.minimum.map { [$0.factor] } ?? [])
     guard format.quants.width <= 8 else { return "quants of \(format.quants.width) bits" }
-    guard factors.allSatisfy({ ($0.integers?.width ?? 0) <= 8 }) else {
+    let integers = factors.compactMap(\.integers) + (format.zeroPoints.map { [$0] } ?? [])
+    guard integers.allSatisfy({ $0.width <= 8 }) else {
       return "integers of more than 8 bits beside its scale"
     }
     guard factors.allSatisfy({ [.f32, .bf16, .f16].contains($0.type) }) else {
       return "scales of \(factors.map(\.type.rawValue)); packed are those of f32, bf16 and f16"
     }
-    let counts = Set(factors.compactMap { $0.integers?.count })
+    let counts = Set(integers.map(\.count))
     let layout = PackedBlocks(format, columns: 1)
     guard counts.count <= 1, layout.subBlockElements % layout.run == 0 else {
       return
-        "\(counts.sorted()) sub-blocks; packed are as many for scales and minima, of a multiple of "
+        "\(counts.sorted()) sub-blocks; packed are as many for scales, minima and zero points, of a multiple of "
         + "\(layout.run) elements"
     }
     return nil

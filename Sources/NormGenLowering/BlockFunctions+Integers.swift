@@ -172,7 +172,12 @@ extension BlockFunctions {
         .define(
           "x_sum",
           element(xSums, stride, block(of: "k") * .constant(layout.subBlocks) + group.index)))
-      if layout.zeroPoint != 0 {
+      if format.zeroPoints != nil {
+        // Exact, as its product and sum are.
+        values.append(.define("minus_x_sum", .apply(.negate, [.vector("x_sum")])))
+        number = .apply(
+          .multiplyAdd, [.vector("minus_x_sum"), .entry("zeros", ["v"]), total])
+      } else if layout.zeroPoint != 0 {
         values.append(
           .define(
             "excess",

@@ -41,6 +41,10 @@ extension BlockFunctions {
           .stored(
             weights, at: .constant(rowBytes) * "c" + "i" + .constant(factor.factor.byte))))
       guard let integers = factor.factor.integers else { return [number] }
+      return [number, shared(integers, at: factor.integers)]
+    }
+    /// The integers of sub-blocks, a byte for each.
+    func shared(_ integers: BlockFormat.Integers, at first: Int) -> Stmt {
       let places = integers.parts.indices.map { part in
         Stmt.index(bitName(part), position(integers.parts[part], "s"))
       }
@@ -48,14 +52,9 @@ extension BlockFunctions {
         integers.parts.indices.map { part in
           (bits(integers, part, at: .variable(bitName(part))), integers.parts[part].width)
         })
-      return [
-        number,
-        .loop(
-          index: "s", from: 0, to: .constant(integers.count), step: 1,
-          body: places + [
-            store(.constant(columns) * "s" + "c" + .constant(factor.integers), value)
-          ]),
-      ]
+      return .loop(
+        index: "s", from: 0, to: .constant(integers.count), step: 1,
+        body: places + [store(.constant(columns) * "s" + "c" + .constant(first), value)])
     }
     func quants(_ part: Int) -> Stmt {
       let width = format.quants.parts[part].width
@@ -83,12 +82,15 @@ extension BlockFunctions {
                 + .constant(layout.quants[part]), byte)
           ]))
     }
-    let factors = factor(layout.scale) + (layout.minimum.map(factor) ?? [])
+    var factors = factor(layout.scale) + (layout.minimum.map(factor) ?? [])
+    if let integers = format.zeroPoints, let place = layout.zeroPoints {
+      factors.append(shared(integers, at: place))
+    }
     return LoopFunction(
       product.gatherName,
       comment:
         "A block of each of the \(columns) columns of a sliver, as the product reads them: "
-        + "scales, then quants in words of 4 bytes, column by column; zeros beyond the `count` columns that "
+        + "scales\(format.zeroPoints == nil ? "" : " and zero points"), then quants in words of 4 bytes, column by column; zeros beyond the `count` columns that "
         + "are left.",
       parameters: [.read(weights), .init("count", .index), .written(block)],
       body: [

@@ -35,7 +35,7 @@ struct BlockFunctions {
   /// more rows weights are unpacked once for all, and registers hold so many chains.
   var heights: [(slivers: Int, rows: [Int])] {
     // Offsets take registers of the chains.
-    let single = format.minimum == nil ? [5, 4, 3] : [4, 3]
+    let single = format.minimum == nil && format.zeroPoints == nil ? [5, 4, 3] : [4, 3]
     return [(2, [2, 1]), (1, single)].map { slivers, rows in
       (slivers, rows.filter { $0 <= product.product.tile.rows })
     }.filter { !$0.1.isEmpty }
@@ -180,7 +180,23 @@ struct BlockFunctions {
       case nil: [Stmt]?.none
       }
     return side.vectors("scales", .vector, value(of: layout.scale, subBlock, side))
-      + (offsets ?? [])
+      + (offsets ?? []) + zeros(subBlock, side)
+  }
+
+  /// What is subtracted from packed quants where each sub-block has its own.
+  private func zeros(_ subBlock: Index, _ side: Side) -> [Stmt] {
+    guard let place = layout.zeroPoints, let integers = format.zeroPoints else { return [] }
+    return side.vectors(
+      "zeros", .vector,
+      lessened(
+        column(subBlock, side, from: place),
+        by: PackedBlocks.zeroPoint(of: integers) - layout.zeroPoint))
+  }
+
+  /// The bytes of a sub-block, one for each column.
+  private func column(_ subBlock: Index, _ side: Side, from place: Int) -> LoopExpr {
+    .load(
+      group, at: side.place(lanes) + .constant(columns) * subBlock + .constant(place), .all)
   }
 
   /// Vectors of one or more slivers side by side.
@@ -214,13 +230,12 @@ struct BlockFunctions {
       group, at: side.place(factor.factor.type.byteCount * lanes) + .constant(factor.numbers),
       as: factor.factor.type)
     guard let integers = factor.factor.integers else { return number }
-    let place =
-      side.place(lanes) + .constant(columns) * subBlock + .constant(factor.integers)
     return .apply(
       .multiply,
       [
         number,
-        lessened(.load(group, at: place, .all), by: PackedBlocks.zeroPoint(of: integers)),
+        lessened(
+          column(subBlock, side, from: factor.integers), by: PackedBlocks.zeroPoint(of: integers)),
       ])
   }
 
@@ -245,7 +260,10 @@ struct BlockFunctions {
       }
       number = bits ?? .constant(0)
     }
-    let quant = lessened(.whole(number), by: layout.zeroPoint)
+    let quant =
+      format.zeroPoints == nil
+      ? lessened(.whole(number), by: layout.zeroPoint)
+      : .apply(.subtract, [.whole(number), .entry("zeros", [vector])])
     let scale = LoopExpr.entry("scales", [vector])
     guard format.minimum != nil else { return .apply(.multiply, [scale, quant]) }
     let offset = LoopExpr.entry("offsets", [vector])

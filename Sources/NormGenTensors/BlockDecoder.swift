@@ -5,7 +5,7 @@ public import NormGenIR
 public struct BlockDecoder: Sendable {
   /// The format of the blocks.
   public let format: BlockFormat
-  private let quants: IntegerTable
+  private let quants: QuantTable
   private let scale: FactorTable
   private let minimum: FactorTable?
   private let subtractsMinimum: Bool
@@ -14,7 +14,7 @@ public struct BlockDecoder: Sendable {
   public init(_ format: BlockFormat) {
     do throws(BlockFormatError) { try format.verify() } catch { preconditionFailure("\(error)") }
     self.format = format
-    quants = IntegerTable(format.quants)
+    quants = QuantTable(format)
     scale = FactorTable(format.scale)
     minimum = format.minimum.map { FactorTable($0.factor) }
     switch format.minimum {
@@ -61,7 +61,7 @@ public struct BlockDecoder: Sendable {
     _ block: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Float>,
     _ scratch: inout Scratch
   ) {
-    quants.unpack(block, into: &scratch.quants)
+    quants.unpack(block, into: &scratch.quants, &scratch.integers)
     scale.unpack(block, into: &scratch.scales, &scratch.integers)
     let perScale = format.elementCount / scratch.scales.count
     // Two operations in this order, each rounded: Swift fuses none.
@@ -83,7 +83,7 @@ public struct BlockDecoder: Sendable {
 
 /// What a tensor's blocks hold, before it is multiplied.
 public struct BlockIntegers: Sendable {
-  /// The quants, in the order of the elements.
+  /// The quants without their zero points, in the order of the elements.
   public fileprivate(set) var quants: [Int32] = []
   /// The scale of each group of elements that share all factors.
   public fileprivate(set) var scales: [Float] = []
@@ -106,7 +106,7 @@ extension BlockDecoder {
     }
     for byte in stride(from: 0, to: blocks.count, by: format.byteCount) {
       let block = UnsafeRawBufferPointer(rebasing: blocks[byte..<byte + format.byteCount])
-      quants.unpack(block, into: &own)
+      quants.unpack(block, into: &own, &scratch)
       result.quants += own
       result.scales += factors(scale, block)
       guard let minimum else { continue }

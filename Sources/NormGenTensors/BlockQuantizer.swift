@@ -26,7 +26,7 @@ public struct BlockQuantizer: Sendable {
   ///
   /// Of formats with scales of sub-blocks ggml has several quantizers, which search for scales and differ in
   /// their bits; none of them is the definition.
-  public static let formats = BlockFormat.all.filter { Rule($0) != nil }
+  public static let formats = BlockFormat.ggml.filter { Rule($0) != nil }
 
   /// Prepares the quantization to a format that ``BlockFormat/verify()`` accepts.
   ///
@@ -87,7 +87,9 @@ public struct BlockQuantizer: Sendable {
 
     init?(_ format: BlockFormat) {
       let quants = format.quants
-      guard format.scale.integers == nil, format.minimum?.factor.integers == nil else { return nil }
+      guard format.number != nil, format.zeroPoints == nil, format.scale.integers == nil,
+        format.minimum?.factor.integers == nil
+      else { return nil }
       switch (format.minimum, quants.isSigned, quants.zeroPoint) {
       case (nil, false, 1 << (quants.width - 1)): self = .zeroPoint
       case (.added?, false, 0): self = .range

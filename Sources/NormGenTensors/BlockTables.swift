@@ -49,15 +49,38 @@ struct IntegerTable: Sendable {
     }
   }
 
-  /// Adds the bits of integers within their range, of which there are as many as in a block, to a block
-  /// that has zeros there.
+  /// Writes the bits of integers within their range, of which there are as many as in a block.
   func pack(_ integers: [Int32], into block: UnsafeMutableRawBufferPointer) {
     for part in parts {
       for (index, place) in part.places.enumerated() {
         let bits = UInt8(truncatingIfNeeded: (integers[index] + zeroPoint) >> part.shift)
-        block[Int(place.byte)] |= (bits & part.mask) << place.bit
+        let others = block[Int(place.byte)] & ~(part.mask << place.bit)
+        block[Int(place.byte)] = others | (bits & part.mask) << place.bit
       }
     }
+  }
+}
+
+/// Where quants lie, and what is subtracted from them.
+struct QuantTable: Sendable {
+  private let quants: IntegerTable
+  private let zeroPoints: IntegerTable?
+
+  init(_ format: BlockFormat) {
+    quants = IntegerTable(format.quants)
+    zeroPoints = format.zeroPoints.map(IntegerTable.init)
+  }
+
+  /// Writes a block's quants without their zero points over `integers`, of which there are as many.
+  func unpack(
+    _ block: UnsafeRawBufferPointer, into integers: inout [Int32], _ scratch: inout [Int32]
+  ) {
+    quants.unpack(block, into: &integers)
+    guard let zeroPoints else { return }
+    scratch = [Int32](repeating: 0, count: zeroPoints.count)
+    zeroPoints.unpack(block, into: &scratch)
+    let shared = quants.count / zeroPoints.count
+    for index in integers.indices { integers[index] -= scratch[index / shared] }
   }
 }
 
@@ -89,6 +112,13 @@ struct FactorTable: Sendable {
     scratch = [Int32](repeating: 0, count: integers.count)
     integers.unpack(block, into: &scratch)
     for (index, integer) in scratch.enumerated() { factors[index] = number * Float(integer) }
+  }
+}
+
+extension BlockFormat.Integers {
+  /// Writes integers within their range, of which there are as many as in a block.
+  package func pack(_ integers: [Int32], into block: UnsafeMutableRawBufferPointer) {
+    IntegerTable(self).pack(integers, into: block)
   }
 }
 

@@ -56,7 +56,7 @@ import Testing
 
   /// The most Float32 values that a byte of a block stands for, in bytes: q2_K has 256 in 84.
   private static let greatestGrowth =
-    BlockFormat.all.map { ($0.elementCount * 4 + $0.byteCount - 1) / $0.byteCount }.max() ?? 1
+    BlockFormat.ggml.map { ($0.elementCount * 4 + $0.byteCount - 1) / $0.byteCount }.max() ?? 1
 
   /// Readers with a defect: one believes the header, one does not say which file it refuses.
   @Test func defectsOfReadersAreSeen() throws {

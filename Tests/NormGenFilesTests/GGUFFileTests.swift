@@ -92,7 +92,7 @@ import Testing
     }
     // Every block format is a type, and no number stands twice.
     #expect(Set(GGUFTensorType.all.map(\.number)).count == GGUFTensorType.all.count)
-    #expect(GGUFTensorType.all.compactMap(\.format) == BlockFormat.all)
+    #expect(GGUFTensorType.all.compactMap(\.format) == BlockFormat.ggml)
     // The format has neither unsigned bytes nor 8-bit floats.
     #expect(
       Set(GGUFTensorType.all.compactMap(\.storage))

@@ -9,7 +9,7 @@ import Testing
 @Suite struct BlockWeightTests {
   /// None, one, and what tiles that unpack in registers, those that do not, and chunks leave over.
   static let rows = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 113]
-  static let formats = BlockFormat.all
+  static let formats = BlockFormat.sampled
 
   /// A product of `blocks` blocks with an odd number of columns.
   private func graph(_ format: BlockFormat, blocks: Int, columns: Int = 33) throws -> Graph {

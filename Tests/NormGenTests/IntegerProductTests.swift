@@ -11,7 +11,7 @@ import Testing
 @Suite struct IntegerProductTests {
   /// None, one, and what tiles leave over.
   static let rows = [0, 1, 2, 3, 7, 16, 17, 113]
-  static let formats = BlockFormat.all
+  static let formats = BlockFormat.sampled
   /// The targets that run here, and those that do or are emulated.
   static let native = Target.all.filter { HostCPU.current.supports($0) }
   static let usable = Target.all.filter { (try? TargetMachine.of($0)) != nil }

@@ -197,8 +197,7 @@ extension GraphParser {
       advance()
       return .blocks(format)
     }
-    let formats = BlockFormat.all.map(\.name).joined(separator: ", ")
-    return .elements(try storageType("or a block format (\(formats))"))
+    return .elements(try storageType("or a block format (\(BlockFormat.expectedNames))"))
   }
 
   mutating func storageType(_ others: String = "") throws(TextError) -> DType {

@@ -97,25 +97,32 @@ public struct TextArguments: Sendable {
   }
 
   /// One of the words `choices`, if given.
+  ///
+  /// - Parameter description: The words for an error where there are many; nil for all of them.
   public mutating func choice<Choice>(
-    _ label: String, of choices: [(String, Choice)]
+    _ label: String, of choices: [(String, Choice)], described description: String? = nil
   ) throws(TextArgumentError) -> Choice? {
     guard let value = take(label) else { return nil }
     if case .word(let word, _) = value, let found = choices.first(where: { $0.0 == word }) {
       return found.1
     }
-    throw expected(
-      "one of " + choices.map(\.0).joined(separator: ", "), label, found: value)
+    throw expected("one of \(description ?? Self.words(choices))", label, found: value)
   }
 
   /// One of the words `choices`, which must be given.
+  ///
+  /// - Parameter description: The words for an error where there are many; nil for all of them.
   public mutating func requiredChoice<Choice>(
-    _ label: String, of choices: [(String, Choice)]
+    _ label: String, of choices: [(String, Choice)], described description: String? = nil
   ) throws(TextArgumentError) -> Choice {
-    guard let found = try choice(label, of: choices) else {
-      throw missing(label, "one of " + choices.map(\.0).joined(separator: ", "))
+    guard let found = try choice(label, of: choices, described: description) else {
+      throw missing(label, "one of \(description ?? Self.words(choices))")
     }
     return found
+  }
+
+  private static func words<Choice>(_ choices: [(String, Choice)]) -> String {
+    choices.map(\.0).joined(separator: ", ")
   }
 
   /// The tensor labelled `label`, which must be given.

@@ -50,8 +50,10 @@ extension TextFunction {
       },
       TextFunction("dequantize") { arguments throws(TextArgumentError) in
         let bytes = try arguments.tensor()
-        let formats = BlockFormat.all.map { ($0.name, $0) }
-        return bytes.dequantized(from: try arguments.requiredChoice("format", of: formats))
+        let format = try arguments.requiredChoice(
+          "format", of: BlockFormat.all.map { ($0.name, $0) },
+          described: BlockFormat.expectedNames)
+        return bytes.dequantized(from: format)
       },
       TextFunction("columns") { arguments throws(TextArgumentError) in
         let operand = try arguments.tensor()
