@@ -270,9 +270,9 @@ static inline pair_sums add_quads(pair_sums sums, uvec words, uvec quad) {
 #endif
 }
 
-// Each word's sum as a Float32 number.
-static inline vec float_from_pair_sums(pair_sums sums) {
-  return __builtin_convertvector((ivec)sums, vec);
+// The same of any bytes.
+static inline ivec add_wide_quads(ivec sums, uvec words, uvec quad) {
+  return (ivec)add_quads((pair_sums)sums, words, quad);
 }
 
 // One half-precision value as Float32, exactly; NaN is made quiet.
@@ -356,6 +356,11 @@ static inline uvec broadcast_quad(const int8_t *p) {
 #endif
   typedef uint32_t word __attribute__((aligned(1), may_alias));
   return (uvec){0} + *(const word *)p;
+}
+
+// Exact sums as the Float32 numbers that they are.
+static inline vec float_from_sums(ivec sums) {
+  return __builtin_convertvector(sums, vec);
 }
 
 // One vector of half-precision values that lie among bytes, as Float32.
@@ -504,9 +509,9 @@ static inline __attribute__((always_inline)) void tile_of_integers_4096x12288(co
     for (int64_t i = 0; i < 9; ++i) prefetch_line(group, 64 * i + 8192);
     vec scales[2];
     for (int64_t v = 0; v < 2; ++v) scales[v] = load_f16_bytes(group + 32 * v);
-    pair_sums dots[6][2];
+    ivec dots[6][2];
     for (int64_t r = 0; r < height; ++r) {
-      for (int64_t v = 0; v < 2; ++v) dots[r][v] = (pair_sums){0};
+      for (int64_t v = 0; v < 2; ++v) dots[r][v] = (ivec){0};
     }
     for (int64_t u = 0; u < 4; ++u) {
       uvec words[2];
@@ -516,7 +521,7 @@ static inline __attribute__((always_inline)) void tile_of_integers_4096x12288(co
         for (int64_t v = 0; v < 2; ++v) weights[v] = bits_of_bytes(words[v], 4 * t, 4);
         for (int64_t r = 0; r < height; ++r) {
           const uvec quad = broadcast_quad(x + 4160 * r + k + 8 * u + 4 * t);
-          for (int64_t v = 0; v < 2; ++v) dots[r][v] = add_quads(dots[r][v], weights[v], quad);
+          for (int64_t v = 0; v < 2; ++v) dots[r][v] = add_wide_quads(dots[r][v], weights[v], quad);
         }
       }
     }
@@ -525,7 +530,7 @@ static inline __attribute__((always_inline)) void tile_of_integers_4096x12288(co
       const vec x_sum = broadcast(x_sums[144 * r + k / 32]);
       const vec excess = x_sum * broadcast(8.0f);
       for (int64_t v = 0; v < 2; ++v) {
-        chain[r][v] = multiply_add(float_from_pair_sums(dots[r][v]) - excess, x_scale * scales[v],
+        chain[r][v] = multiply_add(float_from_sums(dots[r][v]) - excess, x_scale * scales[v],
             chain[r][v]);
       }
     }

@@ -14,6 +14,8 @@ public struct PackedBlocks: Hashable, Sendable {
   public let columns: Int
   /// Whether integer products read them, and not products of the values.
   public let takesIntegers: Bool
+  /// Whether wide sums take no more than narrow ones.
+  public let prefersWideSums: Bool
   /// Where the scales lie.
   public let scale: Factor
   /// Where the minima lie; nil if there are none.
@@ -36,9 +38,12 @@ public struct PackedBlocks: Hashable, Sendable {
   }
 
   /// The layout of a format that has no ``obstacle(of:)``.
-  public init(_ format: BlockFormat, columns: Int, takesIntegers: Bool = false) {
+  public init(
+    _ format: BlockFormat, columns: Int, takesIntegers: Bool = false, prefersWideSums: Bool = false
+  ) {
     self.format = format
     self.takesIntegers = takesIntegers
+    self.prefersWideSums = prefersWideSums
     self.columns = columns
     var byte = 0
     func place(_ factor: BlockFormat.Factor) -> Factor {
@@ -88,7 +93,9 @@ public struct PackedBlocks: Hashable, Sendable {
   public var zeroPoint: Int { isSigned ? 0 : PackedBlocks.zeroPoint(of: format.quants) }
 
   /// The sums of an integer product: narrow where 16 bits hold those of a run, which is unpacked together.
-  public var quadSums: QuadSums { run / 4 <= mostNarrowSteps ? .narrow : .wide }
+  public var quadSums: QuadSums {
+    !prefersWideSums && run / 4 <= mostNarrowSteps ? .narrow : .wide
+  }
 
   /// How many steps of four elements of a group an integer product sums before it converts sums to
   /// Float32: as many as 16 bits hold, if the sums are narrow.

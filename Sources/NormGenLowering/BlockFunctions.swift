@@ -13,7 +13,8 @@ struct BlockFunctions {
     guard let format = product.product.format else { return nil }
     self.product = product
     layout = PackedBlocks(
-      format, columns: product.columns, takesIntegers: product.product.integers != nil)
+      format, columns: product.columns, takesIntegers: product.product.integers != nil,
+      prefersWideSums: product.target.hasWideQuadDots)
   }
 
   var format: BlockFormat { layout.format }

@@ -28,6 +28,8 @@ public struct Target: Hashable, Sendable {
   public let hasStreamingStores: Bool
   /// Whether vectors are rounded to bf16, i8 or u8 together for less.
   public let pairsHalfStores: Bool
+  /// Whether one instruction adds the four products of any bytes to a sum of 32 bits.
+  public let hasWideQuadDots: Bool
   /// The tiles of products, for each accumulation the one that is taken first and what else a schedule
   /// may choose.
   public let dots: [DotTile]
@@ -42,7 +44,7 @@ public struct Target: Hashable, Sendable {
     name: String, templates: [String]? = nil, lanes: Int, architecture: String?,
     guardMacro: String?, functionFeatures: String?, compilerArguments: [String],
     requiredFeatures: [String], hasStreamingStores: Bool = false, pairsHalfStores: Bool = false,
-    dots: [DotTile] = Target.dots([(4, 2), (2, 4)]), partialVectors: Int? = nil
+    hasWideQuadDots: Bool = false, dots: [DotTile] = Target.dots([(4, 2), (2, 4)]), partialVectors: Int? = nil
   ) {
     self.name = name
     self.templates = templates ?? [name]
@@ -54,6 +56,7 @@ public struct Target: Hashable, Sendable {
     self.requiredFeatures = requiredFeatures
     self.hasStreamingStores = hasStreamingStores
     self.pairsHalfStores = pairsHalfStores
+    self.hasWideQuadDots = hasWideQuadDots
     self.dots = dots
     self.partialVectors = partialVectors
   }

@@ -16,7 +16,7 @@ extension Target {
     compilerArguments: avx512.compilerArguments + ["-mavx512vnni"],
     requiredFeatures: avx512.requiredFeatures + ["avx512_vnni"],
     hasStreamingStores: avx512.hasStreamingStores, pairsHalfStores: avx512.pairsHalfStores,
-    dots: avx512.dots)
+    hasWideQuadDots: true, dots: avx512.dots)
 
   /// The same with AVX512_BF16: bf16 dot products, and conversions to bf16, by instructions.
   public static let avx512bf16 = Target(
@@ -26,5 +26,5 @@ extension Target {
     compilerArguments: avx512vnni.compilerArguments + ["-mavx512bf16"],
     requiredFeatures: avx512vnni.requiredFeatures + ["avx512_bf16"],
     hasStreamingStores: avx512.hasStreamingStores, pairsHalfStores: avx512.pairsHalfStores,
-    dots: avx512.dots)
+    hasWideQuadDots: true, dots: avx512.dots)
 }
