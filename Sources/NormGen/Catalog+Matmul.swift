@@ -111,14 +111,22 @@ extension Catalog {
     ]
   }()
 
-  /// Models of llama.cpp, whose weights lie in quantized blocks.
+  /// Models whose weights lie in quantized blocks.
   private static let blocks: [Entry] = {
     let x = Tensor.input("x", [.rows, 4096], .f32)
     let gain = Tensor.input("gain", [4096], .f32)
     let normed = x.rmsNorm(gain: gain, epsilon: 1e-6)
     let pack = Tensor.input("w_pack", [12288, 4096], .q4_0)
     let rows = normed.quantizedRows(scaling: .factor, group: 32)
+    let groups = BlockFormat.grouped(bits: 4, group: 128, hasZeroPoints: true)
+    let packInGroups = Tensor.input("w_pack", [12288, 4096], groups)
+    let rowsInGroups = normed.quantizedRows(scaling: .factor, group: 128)
     return [
+      Entry(
+        Kernel(
+          "rms_norm_qkv_4096_12288_u4_g128_int8",
+          outputs: [Kernel.Output("qkv", rowsInGroups.matmul(packInGroups))]),
+        "Baichuan-7B by GPTQ: RMSNorm, rows as integers, then q, k and v in groups of 128 with zero points"),
       Entry(
         Kernel(
           "rms_norm_qkv_4096_12288_q4_0_int8",

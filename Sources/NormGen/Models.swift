@@ -52,7 +52,7 @@ struct ModelLayers {
   let accumulation: Matmul.Accumulation
   /// What the weights of linear layers are blocks of; nil for the storage type.
   let format: BlockFormat?
-  /// Whether rows are quantized before blocks multiply them, as llama.cpp does.
+  /// Whether rows are quantized before blocks multiply them, ggml's as llama.cpp does.
   let quantizesRows: Bool
 
   /// Layers in a storage type; the licence exists for bf16 only, and integers for quantized rows.
@@ -93,8 +93,8 @@ struct ModelLayers {
     let w: Tensor =
       if let format { .input(weights, axes, format) } else { .input(weights, axes, storage) }
     if quantizesRows {
-      let rows = x.quantizedRows(scaling: .factor, group: 32)
-      return rows.matmul(w, layout: layout, scaleType: .f16)
+      let rows = x.quantizedRows(scaling: .factor, group: format?.subBlockElements ?? 32)
+      return rows.matmul(w, layout: layout, scaleType: format?.number == nil ? .f32 : .f16)
     }
     return returned(x.matmul(w, layout: layout, accumulate: accumulation))
   }

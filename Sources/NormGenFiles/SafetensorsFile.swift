@@ -23,12 +23,15 @@ public struct SafetensorsFile: Sendable {
   public let entries: [Entry]
   /// The texts that the header carries beside the tensors.
   public let metadata: [String: String]
-  private let file: InputFile
+  let file: InputFile
   /// Where the elements begin.
-  private let origin: Int
+  let origin: Int
 
   /// The longest header of the format.
   public static let longestHeader = 100_000_000
+
+  /// The path as given.
+  var path: String { file.path }
 
   /// Reads the header and checks it.
   ///

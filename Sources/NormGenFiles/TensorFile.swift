@@ -19,15 +19,17 @@ public enum TensorFile {
     }
   }
 
-  /// Loads blocks: those of a `.gguf` file as they are, from other files the u8 elements that are their
-  /// bytes.
+  /// Loads blocks: those of a `.gguf` file as they are, those of a layer of a quantized `.safetensors`
+  /// checkpoint, and from any file but `.gguf` the u8 elements that are their bytes.
   ///
   /// - Throws: ``TensorFileError`` naming the file, what was expected and what was found.
   public static func load(
     _ reference: TensorReference, blocksOf format: BlockFormat
   ) throws(TensorFileError) -> HostTensor {
     switch reference.format {
-    case .npy, .safetensors: try load(reference, as: .u8)
+    case .npy: try load(reference, as: .u8)
+    case .safetensors:
+      try SafetensorsFile(reference.path).load(reference.name, blocksOf: format)
     case .gguf: try GGUFFile(reference.path).load(reference.name, blocksOf: format)
     }
   }

@@ -69,6 +69,10 @@ extension TensorFileError: CustomStringConvertible {
     case .blockType(let file, let tensor, let expected, let found):
       "\(place(file, tensor)): expected \(expected) blocks, found \(quoted(found)); blocks are never "
         + "converted while they are read"
+    case .layer(let file, let tensor, let expected, let found):
+      "\(place(file, tensor)): expected \(expected), found \(found)"
+    case .config(let file, let found):
+      "\(quoted(file)): expected what a producer says of its quantized checkpoint, found \(found)"
     case .ambiguousType(let file, let found):
       "\(quoted(file)): \(quoted(found)) elements are read only as bf16, and only where bf16 is "
         + "asked for"

@@ -62,6 +62,10 @@ public enum TensorFileError: Error, Hashable, Sendable {
   case bigEndian(file: String)
   /// Blocks of another type than the caller needs, or none.
   case blockType(file: String, tensor: String, expected: String, found: String)
+  /// A tensor of a quantized layer that does not fit what the caller needs, or the layer's others.
+  case layer(file: String, tensor: String, expected: String, found: String)
+  /// A description of a quantized checkpoint that is no such JSON.
+  case config(file: String, found: String)
   /// Elements of another type than the caller needs, or of none that kernels know.
   case elementType(file: String, tensor: String?, expected: DType?, found: String)
   /// Raw 16-bit elements where the caller did not say that they are bf16.

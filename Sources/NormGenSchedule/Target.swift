@@ -44,7 +44,8 @@ public struct Target: Hashable, Sendable {
     name: String, templates: [String]? = nil, lanes: Int, architecture: String?,
     guardMacro: String?, functionFeatures: String?, compilerArguments: [String],
     requiredFeatures: [String], hasStreamingStores: Bool = false, pairsHalfStores: Bool = false,
-    hasWideQuadDots: Bool = false, dots: [DotTile] = Target.dots([(4, 2), (2, 4)]), partialVectors: Int? = nil
+    hasWideQuadDots: Bool = false, dots: [DotTile] = Target.dots([(4, 2), (2, 4)]),
+    partialVectors: Int? = nil
   ) {
     self.name = name
     self.templates = templates ?? [name]

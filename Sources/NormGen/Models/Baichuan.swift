@@ -44,10 +44,11 @@ extension Models {
     ]
   }
 
-  /// Baichuan-7B in the blocks of llama.cpp's files: by their values, and as llama.cpp runs them, by rows
-  /// of integers.
+  /// Baichuan-7B in the blocks of llama.cpp's files and in groups as GPTQ has them: by their values and, as
+  /// llama.cpp runs blocks, by rows of integers.
   static func baichuanInBlocks() -> [ModelSite] {
-    [BlockFormat.q4_0, .q8_0].flatMap { format in
+    let groups = BlockFormat.grouped(bits: 4, group: 128, hasZeroPoints: true)
+    return [BlockFormat.q4_0, .q8_0, groups].flatMap { format in
       [false, true].flatMap { baichuan(in: format, quantizesRows: $0) }
     }
   }
