@@ -126,7 +126,8 @@ extension Catalog {
         Kernel(
           "rms_norm_qkv_4096_12288_u4_g128_int8",
           outputs: [Kernel.Output("qkv", rowsInGroups.matmul(packInGroups))]),
-        "Baichuan-7B by GPTQ: RMSNorm, rows as integers, then q, k and v in groups of 128 with zero points"),
+        "Baichuan-7B by GPTQ: RMSNorm, rows as integers, then q, k and v in groups of 128 with zero points"
+      ),
       Entry(
         Kernel(
           "rms_norm_qkv_4096_12288_q4_0_int8",

@@ -84,7 +84,7 @@ struct QuantizationConfig: Hashable {
   /// What a decoder found, in words.
   private static func description(of error: any Error) -> String {
     switch error as? DecodingError {
-    case .typeMismatch(let type, let context)?, .valueNotFound(let type, let context)?:
+    case .typeMismatch(let type, let context)? where !context.codingPath.isEmpty:
       let key = context.codingPath.map(\.stringValue).joined(separator: ".")
       return "'\(key)' that is no \(type)"
     default: return "text that is no JSON object"

@@ -37,8 +37,8 @@ public struct Matmul: Hashable, Sendable {
     /// The value holds i8 integers q, and the weights lie in blocks, see ``BlockFormat``, along k. A group is
     /// a sub-block of the weights: successive k that share d · sc = s and the minimum ±m. The third
     /// operand holds the scales of the value, in each row one for every so many successive k, which are
-    /// whole groups; that of a group is t. With w the weights' quants, the chain takes the groups in order,
-    /// from +0:
+    /// whole groups; that of a group is t. With w the weights' quants less their zero points, the
+    /// chain takes the groups in order, from +0:
     ///
     ///     acc = fma(Float32(Σ q · w), t · s, acc)
     ///     acc = fma(Float32(Σ q), t · ±m, acc)        if the blocks have a minimum

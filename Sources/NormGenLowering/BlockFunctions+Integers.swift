@@ -176,7 +176,7 @@ extension BlockFunctions {
         // Exact, as its product and sum are.
         values.append(.define("minus_x_sum", .apply(.negate, [.vector("x_sum")])))
         number = .apply(
-          .multiplyAdd, [.vector("minus_x_sum"), .entry("zeros", ["v"]), total])
+          .multiplyAdd, [.vector("minus_x_sum"), .entry("zero_points", ["v"]), total])
       } else if layout.zeroPoint != 0 {
         values.append(
           .define(

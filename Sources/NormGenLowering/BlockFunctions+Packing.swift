@@ -45,13 +45,15 @@ extension BlockFunctions {
     }
     /// The integers of sub-blocks, a byte for each.
     func shared(_ integers: BlockFormat.Integers, at first: Int) -> Stmt {
-      let places = integers.parts.indices.map { part in
-        Stmt.index(bitName(part), position(integers.parts[part], "s"))
-      }
+      let isOne = integers.count == 1
+      func place(_ part: Int) -> Index { position(integers.parts[part], isOne ? 0 : "s") }
       let value = joined(
         integers.parts.indices.map { part in
-          (bits(integers, part, at: .variable(bitName(part))), integers.parts[part].width)
+          let bit = isOne ? place(part) : .variable(bitName(part))
+          return (bits(integers, part, at: bit), integers.parts[part].width)
         })
+      guard !isOne else { return store("c" + .constant(first), value) }
+      let places = integers.parts.indices.map { Stmt.index(bitName($0), place($0)) }
       return .loop(
         index: "s", from: 0, to: .constant(integers.count), step: 1,
         body: places + [store(.constant(columns) * "s" + "c" + .constant(first), value)])

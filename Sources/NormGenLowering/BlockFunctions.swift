@@ -181,14 +181,14 @@ struct BlockFunctions {
       case nil: [Stmt]?.none
       }
     return side.vectors("scales", .vector, value(of: layout.scale, subBlock, side))
-      + (offsets ?? []) + zeros(subBlock, side)
+      + (offsets ?? []) + zeroPoints(subBlock, side)
   }
 
   /// What is subtracted from packed quants where each sub-block has its own.
-  private func zeros(_ subBlock: Index, _ side: Side) -> [Stmt] {
+  private func zeroPoints(_ subBlock: Index, _ side: Side) -> [Stmt] {
     guard let place = layout.zeroPoints, let integers = format.zeroPoints else { return [] }
     return side.vectors(
-      "zeros", .vector,
+      "zero_points", .vector,
       lessened(
         column(subBlock, side, from: place),
         by: PackedBlocks.zeroPoint(of: integers) - layout.zeroPoint))
@@ -264,7 +264,7 @@ struct BlockFunctions {
     let quant =
       format.zeroPoints == nil
       ? lessened(.whole(number), by: layout.zeroPoint)
-      : .apply(.subtract, [.whole(number), .entry("zeros", [vector])])
+      : .apply(.subtract, [.whole(number), .entry("zero_points", [vector])])
     let scale = LoopExpr.entry("scales", [vector])
     guard format.minimum != nil else { return .apply(.multiply, [scale, quant]) }
     let offset = LoopExpr.entry("offsets", [vector])

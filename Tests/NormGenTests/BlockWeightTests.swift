@@ -144,10 +144,20 @@ import Testing
     var testDescription: String { name }
   }
 
+  private static let groups = BlockFormat.grouped(bits: 4, group: 32, hasZeroPoints: true)
+
   static let edits: [Edit] = [
     Edit(
       name: "order of nibbles", format: .q4_0, pattern: "8 * j + 4 * t, 4)",
       replacement: "8 * j + 4 * (1 - t), 4)"),
+    Edit(
+      name: "zero point of the neighbouring column", format: groups,
+      pattern: "c + 32] = c < count",
+      replacement: "(c ^ 1) + 32] = c < count"),
+    Edit(
+      name: "zero point of a group dropped", format: groups,
+      pattern: " - zero_points[v]",
+      replacement: ""),
     Edit(name: "zero point off by one", format: .q6_K, pattern: "- 32.0f", replacement: "- 31.0f"),
     Edit(
       name: "sign of a quant lost", format: .q8_0,

@@ -323,6 +323,8 @@ import Testing
     var testDescription: String { name }
   }
 
+  private static let groups = BlockFormat.grouped(bits: 4, group: 32, hasZeroPoints: true)
+
   static let edits: [Edit] = [
     Edit(
       name: "order of nibbles", format: .q4_0, pattern: "bits_of_bytes(words[v], 4 * t, 4)",
@@ -332,6 +334,13 @@ import Testing
       replacement: "broadcast(7.0f)"),
     Edit(
       name: "correction dropped", format: .q6_K, pattern: " - excess", replacement: ""),
+    Edit(
+      name: "zero point of the neighbouring column", format: groups,
+      pattern: "c + 32] = c < count",
+      replacement: "(c ^ 1) + 32] = c < count"),
+    Edit(
+      name: "correction by zero points dropped", format: groups,
+      pattern: "minus_x_sum, zero_points[v],", replacement: "0 * minus_x_sum, zero_points[v],"),
     Edit(
       name: "group off by one", format: .q4_0, pattern: "packed + 288 * (k / 32)",
       replacement: "packed + 288 * ((k + 32) % 544 / 32)"),

@@ -150,6 +150,16 @@ func quantizedWeights() throws -> (HostTensor, HostTensor, Int?) {
   return (weights, blocks, heads)
 }
 
+func checkpointWeights() throws -> HostTensor {
+  // example: checkpoint-files
+  // A layer of a GPTQ or AWQ checkpoint, for a parameter of this format.
+  let format = BlockFormat.grouped(bits: 4, group: 128, hasZeroPoints: true)
+  let blocks = try SafetensorsFile("model.safetensors").load(
+    "model.layers.0.self_attn.W_pack", blocksOf: format)
+  // end
+  return blocks
+}
+
 func quantized(_ weights: HostTensor) throws -> HostTensor {
   // example: quantized-tensors
   let blocks = try BlockQuantizer(.q4_0).quantize(weights)
