@@ -52,7 +52,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "NormGenFilesTests", dependencies: ["NormGenFiles", "NormGenIR", "NormGenTensors"],
-      exclude: ["BlockVectors"], swiftSettings: settings),
+      exclude: ["BlockVectors", "CheckpointVectors"], swiftSettings: settings),
     .target(
       name: "NormGenReference", dependencies: ["NormGenIR", "NormGenTensors"],
       swiftSettings: settings),

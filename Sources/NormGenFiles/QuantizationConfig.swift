@@ -16,6 +16,9 @@ struct QuantizationConfig: Hashable {
   /// AWQ's layout: `gemm` or `gemv`.
   let version: String?
 
+  /// The programs that made the checkpoint, such as `gptqmodel:7.7.0`.
+  let quantizers: [String]
+
   private struct Fields: Decodable {
     let quant_method: String?
     let bits: Int?
@@ -24,6 +27,21 @@ struct QuantizationConfig: Hashable {
     let q_group_size: Int?
     let checkpoint_format: String?
     let version: String?
+    let meta: Meta?
+  }
+
+  private struct Meta: Decodable {
+    let quantizer: Names?
+  }
+
+  /// One name or several.
+  private struct Names: Decodable {
+    let all: [String]
+
+    init(from decoder: any Decoder) throws {
+      let container = try decoder.singleValueContainer()
+      all = try (try? container.decode([String].self)) ?? [container.decode(String.self)]
+    }
   }
 
   private struct Model: Decodable {
@@ -79,6 +97,7 @@ struct QuantizationConfig: Hashable {
     groupSize = fields.group_size ?? fields.q_group_size
     checkpointFormat = fields.checkpoint_format?.lowercased()
     version = fields.version?.lowercased()
+    quantizers = fields.meta?.quantizer?.all ?? []
   }
 
   /// What a decoder found, in words.

@@ -9,8 +9,9 @@ extension SafetensorsFile {
   /// `name.g_idx`; what JSON beside the file says of the checkpoint must agree with them. The weights
   /// [in, out] become the blocks of [out, in], in which only the places of bits change:
   ///
-  /// - GPTQ: words of 32 bits hold successive k, the first in the lowest bits; zero points are stored one
-  ///   lower, unless `checkpoint_format` is `gptq_v2`.
+  /// - GPTQ: words of 32 bits hold successive k, the first in the lowest bits. Zero points are stored one
+  ///   lower, unless `checkpoint_format` is `gptq_v2`: AutoGPTQ adds 1 to each (15 is 16), GPTQModel to all of a
+  ///   word at once, so that a carry goes on to the next.
   /// - AWQ, version `gemm`, 4 bits: words hold eight successive columns, in the order 0, 2, 4, 6, 1, 3, 5, 7
   ///   from the lowest bits on.
   ///
@@ -57,6 +58,16 @@ private struct QuantizedLayer {
     case gptq, awq
   }
 
+  /// How stored zero points become those that are subtracted.
+  private enum ZeroPointRule {
+    /// They are.
+    case plain
+    /// 1 is added to each.
+    case oneLower
+    /// 1 is added to each in their word, carries included.
+    case oneLowerInWords
+  }
+
   private let file: SafetensorsFile
   private let name: String
   private let format: BlockFormat
@@ -64,8 +75,8 @@ private struct QuantizedLayer {
   private let qweight: Entry
   private let qzeros: Entry?
   private let scales: Entry
-  /// What is added to stored zero points.
-  private let zeroPointOffset: UInt8
+  /// How zero points are stored.
+  private let zeroPointRule: ZeroPointRule
   /// K / group and N.
   private let groups: Int
   private let columns: Int
@@ -136,7 +147,7 @@ private struct QuantizedLayer {
     self.file = file
     self.name = name
     self.format = format
-    zeroPointOffset = try Self.zeroPointOffset(
+    zeroPointRule = try Self.zeroPointRule(
       of: producer, config, hasZeroPoints: qzeros != nil, failure)
     if let config, let bits = config.bits, bits != width {
       throw failure("qweight", "\(bits) bits, as \(quoted(config.path)) says", format.name)
@@ -157,11 +168,11 @@ private struct QuantizedLayer {
     }
   }
 
-  /// What is added to zero points, as the checkpoint's JSON says.
-  private static func zeroPointOffset(
+  /// How zero points are stored, as the checkpoint's JSON says.
+  private static func zeroPointRule(
     of producer: Producer, _ config: QuantizationConfig?, hasZeroPoints: Bool,
     _ failure: (String, String, String) -> TensorFileError
-  ) throws(TensorFileError) -> UInt8 {
+  ) throws(TensorFileError) -> ZeroPointRule {
     if let config, let method = config.method, method != producer.rawValue {
       throw failure(
         "qweight", "the layout of '\(method)', as \(quoted(config.path)) says",
@@ -173,9 +184,9 @@ private struct QuantizedLayer {
         throw failure(
           "qweight", "the layout 'gemm'", "'\(version)', as \(quoted(config.path)) says")
       }
-      return 0
+      return .plain
     case .gptq:
-      guard hasZeroPoints else { return 0 }
+      guard hasZeroPoints else { return .plain }
       guard let config else {
         throw failure(
           "qzeros",
@@ -183,8 +194,10 @@ private struct QuantizedLayer {
             + "tells whether zero points lie one lower", "none")
       }
       switch config.checkpointFormat ?? "gptq" {
-      case "gptq": return 1
-      case "gptq_v2": return 0
+      case "gptq":
+        return config.quantizers.contains { $0.lowercased().hasPrefix("gptqmodel") }
+          ? .oneLowerInWords : .oneLower
+      case "gptq_v2": return .plain
       case let other:
         throw failure(
           "qweight", "the layout 'gptq' or 'gptq_v2'",
@@ -266,15 +279,20 @@ private struct QuantizedLayer {
   /// The effective zero points, group by group; nil if there are none.
   private func zeroPoints() throws(TensorFileError) -> [UInt8]? {
     guard let qzeros else { return nil }
-    let words = try file.words(qzeros, as: UInt32.self)
-    let mask = UInt8(truncatingIfNeeded: 1 << bits - 1)
+    var words = try file.words(qzeros, as: UInt32.self)
+    let mask = UInt32(1 << bits - 1)
+    if zeroPointRule == .oneLowerInWords {
+      let ones = UInt32.max / mask
+      for place in words.indices { words[place] &+= ones }
+    }
     var zeroPoints = [UInt8](repeating: 0, count: groups * columns)
     for place in zeroPoints.indices {
       let (group, column) = (place / columns, place % columns)
       let turn = producer == .awq ? Self.awqPlaces[column % perWord] : column % perWord
       let word = words[group * (columns / perWord) + column / perWord]
-      let stored = UInt8(truncatingIfNeeded: word >> (bits * turn)) & mask
-      let (zeroPoint, overflow) = stored.addingReportingOverflow(zeroPointOffset)
+      let stored = UInt8(word >> (bits * turn) & mask)
+      let (zeroPoint, overflow) = stored.addingReportingOverflow(
+        zeroPointRule == .oneLower ? 1 : 0)
       guard !overflow else {
         throw failure(
           "qzeros", "zero points up to 255", "256 (group \(group), column \(column))")
