@@ -186,6 +186,10 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
   case weightsDoNotFit(Shape, Matmul.WeightLayout, rowExtent: Int)
   /// The scales of a product's value are not one for every so many elements of its rows of one axis.
   case scalesDoNotFit(Shape, Shape)
+  /// Groups that do not divide the last axis of a value without rows; nil for all of it.
+  case axisNotInGroups(Int?, Shape)
+  /// Scales or zero points, by their label, that are not one for each group.
+  case factorsDoNotFit(String, Shape, expected: Shape)
 
   public var description: String {
     switch self {
@@ -246,6 +250,11 @@ public enum ShapeError: Error, Hashable, Sendable, CustomStringConvertible {
         "weights of shape \(shape) (out, in) must have last extent \(rowExtent), as the value they "
           + "multiply; found \(shape.rowExtent)"
       }
+    case .axisNotInGroups(let group, let shape):
+      "integers to dequantize must have no rows and a last axis of whole groups"
+        + (group.map { " of \($0)" } ?? "") + ", found shape \(shape)"
+    case .factorsDoNotFit(let name, let found, let expected):
+      "'\(name)' must have one number for each group, shape \(expected), found shape \(found)"
     case .scalesDoNotFit(let scales, let shape):
       if shape.extents.count != 1 {
         "a value with scales must have rows of one axis to be multiplied, found shape \(shape); reshape it "

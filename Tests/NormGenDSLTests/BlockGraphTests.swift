@@ -77,6 +77,20 @@ import Testing
         "q4_0 blocks are the bytes of an input stored as u8, found the result of 'multiply'"
       ),
       (
+        "x: f32[rows, 32], w: i8[5, 32], s: f32[5, 2]", "dequantize(w, scale: s, group: 12)",
+        "integers to dequantize must have no rows and a last axis of whole groups of 12, found shape "
+          + "[5, 32]"
+      ),
+      (
+        "x: f32[rows, 32], w: i8[5, 32], s: f32[5, 2]", "dequantize(w, scale: s)",
+        "'scale' must have one number for each group, shape [5], found shape [5, 2]"
+      ),
+      (
+        "x: f32[rows, 32], w: i8[5, 32], s: f32[5, 2], z: u8[5]",
+        "dequantize(w, scale: s, zero: z, group: 16)",
+        "'zero' must have one number for each group, shape [5, 2], found shape [5]"
+      ),
+      (
         "x: f32[rows, 32], w: u8[5, 18]", "dequantize(w, format: q9_0)",
         "expected one of q4_0, q4_1, q5_0"
       ),

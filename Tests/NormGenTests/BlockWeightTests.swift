@@ -207,6 +207,42 @@ import Testing
     if Targets.native.contains(.avx2) { catches.require() }
   }
 
+  /// Plain arrays of integers, scales and zero points have the bits of their blocks.
+  @Test func plainArraysHaveTheBitsOfGroups() throws {
+    let format = BlockFormat.grouped(bits: 8, group: 64, hasZeroPoints: true)
+    let (columns, terms) = (9, 192)
+    let groups = columns * terms / 64
+    let x = Tensor.input("x", [.rows, .fixed(terms)], .f32)
+    let q = Tensor.input("q", [.fixed(columns), .fixed(terms)], .u8)
+    let s = Tensor.input("s", [.fixed(columns), .fixed(terms / 64)], .f16)
+    let z = Tensor.input("z", [.fixed(columns), .fixed(terms / 64)], .u8)
+    let plain = try Kernel(
+      "plain", x.matmul(q.dequantized(scale: s, zeroPoint: z, group: 64), layout: .outIn)
+    ).graph()
+    let w = Tensor.input("w", [.fixed(columns), .fixed(terms)], format)
+    let blocks = try Kernel("blocks", x.matmul(w, layout: .outIn)).graph()
+    var inputs = try RandomInputs.tensors(for: plain, rows: 5, seed: 8)
+    func bytes(_ name: String) throws -> [UInt8] {
+      try #require(inputs[name]).withUnsafeBytes { Array($0) }
+    }
+    let (quants, scales, zeros) = try (bytes("q"), bytes("s"), bytes("z"))
+    var packed = try HostTensor(zeros: [columns, groups / columns * format.byteCount], .u8)
+    var own: [UInt8] = []
+    for group in 0..<groups {
+      own += scales[2 * group..<2 * group + 2]
+      own.append(zeros[group])
+      own += quants[64 * group..<64 * group + 64]
+    }
+    packed.withUnsafeMutableBytes { $0.copyBytes(from: own) }
+    let expected = try Compiler().compile(blocks)(
+      ["x": try #require(inputs["x"]), "w": packed])
+    inputs["w"] = nil
+    let found = try Compiler().compile(plain)(inputs)
+    #expect(
+      try #require(found.values.first).firstDifference(from: #require(expected.values.first)) == nil
+    )
+  }
+
   // MARK: What is refused
 
   private func planError(_ text: String) throws -> String {

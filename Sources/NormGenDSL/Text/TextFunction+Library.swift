@@ -50,9 +50,14 @@ extension TextFunction {
       },
       TextFunction("dequantize") { arguments throws(TextArgumentError) in
         let bytes = try arguments.tensor()
+        if let scale = try arguments.tensor("scale") {
+          return bytes.dequantized(
+            scale: scale, zeroPoint: try arguments.tensor("zero"),
+            group: try arguments.optionalWholeNumber("group"))
+        }
         let format = try arguments.requiredChoice(
           "format", of: BlockFormat.all.map { ($0.name, $0) },
-          described: BlockFormat.expectedNames)
+          described: BlockFormat.expectedNames + "; integers need 'scale:' instead")
         return bytes.dequantized(from: format)
       },
       TextFunction("columns") { arguments throws(TextArgumentError) in
