@@ -93,13 +93,14 @@ public enum BenchmarkSuite {
       }
       let extents: [Extent] = [.fixed(columns), .fixed(depth)]
       try add("f32", .input("w", extents, .f32))
-      for format in [BlockFormat.q4_0, .q8_0, .q4_K, .q6_K] {
+      let groups = BlockFormat.grouped(bits: 4, group: 128, hasZeroPoints: true)
+      for format in [BlockFormat.q4_0, .q8_0, .q4_K, .q6_K, groups] {
         let w = Tensor.input("w", extents, format)
         try add(format.name, w)
-        let rows = x.quantizedRows(scaling: .factor, group: 32)
+        let rows = x.quantizedRows(scaling: .factor, group: max(32, format.subBlockElements))
         let kernel = Kernel(
           "matmul_\(depth)_\(columns)_out_in_\(format.name)_int8",
-          rows.matmul(w, scaleType: .f16))
+          rows.matmul(w, scaleType: format.number == nil ? .f32 : .f16))
         cases.append(BenchmarkCase(try kernel.graph(), rows: count))
       }
     }
