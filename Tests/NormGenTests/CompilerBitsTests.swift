@@ -94,7 +94,41 @@ import Testing
       product("gelu_residual_layer", types[0], .inOut), product("mlp", types[1], .outIn),
       dot.graph(), rowSum("rms_gradient", types[0]), rowSum("linear_gradient", types[1]),
       rowSum("outer", types[5]), blocks(of: 32), blocks(of: 256),
+      integerProducts(),
     ]
+  }
+
+  /// Products of integers with quants of 4, 5 and 8 bits and zero points.
+  private static func integerProducts() throws -> Graph {
+    let q = Tensor.input("q", [.rows, 256], .i8)
+    let s = Tensor.input("s", [.rows, 8], .f32)
+    let formats = ["q4_0", "q5_1", "q8_0", "u4_g32"].compactMap(BlockFormat.named)
+    return try Kernel(
+      "integer_products",
+      outputs: formats.map { format in
+        let w = Tensor.input("w_\(format.name)", [17, 256], format)
+        return .init(
+          "y_\(format.name)", q.matmul(w, layout: .outIn, accumulate: .int8, scale: s))
+      }
+    ).graph()
+  }
+
+  /// For every target, with no flag that selects its instructions, also where this machine lacks them.
+  @Test(arguments: CCompiler.all.indices)
+  func everyCompilerCompilesProductsOfIntegers(index: Int) throws {
+    let compiler = CCompiler.all[index]
+    let graph = try Self.integerProducts()
+    for target in Target.all where compiler.compiles(target) {
+      let source = try Compiler(target: target).lower(graph).source.source
+      try withTemporaryDirectory { directory in
+        try Data(source.utf8).write(to: directory.appendingPathComponent("k.c"))
+        for level in ["-O0", "-O2"] {
+          try compiler.run(
+            [level, "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c", "k.c"],
+            in: directory)
+        }
+      }
+    }
   }
 
   /// The first kernel whose bits differ from the in-process compiler's.
