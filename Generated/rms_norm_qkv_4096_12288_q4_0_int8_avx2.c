@@ -354,7 +354,8 @@ static inline vec load_f16_bytes(const uint8_t *p) {
 
 // `count` bits, all in one byte, from bit `position` of some bytes on.
 static inline uint32_t stored_bits(const uint8_t *p, int64_t position, uint32_t count) {
-  return (uint32_t)p[position / 8] >> position % 8 & ((1u << count) - 1);
+  const uint64_t bit = (uint64_t)position;
+  return (uint32_t)p[bit / 8] >> bit % 8 & ((1u << count) - 1);
 }
 
 // Asks for 64 floats to come closer. They need not be readable, nor belong to an array, so that

@@ -127,7 +127,7 @@ enum RunError: Error, Hashable, CustomStringConvertible {
   /// Which files hold blocks of a format.
   private static func sources(of format: String) -> String {
     BlockFormat.grouped.contains { $0.name == format }
-      ? "a layer of a GPTQ or AWQ .safetensors file"
+      ? "from a layer of a GPTQ or AWQ .safetensors file"
       : "of a .gguf file, as 'normgen quantize' writes them"
   }
 
@@ -141,7 +141,7 @@ enum RunError: Error, Hashable, CustomStringConvertible {
       "--input: '\(kernel)' needs a tensor for \(names.joined(separator: ", "))"
     case .unreadable(let input, let error): "input '\(input)': \(error)"
     case .unreadableBlocks(let input, let format, let error):
-      "input '\(input)', \(format) blocks, \(RunError.sources(of: format)), or their bytes: \(error)"
+      "input '\(input)', \(format) blocks \(RunError.sources(of: format)), or their bytes: \(error)"
     case .shape(let input, let reference, let expected, let found):
       "input '\(input)': '\(reference)': expected shape \(expected), found \(found)"
     case .rows(let input, let reference, let expected, let like, let found):

@@ -152,8 +152,19 @@ private struct QuantizedLayer {
     if let config, let bits = config.bits, bits != width {
       throw failure("qweight", "\(bits) bits, as \(quoted(config.path)) says", format.name)
     }
-    if let config, let group = config.groupSize, group != format.elementCount, group > 0 {
-      throw failure("scales", "groups of \(group), as \(quoted(config.path)) says", format.name)
+    // −1 stands for one group.
+    if let config, let group = config.groupSize,
+      group == -1 ? groups != 1 : group != format.elementCount
+    {
+      throw failure(
+        "scales", "groups of \(group), as \(quoted(config.path)) says",
+        "\(groups) in \(format.name)")
+    }
+    if let config, config.ordersByActivation == true,
+      !file.entries.contains(where: { $0.name == "\(name).g_idx" })
+    {
+      throw failure(
+        "g_idx", "the groups' order, since \(quoted(config.path)) says 'desc_act'", "none")
     }
     if producer == .awq, width != 4 {
       throw failure("qweight", "4 bits in AWQ's order of columns", "\(width) bits")

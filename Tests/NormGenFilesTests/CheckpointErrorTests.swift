@@ -128,14 +128,36 @@ import Testing
   }
 
   @Test func descriptionsThatAreNoneAreNamed() throws {
+    let cases = [
+      ("[4]", "found text that is no JSON object, or has numbers that JSON lacks, such as NaN"),
+      (
+        "{\"bits\": \"four\"}",
+        "'quantize_config.json': expected what a producer says of its quantized checkpoint, found 'bits' "
+          + "that is not a whole number"
+      ),
+      ("{\"bits\": 4, \"w_bit\": 8}", "'bits' and 'w_bit' that differ"),
+      (
+        "{\"format\": \"gptq_v2\", \"checkpoint_format\": \"gptq\"}",
+        "'checkpoint_format' and 'format' that differ"
+      ),
+      ("{\"is_marlin_format\": true}", "expected the layout 'gptq' or 'gptq_v2', found 'marlin'"),
+      (
+        "{\"group_size\": -1}",
+        "expected groups of -1, as 'quantize_config.json' says, found 2 in i4_g32"
+      ),
+      ("{\"group_size\": 0}", "expected groups of 0"),
+    ]
+    for (text, message) in cases {
+      let found = try refusal(config: text)
+      #expect(found.contains(message), "\(text): \(found)")
+    }
     #expect(
-      try refusal(config: "[4]")
-        == "'quantize_config.json': expected what a producer says of its quantized checkpoint, found text "
-        + "that is no JSON object")
+      try refusal(config: "{\"desc_act\": true}", { $0["l.g_idx"] = nil }).contains(
+        "'l.g_idx': expected the groups' order, since 'quantize_config.json' says 'desc_act'"))
+    let second = Self.config.replacing("gptq", with: "gptq_v2")
     #expect(
-      try refusal(config: "{\"bits\": \"four\"}")
-        == "'quantize_config.json': expected what a producer says of its quantized checkpoint, found 'bits' "
-        + "that is no Int")
+      try load(gptq, "u4_g32", config: "{\"format\": \"gptq_v2\"}").elementBytes
+        == load(gptq, "u4_g32", config: second).elementBytes)
   }
 
   @Test func whatDoesNotFitIsNamed() throws {
@@ -192,7 +214,8 @@ import Testing
     }
     #expect(
       try refusal(config: Self.config.replacing("32", with: "64"))
-        .contains("'l.scales': expected groups of 64, as 'quantize_config.json' says, found i4_g32")
+        .contains(
+          "'l.scales': expected groups of 64, as 'quantize_config.json' says, found 2 in i4_g32")
     )
     #expect(
       try refusal(config: Self.config.replacing("4,", with: "8,"))

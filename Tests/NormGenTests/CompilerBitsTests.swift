@@ -98,11 +98,11 @@ import Testing
     ]
   }
 
-  /// Products of integers with quants of 4, 5 and 8 bits and zero points.
+  /// Products of integers with quants of 4 and 8 bits, and zero points.
   private static func integerProducts() throws -> Graph {
     let q = Tensor.input("q", [.rows, 256], .i8)
     let s = Tensor.input("s", [.rows, 8], .f32)
-    let formats = ["q4_0", "q5_1", "q8_0", "u4_g32"].compactMap(BlockFormat.named)
+    let formats = ["q8_0", "u4_g32"].compactMap(BlockFormat.named)
     return try Kernel(
       "integer_products",
       outputs: formats.map { format in
@@ -122,11 +122,9 @@ import Testing
       let source = try Compiler(target: target).lower(graph).source.source
       try withTemporaryDirectory { directory in
         try Data(source.utf8).write(to: directory.appendingPathComponent("k.c"))
-        for level in ["-O0", "-O2"] {
-          try compiler.run(
-            [level, "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c", "k.c"],
-            in: directory)
-        }
+        try compiler.run(
+          ["-O2", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c", "k.c"],
+          in: directory)
       }
     }
   }
