@@ -1,6 +1,6 @@
 # make run    sets up what is missing, builds, and shows a kernel at work
 # make test   sets up what the tests need and runs all checks, the same as CI
-# make peers  times our kernels beside PyTorch, JAX, ONNX Runtime and OpenVINO; half an hour
+# make peers  times our kernels beside PyTorch, JAX, ONNX Runtime, OpenVINO, ggml; 45 minutes
 # make conformance  compares presets with the norms of PyTorch, transformers and ONNX; 3 minutes
 #
 # Set-up is for Debian 12 with Swift 6.2 or later, as root or with sudo.

@@ -1,4 +1,4 @@
-"""Compares our kernels with PyTorch, JAX, ONNX Runtime and OpenVINO on this machine's processor.
+"""Compares our kernels with PyTorch, JAX, ONNX Runtime, OpenVINO and ggml on this machine.
 
 Each group of cases runs in one process for each number of threads, all contenders in turns. A run
 replaces the earlier one of the same group and threads in results.json, from which RESULTS.md and
@@ -17,8 +17,9 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "Support"))
 
 import outputs  # noqa: E402
+from ggml_build import GgmlError, ggml_library  # noqa: E402
 
-GROUPS = ["norms", "quantized", "gradients", "matmuls"]
+GROUPS = ["norms", "quantized", "gradients", "matmuls", "blocks"]
 
 
 def environment(folder: Path, threads: int) -> dict[str, str]:
@@ -48,6 +49,11 @@ def run(arguments: argparse.Namespace, group: str, threads: int) -> dict:
         "--rounds", str(arguments.rounds), "--seconds", str(arguments.seconds),
         "--only", arguments.only, "--output", str(output),
     ]
+    if group == "blocks":
+        try:
+            command += ["--ggml", str(ggml_library(folder / "ggml"))]
+        except GgmlError as error:
+            print(f"ggml is left out: {error}", file=sys.stderr)
     done = subprocess.run(
         command, env=environment(folder, threads),
         preexec_fn=lambda: os.sched_setaffinity(0, chosen))

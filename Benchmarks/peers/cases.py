@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from blocks import FORMATS, block_bytes
+
 Storage = Literal["f32", "bf16"]
 
 STORAGES: tuple[Storage, ...] = ("f32", "bf16")
@@ -21,9 +23,11 @@ class Tensor:
     shape: tuple[int, ...]
     has_rows: bool = False
     # The type of the elements if it is not the case's.
-    storage: Literal["f32", "i8"] | None = None
+    storage: Literal["f32", "i8", "u8"] | None = None
     # Entries have a variance of 1/shape[0], as the weights of a layer do.
     is_matrix: bool = False
+    # The format of blocks, whose bytes the elements are, row after row of [out, in].
+    blocks: str | None = None
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,12 @@ class Operation:
 
     name: str
     title: str
-    group: Literal["norms", "quantized", "gradients", "matmuls"]
+    group: Literal["norms", "quantized", "gradients", "matmuls", "blocks"]
     peers: str
+    # The format of the weights, if they are in blocks.
+    blocks: str | None = None
+    # Whether the rows may be rounded to 8 bits, by scales of groups.
+    by_integers: bool = False
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -58,6 +66,12 @@ OPERATIONS: dict[str, Operation] = {
             "linear_gelu_rms_norm"),
         Operation("rms_norm_linear", "RMSNorm + linear", "matmuls", "rms_norm_linear"),
         Operation("gated", "silu(x·gate) · (x·up)", "matmuls", "gated"),
+        *[
+            Operation(f"{format}_{kind}", f"{format} by {title}", "blocks", f"{format}_{kind}",
+                      format, by_integers=kind == "int8")
+            for format in FORMATS
+            for kind, title in [("values", "values"), ("int8", "integers")]
+        ],
     ]
 }
 
@@ -109,6 +123,8 @@ class Case:
         """The least ratio to the best peer that we aim at; to the best bare product if there is one."""
         if self.operation.group == "gradients":
             return 2
+        if self.operation.group == "blocks":
+            return None
         if self.operation.group != "matmuls":
             return {(1, 4096): 3, (32, 4096): 3, (4096, 4096): None}.get(
                 (self.rows, self.inner), 1.5)
@@ -125,6 +141,9 @@ class Case:
         w = Tensor("w", (inner, columns), is_matrix=True)
         shift = Tensor("shift", (inner,))
         residual = Tensor("residual", (rows, inner), has_rows=True)
+        if (blocks := self.operation.blocks) is not None:
+            bytes_shape = (columns, block_bytes(blocks, inner))
+            return (x, Tensor("w", bytes_shape, storage="u8", is_matrix=True, blocks=blocks))
 
         def upstream(name: str) -> Tensor:
             return Tensor(f"d_{name}", (rows, inner), has_rows=True)
@@ -184,6 +203,8 @@ MATMUL_SHAPES = [
     (512, 768, 3072),
 ]
 
+BLOCK_SHAPES = [(1, 4096, 4096), (16, 4096, 4096), (128, 4096, 4096), (1, 4096, 11008)]
+
 FUSED_SHAPES = [
     ("linear_gelu_rms_norm", (512, 768, 3072)),
     ("rms_norm_linear", (16, 4096, 4096)),
@@ -192,7 +213,8 @@ FUSED_SHAPES = [
 
 
 def all_cases() -> list[Case]:
-    """Every case: norms, quantized ones, and matrix products, each in all storage types."""
+    """Every case: norms, quantized ones, and matrix products, each in all storage types, and
+    products of Float32 rows with weights in blocks."""
     cases: list[Case] = []
     for group in ["norms", "quantized"]:
         for storage in STORAGES:
@@ -206,4 +228,7 @@ def all_cases() -> list[Case]:
     for storage in STORAGES:
         cases += [Case(OPERATIONS["matmul"], storage, *shape) for shape in MATMUL_SHAPES]
         cases += [Case(OPERATIONS[name], storage, *shape) for name, shape in FUSED_SHAPES]
+    for operation in OPERATIONS.values():
+        if operation.group == "blocks":
+            cases += [Case(operation, "f32", *shape) for shape in BLOCK_SHAPES]
     return cases

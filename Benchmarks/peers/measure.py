@@ -11,7 +11,9 @@ import os
 from pathlib import Path
 import platform
 import sys
+from types import ModuleType
 
+import peer_ggml
 import peer_jax
 import peer_onnxruntime
 import peer_openvino
@@ -23,6 +25,13 @@ from reference import Agreement, compare, expected
 from timing import Spread, take_turns
 
 PEERS = [peer_torch, peer_jax, peer_onnxruntime, peer_openvino]
+
+# Products with weights in blocks: JAX has none, ggml nothing else.
+BLOCK_PEERS = [peer_torch, peer_onnxruntime, peer_openvino, peer_ggml]
+
+
+def peers_for(group: str) -> list[ModuleType]:
+    return BLOCK_PEERS if group == "blocks" else PEERS
 
 
 def measure(case: Case, library: Library, threads: int, rounds: int, seconds: float) -> dict:
@@ -64,7 +73,7 @@ def peers_of(problem: Problem, threads: int) -> tuple[list[Contender], dict[str,
     """All peers that can compute a problem, and why the others cannot."""
     found: list[Contender] = []
     missing: dict[str, str] = {}
-    for peer in PEERS:
+    for peer in peers_for(problem.case.operation.group):
         try:
             found += peer.contenders(problem, threads)
         except Unsupported as error:
@@ -78,8 +87,12 @@ def agreement(
     """How each contender's outputs agree with what an operation must give."""
     if not contenders:
         return []
-    wanted = expected(problem, operation)
-    return [compare(problem.case, contender.results(), wanted) for contender in contenders]
+    wanted = {
+        rows_as: expected(problem, operation, rows_as)
+        for rows_as in dict.fromkeys(contender.rows_as for contender in contenders)}
+    return [
+        compare(problem.case, contender.results(), wanted[contender.rows_as])
+        for contender in contenders]
 
 
 def processor() -> str:
@@ -100,6 +113,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--only", default="")
+    parser.add_argument("--ggml", type=Path, help="the library of peer_ggml.py, if it was built")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     if not arguments.output.parent.is_dir():
@@ -116,7 +130,10 @@ def main() -> None:
         library = Library(arguments.normgen, arguments.folder, threads, files, gradients)
     except BuildError as error:
         sys.exit(f"error: {error}")
-    for peer in PEERS:
+    peers = peers_for(arguments.group)
+    if arguments.ggml is not None:
+        peer_ggml.load(arguments.ggml)
+    for peer in peers:
         peer.start(threads)
     rows = []
     for case in all_cases():
@@ -136,7 +153,7 @@ def main() -> None:
         "processors": len(os.sched_getaffinity(0)),
         "target": library.target,
         "compiler": library.command,
-        "peers": [peer.VERSION for peer in PEERS],
+        "peers": [peer.VERSION for peer in peers],
         "rows": rows,
     }
     arguments.output.write_text(json.dumps(run, indent=1))

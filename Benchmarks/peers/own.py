@@ -11,7 +11,7 @@ import subprocess
 import numpy as np
 
 from cases import Case, Tensor
-from problem import Arrays, Contender, Problem, cleared_value, page_aligned, repeated
+from problem import Arrays, Contender, Problem, RowsAs, cleared_value, page_aligned, repeated
 
 HERE = Path(__file__).parent
 
@@ -21,6 +21,7 @@ KERNEL_FILES: dict[str, list[Path]] = {
     "quantized": [HERE / "kernels" / "quantized.ng"],
     "gradients": [HERE / "kernels" / "norms.ng"],
     "matmuls": [HERE / "kernels" / "matmuls.ng"],
+    "blocks": [HERE / "kernels" / "blocks.ng"],
 }
 
 # What our forward kernels leave for the gradient, as peers do: the sum with a residual, which is an
@@ -31,7 +32,7 @@ SAVED_STATISTICS = {"layer_norm": ["mean_x", "inv_deviation"]}
 FLAGS = ["-std=c11", "-O3", "-march=native", "-ffp-contract=off", "-fPIC", "-shared", "-pthread"]
 
 # How a header says what a packing function writes.
-PACKED_ELEMENTS = re.compile(r"^// Packs (\w+): reads .* and writes (\d+) elements\.$", re.MULTILINE)
+PACKED_ELEMENTS = re.compile(r"^// Packs (\w+): reads .* and writes (\d+) (?:elements|bytes)\.$", re.MULTILINE)
 
 Pointers = ctypes.POINTER(ctypes.c_void_p)
 Integers = ctypes.POINTER(ctypes.c_int64)
@@ -135,7 +136,7 @@ class Library:
             return []
         if problem.case.operation.group == "gradients":
             return [self._training_contender(problem, kernel)]
-        if problem.case.operation.group != "matmuls":
+        if problem.case.operation.group not in ("matmuls", "blocks"):
             return self._row_contenders(problem, kernel)
         found = [self._phased_contender(problem, kernel, "NormGen")]
         if f"{kernel}_exact" in self._sources:
@@ -237,7 +238,9 @@ class Library:
         def repeat(repetitions: int, held: list[np.ndarray] = held) -> None:
             self._library.host_run_phases(ctypes.byref(call), repetitions)
 
-        return Contender(name, repeat, lambda: cleared_results(problem, repeat), role="own")
+        rows_as: RowsAs = "i8 by 32" if case.operation.by_integers else "f32"
+        return Contender(
+            name, repeat, lambda: cleared_results(problem, repeat), role="own", rows_as=rows_as)
 
     def _phased_call(
         self, kernel: str, rows: int, arrays: list[np.ndarray], lengths: list[int]

@@ -5,8 +5,9 @@ import onnx
 from onnx import TensorProto, helper
 import onnxruntime
 
-from cases import EPSILON, Storage
-from problem import Arrays, Contender, Problem, Unsupported, repeated
+import blocks
+from cases import EPSILON, Case, Storage
+from problem import Arrays, Contender, Problem, RowsAs, Unsupported, repeated
 
 VERSION = f"ONNX Runtime {onnxruntime.__version__}"
 
@@ -71,21 +72,70 @@ def nodes(operation: str, storage: Storage) -> list[onnx.NodeProto]:
             raise ValueError(f"ONNX Runtime has no graph for the operation {other!r}")
 
 
+# The operator's accuracy levels: how it may take the rows.
+ACCURACY_LEVELS: dict[RowsAs, int] = {"f32": 0, "i8 by 32": 4}
+
+
+def block_product(
+    problem: Problem, accuracy_level: int
+) -> tuple[onnx.NodeProto, list[onnx.TensorProto]]:
+    """The product with weights in blocks, and the weights as the operator wants them."""
+    case = problem.case
+    format = case.operation.blocks
+    if format not in ("q4_0", "q8_0"):
+        raise Unsupported(
+            "MatMulNBits has one scale for a block, and no scales of sub-blocks or minima")
+    bits = 4 if format == "q4_0" else 8
+    integers, scales = blocks.quants(format, problem.inputs["w"])
+    # The zero point where none is given is the middle.
+    unsigned = (integers.astype(np.int16) + (1 << bits - 1)).astype(np.uint8)
+    data = unsigned[:, ::2] | unsigned[:, 1::2] << 4 if bits == 4 else unsigned
+    node = helper.make_node(
+        "MatMulNBits", ["x", "w", "scales"], ["y"], domain="com.microsoft", K=case.inner,
+        N=case.columns, bits=bits, block_size=32, accuracy_level=accuracy_level)
+    shape = (case.columns, case.inner // 32, 32 * bits // 8)
+    return node, [
+        helper.make_tensor("w", TensorProto.UINT8, shape, data.tobytes(), raw=True),
+        helper.make_tensor(
+            "scales", TensorProto.FLOAT, [scales.size], scales.astype(np.float32).tobytes(),
+            raw=True),
+    ]
+
+
 def contenders(problem: Problem, threads: int) -> list[Contender]:
     case = problem.case
     if case.operation.group == "gradients":
         raise Unsupported("it has no gradients of norms")
+    if case.operation.group == "blocks":
+        found = []
+        for rows_as, level in ACCURACY_LEVELS.items():
+            if rows_as == "f32" or case.operation.by_integers:
+                node, weights = block_product(problem, level)
+                name = f"ONNX Runtime, {rows_as}"
+                found.append(_contender(problem, threads, name, [node], weights, rows_as))
+        return found
+    weights = [
+        helper.make_tensor(
+            t.name, ELEMENTS[case.storage], t.shape, problem.inputs[t.name].tobytes(), raw=True)
+        for t in case.inputs if not t.has_rows
+    ]
+    steps = nodes(case.operation.peers, case.storage)
+    return [_contender(problem, threads, "ONNX Runtime", steps, weights, "f32")]
+
+
+def _contender(
+    problem: Problem, threads: int, name: str, steps: list[onnx.NodeProto],
+    weights: list[onnx.TensorProto], rows_as: RowsAs,
+) -> Contender:
+    """A graph with constant weights."""
+    case = problem.case
     element = ELEMENTS[case.storage]
     graph = helper.make_graph(
-        nodes(case.operation.peers, case.storage),
+        steps,
         case.kernel,
         [helper.make_tensor_value_info(t.name, element, t.shape) for t in case.inputs if t.has_rows],
         [helper.make_tensor_value_info(t.name, element, t.shape) for t in case.outputs],
-        [
-            helper.make_tensor(
-                t.name, element, t.shape, problem.inputs[t.name].tobytes(), raw=True)
-            for t in case.inputs if not t.has_rows
-        ],
+        weights,
     )
     model = helper.make_model(graph, opset_imports=OPERATOR_SETS)
     model.ir_version = 10
@@ -105,9 +155,9 @@ def contenders(problem: Problem, threads: int) -> list[Contender]:
         if tensor.has_rows:
             held.append(shared(problem.inputs[tensor.name], element))
             binding.bind_ortvalue_input(tensor.name, held[-1])
-    for name, array in problem.outputs.items():
+    for output, array in problem.outputs.items():
         held.append(shared(array, element))
-        binding.bind_ortvalue_output(name, held[-1])
+        binding.bind_ortvalue_output(output, held[-1])
 
     def call() -> None:
         session.run_with_iobinding(binding)
@@ -118,7 +168,7 @@ def contenders(problem: Problem, threads: int) -> list[Contender]:
         call()
         return {name: array.copy() for name, array in problem.outputs.items()}
 
-    return [Contender("ONNX Runtime", repeated(call), results)]
+    return Contender(name, repeated(call), results, rows_as=rows_as)
 
 
 def shared(array: np.ndarray, element: int) -> onnxruntime.OrtValue:

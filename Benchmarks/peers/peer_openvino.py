@@ -4,8 +4,9 @@ import numpy as np
 import openvino
 from openvino import opset13 as operators
 
+import blocks
 from cases import EPSILON
-from problem import DTYPES, Arrays, Contender, Problem, Unsupported, repeated
+from problem import DTYPES, Arrays, Contender, Problem, RowsAs, Unsupported, repeated
 
 VERSION = f"OpenVINO {openvino.__version__.split('-')[0]}"
 
@@ -73,6 +74,8 @@ def contenders(problem: Problem, threads: int) -> list[Contender]:
     case = problem.case
     if case.operation.group == "gradients":
         raise Unsupported("it has no gradients of norms")
+    if case.operation.group == "blocks":
+        return block_products(problem, threads)
     element = ELEMENTS[case.storage]
     parameters: list[Node] = []
     values: dict[str, Node] = {}
@@ -91,14 +94,67 @@ def contenders(problem: Problem, threads: int) -> list[Contender]:
             values[tensor.name] = widened(weights, case.storage)
     outputs = evaluate(case.operation.peers, values)
     stored = [narrowed(outputs[name], case.storage) for name in problem.outputs]
-    model = openvino.Model(stored, parameters, case.kernel)
+    return [_contender(problem, threads, "OpenVINO", stored, parameters, held)]
+
+
+# How the product may take the rows; a group of 0 is none.
+ROW_OPTIONS: dict[RowsAs, dict[str, str | int]] = {
+    "f32": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0},
+    "bf16": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0, "INFERENCE_PRECISION_HINT": "bf16"},
+    "i8 by 32": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 32},
+}
+
+
+def block_products(problem: Problem, threads: int) -> list[Contender]:
+    """The product with weights in blocks, as integers that the graph converts and scales."""
+    case = problem.case
+    format = case.operation.blocks
+    if format not in ("q4_0", "q8_0"):
+        raise Unsupported(
+            "compressed weights have one scale for a group, and no scales of sub-blocks")
+    integers, scales = blocks.quants(format, problem.inputs["w"])
+    shape = [case.columns, case.inner // 32, 32]
+    if format == "q4_0":
+        unsigned = (integers + 8).astype(np.uint8)
+        data = unsigned[:, ::2] | unsigned[:, 1::2] << 4
+        stored = operators.constant(openvino.Tensor(data, shape, openvino.Type.u4))
+        zero = operators.constant(
+            openvino.Tensor(np.array([8], np.uint8), [1], openvino.Type.u4))
+        centred = operators.subtract(
+            operators.convert(stored, "f32"), operators.convert(zero, "f32"))
+    else:
+        data = integers
+        stored = operators.constant(openvino.Tensor(data, shape, openvino.Type.i8))
+        centred = operators.convert(stored, "f32")
+    scale = operators.constant(scales[..., None].astype(np.float32))
+    w = operators.reshape(
+        operators.multiply(centred, scale),
+        operators.constant(np.array([case.columns, case.inner])), False)
+    x = operators.parameter([case.rows, case.inner], openvino.Type.f32)
+    y = operators.matmul(x, w, False, True)
+    return [
+        _contender(
+            problem, threads, f"OpenVINO, {rows_as}", [y], [x], [data], rows_as, own_options)
+        for rows_as, own_options in ROW_OPTIONS.items()
+        if rows_as == "f32" or case.operation.by_integers
+    ]
+
+
+def _contender(
+    problem: Problem, threads: int, name: str, outputs: list[Node], parameters: list[Node],
+    held: list[np.ndarray], rows_as: RowsAs = "f32", own_options: dict[str, str | int] = {},
+) -> Contender:
+    """A graph whose constants lie on the memory of `held`."""
+    case = problem.case
+    element = ELEMENTS[case.storage]
+    model = openvino.Model(outputs, parameters, case.kernel)
     options = {
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_PRECISION_HINT": case.storage,
         "ENABLE_CPU_PINNING": False,
-    }
+    } | own_options
     request = CORE.compile_model(model, "CPU", options).create_infer_request()
     rows = [problem.inputs[tensor.name] for tensor in case.inputs if tensor.has_rows]
     for index, array in enumerate(rows):
@@ -115,7 +171,7 @@ def contenders(problem: Problem, threads: int) -> list[Contender]:
         call()
         return {name: array.copy() for name, array in problem.outputs.items()}
 
-    return [Contender("OpenVINO", repeated(call), results)]
+    return Contender(name, repeated(call), results, rows_as=rows_as)
 
 
 def widened(value: Node, storage: str) -> Node:

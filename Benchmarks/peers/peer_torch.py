@@ -7,8 +7,10 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
+import blocks
 from cases import EPSILON
-from problem import Arrays, Contender, Problem, cleared_value, repeated
+from problem import (
+    Arrays, Contender, Problem, Role, RowsAs, Unsupported, cleared_value, repeated)
 
 VERSION = f"PyTorch {torch.__version__}"
 
@@ -123,6 +125,8 @@ def contenders(problem: Problem, threads: int) -> list[Contender]:
     case = problem.case
     if case.operation.group == "gradients":
         return training(problem)
+    if case.operation.group == "blocks":
+        return block_products(problem)
     operation = case.operation.peers
     torch._dynamo.reset()
     weights: dict[str, torch.Tensor] = {}
@@ -162,12 +166,66 @@ def contenders(problem: Problem, threads: int) -> list[Contender]:
     ]
 
 
+def block_products(problem: Problem) -> list[Contender]:
+    """The product with weights in blocks, by the operators of quantized layers."""
+    case = problem.case
+    format = case.operation.blocks
+    by_integers = case.operation.by_integers
+    if format == "q4_0":
+        if not by_integers:
+            raise Unsupported(
+                "its product with groups of 4 bits is made for bf16; Float32 rows take a plain"
+                " loop, about 30 times as long")
+        return [_four_bit_product(problem)]
+    if format == "q8_0" and by_integers:
+        return [_dynamic_product(problem)]
+    if format == "q8_0":
+        raise Unsupported("its products with weights of 8 bits have one scale for an output")
+    raise Unsupported("it has no product with scales of sub-blocks")
+
+
+def _four_bit_product(problem: Problem) -> Contender:
+    """Groups of 32 with scales in bf16, which rows and results have, too."""
+    integers, scales = blocks.quants("q4_0", problem.inputs["w"])
+    packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(
+        torch.from_numpy(integers.astype(np.int32) + 8), 1)
+    # [groups, out]: scales, and what is added to the centred quants.
+    scale = torch.from_numpy(scales.astype(np.float32).T.copy())
+    scales_and_zeros = torch.stack([scale, torch.zeros_like(scale)], -1).bfloat16()
+    x = shared(problem.inputs["x"]).bfloat16()
+
+    def call(x: torch.Tensor) -> Results:
+        return (torch.ops.aten._weight_int4pack_mm_for_cpu(x, packed, 32, scales_and_zeros),)
+
+    return _returning("PyTorch int4pack, bf16", call, [x], ["y"], rows_as="bf16")
+
+
+def _dynamic_product(problem: Problem) -> Contender:
+    """Rows as integers by one scale for all of them, weights by one scale for an output."""
+    values = blocks.values("q8_0", problem.inputs["w"]).value.astype(np.float32)
+    weights = torch.from_numpy(values)
+    scales = weights.abs().amax(-1) / 127
+    quantized = torch.quantize_per_channel(
+        weights, scales, torch.zeros(len(scales), dtype=torch.int64), 0, torch.qint8)
+    layer = torch.ao.nn.quantized.dynamic.Linear(
+        problem.case.inner, problem.case.columns, bias_=False)
+    layer.set_weight_bias(quantized, None)
+
+    def call(x: torch.Tensor) -> Results:
+        return (layer(x),)
+
+    rows = [shared(problem.inputs["x"])]
+    return _returning(
+        "PyTorch dynamic int8, w by output", call, rows, ["y"], "lesser", "i8 by row")
+
+
 def named(names: list[str], values: Results) -> Arrays:
     return {name: as_array(value) for name, value in zip(names, values)}
 
 
 def _returning(
-    name: str, call: Function, rows: list[torch.Tensor], names: list[str]
+    name: str, call: Function, rows: list[torch.Tensor], names: list[str],
+    role: Role = "peer", rows_as: RowsAs = "f32",
 ) -> Contender:
     return Contender(
-        name, repeated(lambda: call(*rows)), lambda: named(names, call(*rows)))
+        name, repeated(lambda: call(*rows)), lambda: named(names, call(*rows)), role, rows_as)

@@ -8,12 +8,14 @@ import zlib
 import ml_dtypes
 import numpy as np
 
+import blocks
 from cases import Case, Storage, Tensor
 
-DTYPES: dict[Storage | Literal["i8"], np.dtype] = {
+DTYPES: dict[Storage | Literal["i8", "u8"], np.dtype] = {
     "f32": np.dtype(np.float32),
     "bf16": np.dtype(ml_dtypes.bfloat16),
     "i8": np.dtype(np.int8),
+    "u8": np.dtype(np.uint8),
 }
 
 Arrays = dict[str, np.ndarray]
@@ -32,8 +34,13 @@ class Problem:
     outputs: Arrays
 
 
-# Bare: a peer's matrix product alone, beside a case that does more.
-Role = Literal["own", "peer", "bare"]
+# Bare: a peer's matrix product alone, beside a case that does more. Lesser: a peer that computes
+# less than the case says, by its own documentation; it is shown, and never the best.
+Role = Literal["own", "peer", "bare", "lesser"]
+
+# What a contender documents that it makes of the rows of a product whose weights are in blocks:
+# nothing, bf16 numbers, or integers of 8 bits by scales of so many elements or of the row.
+RowsAs = Literal["f32", "bf16", "i8 by 32", "i8 by 256", "i8 by row"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class Contender:
     # Computes the case once and gives the outputs.
     results: Callable[[], Arrays]
     role: Role = "peer"
+    rows_as: RowsAs = "f32"
 
 
 def repeated(call: Callable[[], object]) -> Callable[[int], None]:
@@ -78,6 +86,12 @@ def make_problem(case: Case) -> Problem:
     dtype = DTYPES[case.storage]
     inputs: Arrays = {}
     for tensor in case.inputs:
+        if tensor.blocks is not None:
+            array = page_aligned(tensor.shape, DTYPES["u8"])
+            array[...] = blocks.random_blocks(
+                generator, tensor.blocks, case.columns, case.inner)
+            inputs[tensor.name] = array
+            continue
         values = generator.standard_normal(tensor.shape, dtype=np.float32)
         if tensor.has_rows:
             exponents = np.arange(tensor.shape[0]) % 11 - 8

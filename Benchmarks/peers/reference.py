@@ -12,8 +12,9 @@ import ml_dtypes
 import numpy as np
 from scipy.special import erf
 
+import blocks
 from cases import EPSILON, PARTIAL_FRACTION, Case, Storage
-from problem import DTYPES, Arrays, Problem
+from problem import DTYPES, Arrays, Problem, RowsAs
 
 # The greatest relative error of one rounding to nearest.
 ROUNDING: dict[Storage, float] = {"f32": 2.0**-24, "bf16": 2.0**-8}
@@ -21,6 +22,11 @@ FLOAT32 = ROUNDING["f32"]
 
 # What exp, erf and the square root's reciprocal may be off, in roundings of Float32.
 FUNCTION_ROUNDINGS = 4
+
+
+# Independent errors of either sign stay within so many times the root of the sum of their bounds'
+# squares, but for one case in 10^13 (Hoeffding).
+INDEPENDENT = 8
 
 
 def roundings(count: int, unit: float) -> float:
@@ -167,6 +173,36 @@ class Evaluation:
             error += a.error @ np.abs(b.value)
         return Bounded(a.value @ b.value, error).rounded(self.unit)
 
+    def blocks_matmul(self, x: np.ndarray, weights: blocks.Values, rows_as: RowsAs) -> Bounded:
+        """A product with weights [out, in] that are defined exactly."""
+        value, size = weights.value.T, weights.size.T
+        if rows_as == "f32":
+            rows = self.exact(x)
+        elif rows_as == "bf16":
+            # The rows, the weights' scales, the weights, and the results.
+            unit = roundings(3, ROUNDING["bf16"])
+            rows = Bounded(x.astype(np.float64), np.abs(x) * unit)
+        else:
+            last = rows_as.removeprefix("i8 by ")
+            rows = self.in_8_bits(x, x.shape[-1] if last == "row" else int(last))
+        # Weights in Float32 round once, and what formats subtract may be summed apart: terms are
+        # as large as `size`. Here K roundings of a sum are not in their worst case, which is larger
+        # than the errors of integers, but as large as independent ones are.
+        terms = INDEPENDENT * x.shape[-1] ** 0.5 * FLOAT32
+        error = (np.abs(rows.value) + rows.error) @ size * terms
+        error += INDEPENDENT * np.sqrt(rows.error**2 @ value**2)
+        product = Bounded(rows.value @ value, error)
+        return product.rounded(ROUNDING["bf16" if rows_as == "bf16" else "f32"])
+
+    def in_8_bits(self, x: np.ndarray, group: int) -> Bounded:
+        """Rows whose groups are integers up to 127 times a scale, which may be kept in f16."""
+        value = x.astype(np.float64)
+        greatest = np.abs(value.reshape(len(x), -1, group)).max(-1).repeat(group, -1)
+        scale = greatest / 127
+        scale_error = np.maximum(scale * 2.0**-11, 2.0**-25)
+        quotient_error = 0.5 + 127 * roundings(3, FLOAT32)
+        return Bounded(value, quotient_error * scale + 127 * scale_error)
+
     def sigmoid(self, a: Bounded) -> Bounded:
         value = 1 / (1 + np.exp(-a.value))
         # The slope is at most 1/4.
@@ -180,10 +216,17 @@ class Evaluation:
         return Bounded(value, 1.13 * a.error + own).rounded(self.unit)
 
 
-def expected(problem: Problem, operation: str) -> dict[str, Bounded]:
+def expected(
+    problem: Problem, operation: str, rows_as: RowsAs = "f32"
+) -> dict[str, Bounded]:
     """The outputs of an operation on the problem's inputs, by name."""
     case = problem.case
     evaluation = Evaluation(case.storage)
+    if (format := case.operation.blocks) is not None:
+        # Who rounds rows where a case is by their values is beyond its bound.
+        allowed = rows_as if case.operation.by_integers else "f32"
+        weights = blocks.values(format, problem.inputs["w"])
+        return {"y": evaluation.blocks_matmul(problem.inputs["x"], weights, allowed)}
     values = {name: evaluation.exact(array) for name, array in problem.inputs.items()}
     if operation.endswith("_training"):
         return evaluation.training(operation.removesuffix("_training"), values)

@@ -18,6 +18,13 @@ ERRORS = (
     "value and its row's root mean square. ✗: beyond what any order of summation in Float32 and any\n"
     "rounding of intermediates to the storage type explain; such a peer is not counted as best.")
 
+BLOCK_ERRORS = (
+    "Against a Float64 reference with the values that the formats define, in units of Float32's\n"
+    "last place at the larger of the value and its row's root mean square. ✗: beyond what roundings\n"
+    "in Float32 explain, and where products are by integers, what the contender documents that it\n"
+    "makes of the rows, at most integers of 8 bits by a scale of their row; such a peer is not\n"
+    "counted as best. Nor is one with coarser weights than the blocks, which its name says.")
+
 
 def markdown(runs: list[dict]) -> str:
     return "\n\n".join([HEAD, *(_section(run) for run in runs)]) + "\n"
@@ -40,7 +47,7 @@ def _section(run: dict) -> str:
         parts += [setting, "We have no kernels in this run."]
     parts += [
         "### Times of one call", "The best peer's is bold.", _times(rows),
-        "### Greatest errors", ERRORS, _errors(rows), _missing(rows),
+        "### Greatest errors", BLOCK_ERRORS if run["group"] == "blocks" else ERRORS, _errors(rows), _missing(rows),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -84,6 +91,8 @@ def _verdict(rows: list[Summary]) -> str:
         for row in rows if (ratio := row.compared) and row.case.goal
     ]
     missed = [(row, ratio, goal) for row, ratio, goal in aimed if ratio < goal]
+    if not aimed:
+        return text
     text += f"\n\nThe goal for the ratio is reached in {len(aimed) - len(missed)} of {len(aimed)} cases"
     text += " that have one."
     if missed:
@@ -97,7 +106,7 @@ def _verdict(rows: list[Summary]) -> str:
 
 def _names(rows: list[Summary]) -> list[str]:
     """All names of contenders: ours, then peers, in the order of the first row that has them."""
-    roles: list[Role] = ["own", "peer"]
+    roles: list[Role] = ["own", "peer", "lesser"]
     return list(dict.fromkeys(
         each["name"]
         for role in roles for row in rows for each in row.row["contenders"]
@@ -108,8 +117,11 @@ def _times(rows: list[Summary]) -> str:
     names = _names(rows)
     is_product = any(row.case.floating_operations for row in rows)
     head = ["case", "type", "shape", *names, "ratio"]
+    has_bare = any(row.case.bare for row in rows)
+    if has_bare:
+        head += ["best bare product", "ratio to it"]
     if is_product:
-        head += ["best bare product", "ratio to it", "our GFLOP/s", "best peer's"]
+        head += ["our GFLOP/s", "best peer's"]
     lines = []
     for row in rows:
         line = [row.case.operation.title, row.case.storage, row.case.shape]
@@ -119,11 +131,13 @@ def _times(rows: list[Summary]) -> str:
             text = time_text(found["seconds"]["median"]) if found else ""
             line.append(f"**{text}**" if found and found is best else text)
         line.append(_ratio(row, "peer"))
-        if is_product:
+        if has_bare:
             bare = row.best("bare")
             line.append(
                 f"{time_text(bare['seconds']['median'])}, {bare['name']}" if bare else "")
-            line += [_ratio(row, "bare"), _rate(row, row.contender(OWN)), _rate(row, best)]
+            line.append(_ratio(row, "bare"))
+        if is_product:
+            line += [_rate(row, row.contender(OWN)), _rate(row, best)]
         lines.append(line)
     return _table(head, lines, 3)
 
@@ -147,19 +161,25 @@ def _errors(rows: list[Summary]) -> str:
         for name in names:
             found = row.contender(name)
             mark = " ✗" if found and found["part_of_bound"] > 1 else ""
-            line.append(f"{found['error_units']:.2f}{mark}" if found else "")
+            line.append(f"{_units(found['error_units'])}{mark}" if found else "")
         lines.append(line)
     return _table(["case", "type", "shape", *names], lines, 3)
+
+
+def _units(error: float) -> str:
+    return f"{error:.2f}" if error < 1000 else f"{error:.2g}"
 
 
 def _missing(rows: list[Summary]) -> str:
     """Who lacks what, in the peers' own words, once each."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for row in rows:
+        # Those of blocks hold for all shapes.
+        name = row.case.operation.title if row.case.operation.blocks else _name(row.case)
         for peer, reason in row.row["missing"].items():
-            reasons.setdefault((peer, reason), []).append(_name(row.case))
+            reasons.setdefault((peer, reason), []).append(name)
     lines = [
-        f"- {peer}: {'; '.join(names)}: {' '.join(reason.split())}"
+        f"- {peer}: {'; '.join(dict.fromkeys(names))}: {' '.join(reason.split())}"
         for (peer, reason), names in reasons.items()
     ]
     return "### Left blank\n\n" + "\n".join(lines) if lines else ""

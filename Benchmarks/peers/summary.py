@@ -19,10 +19,10 @@ class Summary:
     row: dict
 
     def contender(self, name: str, role: Role = "peer") -> dict | None:
-        """A contender by name. Ours is found under any role."""
+        """A contender by name. Ours, and those that compute less, are found under any role."""
         return next(
             (each for each in self.row["contenders"]
-             if each["name"] == name and each["role"] in (role, "own")), None)
+             if each["name"] == name and each["role"] in (role, "own", "lesser")), None)
 
     def best(self, role: Role = "peer") -> dict | None:
         """The fastest of the peers whose results are right."""
