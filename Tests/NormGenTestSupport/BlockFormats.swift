@@ -4,7 +4,7 @@ extension BlockFormat {
   /// Formats that differ in what matters to code: ggml's, groups with zero points or one for all, of every
   /// number of bits and type of scales, and one with zero points of sub-blocks.
   public static let sampled: [BlockFormat] =
-    ggml + ["u4_g128", "i4_g64_bf16", "u8_g32_f32", "u2_g256"].compactMap(named)
+    ggml + ["u4_g128", "u8_g32_f32", "i2_g256_bf16"].compactMap(named)
     + [zeroPointsOfParts]
 
   /// 5 bits in two sub-blocks with signed zero points of 6 bits from −33 to 30 and a minimum for both.
