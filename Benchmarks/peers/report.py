@@ -47,7 +47,8 @@ def _section(run: dict) -> str:
         parts += [setting, "We have no kernels in this run."]
     parts += [
         "### Times of one call", "The best peer's is bold.", _times(rows),
-        "### Greatest errors", BLOCK_ERRORS if run["group"] == "blocks" else ERRORS, _errors(rows), _missing(rows),
+        "### Greatest errors", BLOCK_ERRORS if run["group"] == "blocks" else ERRORS,
+        _errors(rows), _missing(rows),
     ]
     return "\n\n".join(part for part in parts if part)
 

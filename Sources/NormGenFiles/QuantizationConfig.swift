@@ -71,6 +71,12 @@ struct QuantizationConfig: Hashable {
     return found
   }
 
+  /// What an error adds of the integers that the file speaks of.
+  var remark: String {
+    let facts = [bits.map { "\($0) bits" }, groupSize.map { "groups of \($0)" }].compactMap { $0 }
+    return facts.isEmpty ? "" : "; \(quoted(path)) says \(facts.joined(separator: ", "))"
+  }
+
   /// What this and another file say.
   private func joined(
     with other: QuantizationConfig

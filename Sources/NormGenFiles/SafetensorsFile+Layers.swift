@@ -106,14 +106,7 @@ private struct QuantizedLayer {
       return entry
     }
     let config = try QuantizationConfig.beside(file.path)
-    let stated =
-      config.map { config in
-        let facts = [
-          config.bits.map { "\($0) bits" }, config.groupSize.map { "groups of \($0)" },
-        ]
-        return "; \(quoted(config.path)) says "
-          + facts.map { $0 ?? "nothing of bits or groups" }.joined(separator: ", ")
-      } ?? ""
+    let stated = config?.remark ?? ""
     guard BlockFormat.grouped.contains(format) else {
       throw failure(
         "qweight", "an input in groups, such as u4_g128, for a GPTQ or AWQ layer",
