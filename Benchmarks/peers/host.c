@@ -7,13 +7,10 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { MAX_THREADS = 64, MAX_TENSORS = 16 };
+enum { MAX_THREADS = 64 };
 
 // About 50 microseconds: as long as the next phase or call of a busy host takes to come.
 enum { SPINS = 2000 };
-
-// Rows that stay together, so that no tile of rows is cut.
-enum { ROW_BLOCK = 16 };
 
 typedef void part_action(const void *call, int64_t part, int64_t parts);
 
@@ -92,46 +89,12 @@ int host_start(int64_t threads) {
   return 0;
 }
 
-// A kernel over rows, and its tensors in the order of its parameters.
-typedef void row_kernel(int64_t rows, void *const *buffers, const int64_t *strides);
-
-struct row_call {
-  row_kernel *kernel;
-  int64_t rows;
-  int64_t tensors;  // at most MAX_TENSORS
-  void *const *buffers;
-  const int64_t *strides;
-  const int64_t *row_bytes;  // from row to row; 0 for a tensor without rows
-};
-
-static void row_part(const void *argument, int64_t part, int64_t parts) {
-  const struct row_call *call = argument;
-  const int64_t blocks = (call->rows + ROW_BLOCK - 1) / ROW_BLOCK;
-  const int64_t first = blocks * part / parts * ROW_BLOCK;
-  const int64_t end = part + 1 < parts ? blocks * (part + 1) / parts * ROW_BLOCK : call->rows;
-  void *buffers[MAX_TENSORS];
-  for (int64_t t = 0; t < call->tensors; ++t) {
-    buffers[t] = (char *)call->buffers[t] + first * call->row_bytes[t];
-  }
-  call->kernel(end - first, buffers, call->strides);
-}
-
-// Calls a kernel so many times, its rows split between the pool's threads.
-void host_run_rows(const struct row_call *call, int64_t repetitions) {
-  const int64_t blocks = (call->rows + ROW_BLOCK - 1) / ROW_BLOCK;
-  const int64_t parts = blocks < pool.count + 1 ? blocks : pool.count + 1;
-  for (int64_t repetition = 0; repetition < repetitions; ++repetition) {
-    if (parts <= 1) call->kernel(call->rows, call->buffers, call->strides);
-    else run_parts(row_part, call, parts);
-  }
-}
-
-// One part of one phase of a kernel with matrix products.
-typedef void phase_kernel(int64_t rows, void *const *buffers, const int64_t *strides, void *scratch,
+// One part of one phase of a kernel, whose tensors are in the order of its parameters.
+typedef void kernel_entry(int64_t rows, void *const *buffers, const int64_t *strides, void *scratch,
     int64_t phase, int64_t part, int64_t parts);
 
-struct phased_call {
-  phase_kernel *kernel;
+struct kernel_call {
+  kernel_entry *kernel;
   int64_t rows;
   void *const *buffers;
   const int64_t *strides;
@@ -141,16 +104,16 @@ struct phased_call {
   int64_t phase;  // set here
 };
 
-static void phase_part(const void *argument, int64_t part, int64_t parts) {
-  const struct phased_call *call = argument;
+static void call_part(const void *argument, int64_t part, int64_t parts) {
+  const struct kernel_call *call = argument;
   call->kernel(call->rows, call->buffers, call->strides, call->scratch, call->phase, part, parts);
 }
 
 // Calls a kernel so many times, each phase by all parts at once.
-void host_run_phases(struct phased_call *call, int64_t repetitions) {
+void host_run(struct kernel_call *call, int64_t repetitions) {
   for (int64_t repetition = 0; repetition < repetitions; ++repetition) {
     for (call->phase = 0; call->phase < call->phases; ++call->phase) {
-      run_parts(phase_part, call, call->parts);
+      run_parts(call_part, call, call->parts);
     }
   }
 }

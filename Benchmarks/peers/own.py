@@ -38,21 +38,8 @@ Pointers = ctypes.POINTER(ctypes.c_void_p)
 Integers = ctypes.POINTER(ctypes.c_int64)
 
 
-class RowCall(ctypes.Structure):
-    """`struct row_call` of host.c."""
-
-    _fields_ = [
-        ("kernel", ctypes.c_void_p),
-        ("rows", ctypes.c_int64),
-        ("tensors", ctypes.c_int64),
-        ("buffers", Pointers),
-        ("strides", Integers),
-        ("row_bytes", Integers),
-    ]
-
-
-class PhasedCall(ctypes.Structure):
-    """`struct phased_call` of host.c."""
+class KernelCall(ctypes.Structure):
+    """`struct kernel_call` of host.c."""
 
     _fields_ = [
         ("kernel", ctypes.c_void_p),
@@ -121,10 +108,8 @@ class Library:
         _run([*self.command, str(HERE / "host.c"), *map(str, emitted), "-o", str(library)])
         self._library = ctypes.CDLL(str(library))
         self._library.host_start.argtypes = [ctypes.c_int64]
-        self._library.host_run_rows.argtypes = [ctypes.POINTER(RowCall), ctypes.c_int64]
-        self._library.host_run_rows.restype = None
-        self._library.host_run_phases.argtypes = [ctypes.POINTER(PhasedCall), ctypes.c_int64]
-        self._library.host_run_phases.restype = None
+        self._library.host_run.argtypes = [ctypes.POINTER(KernelCall), ctypes.c_int64]
+        self._library.host_run.restype = None
         if self._library.host_start(threads) != 0:
             raise BuildError(f"the pool of {threads} threads did not start")
         self._threads = threads
@@ -136,11 +121,11 @@ class Library:
             return []
         if problem.case.operation.group == "gradients":
             return [self._training_contender(problem, kernel)]
-        if problem.case.operation.group not in ("matmuls", "blocks"):
-            return self._row_contenders(problem, kernel)
-        found = [self._phased_contender(problem, kernel, "NormGen")]
+        found = [self._contender(problem, kernel, "NormGen")]
+        if self._threads == 1 and not any(tensor.is_matrix for tensor in problem.case.inputs):
+            found.append(self._ctypes_contender(problem, kernel))
         if f"{kernel}_exact" in self._sources:
-            exact = self._phased_contender(problem, f"{kernel}_exact", "NormGen, exact order")
+            exact = self._contender(problem, f"{kernel}_exact", "NormGen, exact order")
             found.append(exact)
         return found
 
@@ -149,34 +134,6 @@ class Library:
         function.argtypes = arguments
         function.restype = result
         return function
-
-    def _row_contenders(self, problem: Problem, kernel: str) -> list[Contender]:
-        """Through a loop in C and, on one thread, through ctypes."""
-        case = problem.case
-        arrays = [*problem.inputs.values(), *problem.outputs.values()]
-        count = len(arrays)
-        lengths = _row_lengths(case)
-        buffers = (ctypes.c_void_p * count)(*[array.ctypes.data for array in arrays])
-        strides = (ctypes.c_int64 * count)(*lengths)
-        sizes = [length * array.itemsize for length, array in zip(lengths, arrays)]
-        row_bytes = (ctypes.c_int64 * count)(*sizes)
-        entry = self._function(kernel, "entry", [ctypes.c_int64, Pointers, Integers])
-        address = ctypes.cast(entry, ctypes.c_void_p)
-        call = RowCall(address, case.rows, count, buffers, strides, row_bytes)
-
-        def repeat(repetitions: int) -> None:
-            self._library.host_run_rows(ctypes.byref(call), repetitions)
-
-        def results() -> Arrays:
-            return cleared_results(problem, repeat)
-
-        found = [Contender("NormGen", repeat, results, role="own")]
-        if self._threads == 1:
-            rows = ctypes.c_int64(case.rows)
-            through_ctypes = repeated(lambda: entry(rows, buffers, strides))
-            found.append(
-                Contender("NormGen through ctypes", through_ctypes, results, role="own"))
-        return found
 
     def _training_contender(self, problem: Problem, kernel: str) -> Contender:
         """The forward kernel, then its gradient."""
@@ -197,33 +154,22 @@ class Library:
         tensors = {tensor.name: tensor for tensor in [*case.inputs, *case.outputs, *statistics]}
         arrays = problem.inputs | problem.outputs | {
             tensor.name: page_aligned(tensor.shape, np.dtype(np.float32)) for tensor in statistics}
-        integer = ctypes.c_int64
-        held: list[object] = [arrays]
-
-        def row_call() -> RowCall:
-            count = len(forward)
-            lengths = [_row_length(tensors[name]) for name in forward]
-            buffers = (ctypes.c_void_p * count)(*[arrays[name].ctypes.data for name in forward])
-            sizes = [length * arrays[name].itemsize for name, length in zip(forward, lengths)]
-            entry = self._function(kernel, "entry", [integer, Pointers, Integers])
-            return RowCall(
-                ctypes.cast(entry, ctypes.c_void_p), case.rows, count, buffers,
-                (integer * count)(*lengths), (integer * count)(*sizes))
-
-        call = row_call()
-        phased, scratch = self._phased_call(
+        forward_call, forward_scratch = self._call(
+            kernel, case.rows, [arrays[name] for name in forward],
+            [_row_length(tensors[name]) for name in forward])
+        backward_call, backward_scratch = self._call(
             f"{kernel}_gradient", case.rows, [arrays[name] for name in backward],
             [_row_length(tensors[name]) for name in backward])
-        held += [scratch]
+        held: list[object] = [arrays, forward_scratch, backward_scratch]
 
         def repeat(repetitions: int, held: list[object] = held) -> None:
             for _ in range(repetitions):
-                self._library.host_run_rows(ctypes.byref(call), 1)
-                self._library.host_run_phases(ctypes.byref(phased), 1)
+                self._library.host_run(ctypes.byref(forward_call), 1)
+                self._library.host_run(ctypes.byref(backward_call), 1)
 
         return Contender("NormGen", repeat, lambda: cleared_results(problem, repeat), role="own")
 
-    def _phased_contender(self, problem: Problem, kernel: str, name: str) -> Contender:
+    def _contender(self, problem: Problem, kernel: str, name: str) -> Contender:
         """With packed weights, by as many parts as there are threads."""
         case = problem.case
         arrays = [
@@ -231,20 +177,40 @@ class Library:
             if tensor.is_matrix else problem.inputs[tensor.name]
             for tensor in case.inputs
         ] + [*problem.outputs.values()]
-        call, scratch = self._phased_call(kernel, case.rows, arrays, _row_lengths(case))
+        call, scratch = self._call(kernel, case.rows, arrays, _row_lengths(case))
         # The call has addresses only; this keeps what they point to.
         held = [*arrays, scratch]
 
         def repeat(repetitions: int, held: list[np.ndarray] = held) -> None:
-            self._library.host_run_phases(ctypes.byref(call), repetitions)
+            self._library.host_run(ctypes.byref(call), repetitions)
 
         rows_as: RowsAs = "i8 by 32" if case.operation.by_integers else "f32"
         return Contender(
             name, repeat, lambda: cleared_results(problem, repeat), role="own", rows_as=rows_as)
 
-    def _phased_call(
+    def _ctypes_contender(self, problem: Problem, kernel: str) -> Contender:
+        """Without the loop in C: what a call from Python costs."""
+        case = problem.case
+        arrays = [*problem.inputs.values(), *problem.outputs.values()]
+        call, scratch = self._call(kernel, case.rows, arrays, _row_lengths(case))
+        integer = ctypes.c_int64
+        arguments = (
+            integer(call.rows), call.buffers, call.strides, ctypes.c_void_p(call.scratch), integer(0),
+            integer(0), integer(1))
+        entry = self._entry(kernel)
+        repeat = repeated(lambda held=scratch: entry(*arguments))
+        return Contender(
+            "NormGen through ctypes", repeat, lambda: cleared_results(problem, repeat), role="own")
+
+    def _entry(self, kernel: str):
+        integer = ctypes.c_int64
+        return self._function(
+            kernel, "entry",
+            [integer, Pointers, Integers, ctypes.c_void_p, integer, integer, integer])
+
+    def _call(
         self, kernel: str, rows: int, arrays: list[np.ndarray], lengths: list[int]
-    ) -> tuple[PhasedCall, np.ndarray]:
+    ) -> tuple[KernelCall, np.ndarray]:
         """A call by as many parts as there are threads, and its scratch memory."""
         integer = ctypes.c_int64
         count = len(arrays)
@@ -254,11 +220,8 @@ class Library:
         phases = self._function(kernel, "phases", sizes, integer)(rows, self._threads)
         bytes_needed = self._function(kernel, "scratch_bytes", sizes, integer)
         scratch = page_aligned((bytes_needed(rows, self._threads),), np.dtype(np.uint8))
-        entry = self._function(
-            kernel, "entry",
-            [integer, Pointers, Integers, ctypes.c_void_p, integer, integer, integer])
-        address = ctypes.cast(entry, ctypes.c_void_p)
-        call = PhasedCall(
+        address = ctypes.cast(self._entry(kernel), ctypes.c_void_p)
+        call = KernelCall(
             address, rows, buffers, strides, scratch.ctypes.data, phases, self._threads, 0)
         return call, scratch
 
