@@ -225,6 +225,14 @@ static inline vec exp_in_range(vec x) {
   return fraction * power_of_two(exponent);
 }
 
+// Unrolls the loop behind it, whose entries stay in registers only then, however long its body is;
+// gcc peels such loops by itself.
+#if defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED
+#endif
+
 // The error function: an odd polynomial below 0.9375, 1 - e^-q(t) above with a polynomial
 // q = -log erfc, 1 from 3.92 on.
 static inline vec vec_erf(vec x) {
@@ -366,7 +374,7 @@ void linear_gelu_rms_norm_768_3072_bf16_neon_pack_w(const uint16_t *weights, uin
 static inline __attribute__((always_inline)) void tile_768x3072(int64_t depth, const uint16_t *x,
     const uint16_t *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[14][2];
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth - 1; k += 2) {
@@ -374,12 +382,12 @@ static inline __attribute__((always_inline)) void tile_768x3072(int64_t depth, c
     uvec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_u16_pairs(step + 8 * v);
     prefetch_line(step, 1024);
-    for (int64_t r = 0; r < height; ++r) {
+    UNROLLED for (int64_t r = 0; r < height; ++r) {
       const uvec pair = broadcast_u16_pair(x + 800 * r + k);
       for (int64_t v = 0; v < 2; ++v) chain[r][v] = bf16_dot(chain[r][v], pair, weights[v]);
     }
   }
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 3088 * r + 4 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);

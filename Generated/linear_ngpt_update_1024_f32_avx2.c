@@ -163,6 +163,14 @@ static inline float maximum_scalar(float a, float b) {
   return a > b || a != a ? a : b;
 }
 
+// Unrolls the loop behind it, whose entries stay in registers only then, however long its body is;
+// gcc peels such loops by itself.
+#if defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED
+#endif
+
 // Asks for 64 floats to come closer. They need not be readable, nor belong to an array, so that
 // their addresses are taken as numbers.
 static inline void prefetch_f32_group(const float *p) {
@@ -239,7 +247,7 @@ void linear_ngpt_update_1024_f32_avx2_pack_w(const float *weights, float *packed
 static inline __attribute__((always_inline)) void tile_1024x1024(int64_t depth, const float *x,
     const float *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[6][2];
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; ++k) {
@@ -247,12 +255,12 @@ static inline __attribute__((always_inline)) void tile_1024x1024(int64_t depth, 
     vec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_f32(step + 8 * v);
     prefetch_line(step, 4096);
-    for (int64_t r = 0; r < height; ++r) {
+    UNROLLED for (int64_t r = 0; r < height; ++r) {
       const vec element = broadcast(x[1040 * r + k]);
       for (int64_t v = 0; v < 2; ++v) chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
     }
   }
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 1040 * r + 8 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);

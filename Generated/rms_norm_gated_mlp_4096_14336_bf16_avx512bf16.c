@@ -294,6 +294,14 @@ static inline vec vec_exp(vec x) {
   return fraction * power_of_two(half) * power_of_two((ivec)((uvec)exponent - (uvec)half));
 }
 
+// Unrolls the loop behind it, whose entries stay in registers only then, however long its body is;
+// gcc peels such loops by itself.
+#if defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED
+#endif
+
 // 1 / (1 + e^-x), through z = e^-|x| <= 1: 1 / (1 + z), or z / (1 + z) where x < 0, so that small
 // results keep their precision. The division's remainder corrects it, with what 1 + z had lost.
 static inline vec vec_sigmoid(vec x) {
@@ -426,7 +434,7 @@ void rms_norm_gated_mlp_4096_14336_bf16_avx512bf16_pack_w_gate(const uint16_t *w
 static inline __attribute__((always_inline)) void tile_4096x14336(int64_t depth, const uint16_t *x,
     const uint16_t *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[14][2];
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth - 1; k += 2) {
@@ -434,12 +442,12 @@ static inline __attribute__((always_inline)) void tile_4096x14336(int64_t depth,
     uvec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_u16_pairs(step + 32 * v);
     for (int64_t v = 0; v < 2; ++v) prefetch_line(step, 4096 + 64 * v);
-    for (int64_t r = 0; r < height; ++r) {
+    UNROLLED for (int64_t r = 0; r < height; ++r) {
       const uvec pair = broadcast_u16_pair(x + 4128 * r + k);
       for (int64_t v = 0; v < 2; ++v) chain[r][v] = bf16_dot(chain[r][v], pair, weights[v]);
     }
   }
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 14352 * r + 16 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);

@@ -163,6 +163,14 @@ static inline float sum_partials(const vec p[8]) {
   return a[0];
 }
 
+// Unrolls the loop behind it, whose entries stay in registers only then, however long its body is;
+// gcc peels such loops by itself.
+#if defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED
+#endif
+
 // Words of four bytes, a word a lane; the first byte is the lowest.
 static inline uvec load_words(const uint8_t *p) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -207,9 +215,9 @@ static inline void prefetch_f32_group(const float *p) {
   }
 }
 
-// Asks for the cache line `byte` bytes behind p to come closer; it need not be readable.
-static inline void prefetch_line(const void *p, int64_t byte) {
-  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)byte));
+// The same, no closer than the second level of caches.
+static inline void prefetch_line_to_l2(const void *p, int64_t byte) {
+  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)byte), 0, 2);
 }
 
 // Where part `part` of `parts` begins among `count` things: all take as many, and the first parts
@@ -286,14 +294,14 @@ static __attribute__((noinline)) void dequantize_4096x12288(const uint8_t *packe
     float *values) {
   for (int64_t k = 0; k < depth; k += 32) {
     const uint8_t *group = packed + 288 * (k / 32);
-    for (int64_t i = 0; i < 5; ++i) prefetch_line(group, 64 * i + 4096);
+    for (int64_t i = 0; i < 5; ++i) prefetch_line_to_l2(group, 64 * i + 4096);
     vec scales[2];
     for (int64_t v = 0; v < 2; ++v) scales[v] = load_f16_bytes(group + 16 * v);
     for (int64_t u = 0; u < 4; ++u) {
       uvec words[2];
       for (int64_t v = 0; v < 2; ++v) words[v] = load_words(group + 32 * v + 64 * u + 32);
-      for (int64_t t = 0; t < 2; ++t) {
-        for (int64_t j = 0; j < 4; ++j) {
+      UNROLLED for (int64_t t = 0; t < 2; ++t) {
+        UNROLLED for (int64_t j = 0; j < 4; ++j) {
           for (int64_t v = 0; v < 2; ++v) {
             store_f32(values + 16 * (k + 8 * u + 4 * t + j) + 8 * v,
                 scales[v] * float_from_bits(signed_bits_of_words(words[v], 8 * j + 4 * t, 4)));
@@ -309,19 +317,19 @@ static __attribute__((noinline)) void dequantize_4096x12288(const uint8_t *packe
 static inline __attribute__((always_inline)) void tile_4096x12288(int64_t depth, const float *x,
     const float *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[6][2];
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; ++k) {
     const float *step = sliver + 16 * k;
     vec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_f32(step + 8 * v);
-    for (int64_t r = 0; r < height; ++r) {
+    UNROLLED for (int64_t r = 0; r < height; ++r) {
       const vec element = broadcast(x[4112 * r + k]);
       for (int64_t v = 0; v < 2; ++v) chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
     }
   }
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 12304 * r + 8 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
@@ -334,13 +342,13 @@ static inline __attribute__((always_inline)) void tile_of_blocks_4096x12288(int6
     const float *x, const uint8_t *packed, float *sums, int is_first, const int64_t height,
     const int64_t slivers) {
   vec chain[5][4];
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2 * slivers; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; k += 32) {
     const uint8_t *group = packed + 288 * (k / 32);
     for (int64_t v = 0; v < slivers; ++v) {
-      for (int64_t i = 0; i < 5; ++i) prefetch_line(group, 36864 * v + 64 * i + 4096);
+      for (int64_t i = 0; i < 5; ++i) prefetch_line_to_l2(group, 36864 * v + 64 * i + 4096);
     }
     vec scales[4];
     for (int64_t v = 0; v < 2 * slivers; ++v) {
@@ -351,14 +359,14 @@ static inline __attribute__((always_inline)) void tile_of_blocks_4096x12288(int6
       for (int64_t v = 0; v < 2 * slivers; ++v) {
         words[v] = load_words(group + 36864 * (v / 2) + 32 * (v % 2) + 64 * u + 32);
       }
-      for (int64_t t = 0; t < 2; ++t) {
-        for (int64_t j = 0; j < 4; ++j) {
+      UNROLLED for (int64_t t = 0; t < 2; ++t) {
+        UNROLLED for (int64_t j = 0; j < 4; ++j) {
           vec weights[4];
           for (int64_t v = 0; v < 2 * slivers; ++v) {
             weights[v] = scales[v] * float_from_bits(signed_bits_of_words(words[v], 8 * j + 4 * t,
                 4));
           }
-          for (int64_t r = 0; r < height; ++r) {
+          UNROLLED for (int64_t r = 0; r < height; ++r) {
             const vec element = broadcast(x[4112 * r + k + 8 * u + 4 * t + j]);
             for (int64_t v = 0; v < 2 * slivers; ++v) {
               chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
@@ -368,7 +376,7 @@ static inline __attribute__((always_inline)) void tile_of_blocks_4096x12288(int6
       }
     }
   }
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2 * slivers; ++v) {
       float *sum = sums + 12304 * r + 8 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);

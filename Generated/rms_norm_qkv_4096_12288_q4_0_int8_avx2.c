@@ -323,6 +323,14 @@ static inline void store_i8(int8_t *p, vec v) {
   store_s8(p, narrow_i8(v));
 }
 
+// Unrolls the loop behind it, whose entries stay in registers only then, however long its body is;
+// gcc peels such loops by itself.
+#if defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED
+#endif
+
 // Words of four bytes, a word a lane; the first byte is the lowest.
 static inline uvec load_words(const uint8_t *p) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -366,9 +374,9 @@ static inline void prefetch_f32_group(const float *p) {
   }
 }
 
-// Asks for the cache line `byte` bytes behind p to come closer; it need not be readable.
-static inline void prefetch_line(const void *p, int64_t byte) {
-  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)byte));
+// The same, no closer than the second level of caches.
+static inline void prefetch_line_to_l2(const void *p, int64_t byte) {
+  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)byte), 0, 2);
 }
 
 // Where part `part` of `parts` begins among `count` things: all take as many, and the first parts
@@ -484,31 +492,33 @@ static inline __attribute__((always_inline)) void tile_of_integers_4096x12288(co
     const float *x_scales, const float *x_sums, const uint8_t *packed, float *sums,
     const int64_t height) {
   vec chain[4][2];
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < 4096; k += 32) {
     const uint8_t *group = packed + 288 * (k / 32);
-    for (int64_t i = 0; i < 5; ++i) prefetch_line(group, 64 * i + 4096);
+    if (height > 2) {
+      for (int64_t i = 0; i < 5; ++i) prefetch_line_to_l2(group, 64 * i + 4096);
+    }
     vec scales[2];
     for (int64_t v = 0; v < 2; ++v) scales[v] = load_f16_bytes(group + 16 * v);
     pair_sums dots[4][2];
-    for (int64_t r = 0; r < height; ++r) {
+    UNROLLED for (int64_t r = 0; r < height; ++r) {
       for (int64_t v = 0; v < 2; ++v) dots[r][v] = (pair_sums){0};
     }
     for (int64_t u = 0; u < 4; ++u) {
       uvec words[2];
       for (int64_t v = 0; v < 2; ++v) words[v] = load_words(group + 32 * v + 64 * u + 32);
-      for (int64_t t = 0; t < 2; ++t) {
+      UNROLLED for (int64_t t = 0; t < 2; ++t) {
         uvec weights[2];
         for (int64_t v = 0; v < 2; ++v) weights[v] = bits_of_bytes(words[v], 4 * t, 4);
-        for (int64_t r = 0; r < height; ++r) {
+        UNROLLED for (int64_t r = 0; r < height; ++r) {
           const uvec quad = broadcast_quad(x + 4160 * r + k + 8 * u + 4 * t);
           for (int64_t v = 0; v < 2; ++v) dots[r][v] = add_quads(dots[r][v], weights[v], quad);
         }
       }
     }
-    for (int64_t r = 0; r < height; ++r) {
+    UNROLLED for (int64_t r = 0; r < height; ++r) {
       const vec x_scale = broadcast(x_scales[144 * r + k / 32]);
       const vec x_sum = broadcast(x_sums[144 * r + k / 32]);
       const vec excess = x_sum * broadcast(8.0f);
@@ -518,7 +528,7 @@ static inline __attribute__((always_inline)) void tile_of_integers_4096x12288(co
       }
     }
   }
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 12304 * r + 8 * v;
       store_f32(sum, chain[r][v]);

@@ -153,6 +153,14 @@ static inline float sum_partials(const vec p[16]) {
   return v[0];
 }
 
+// Unrolls the loop behind it, whose entries stay in registers only then, however long its body is;
+// gcc peels such loops by itself.
+#if defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED
+#endif
+
 // Words of four bytes, a word a lane; the first byte is the lowest.
 static inline uvec load_words(const uint8_t *p) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -197,9 +205,9 @@ static inline void prefetch_f32_group(const float *p) {
   }
 }
 
-// Asks for the cache line `byte` bytes behind p to come closer; it need not be readable.
-static inline void prefetch_line(const void *p, int64_t byte) {
-  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)byte));
+// The same, no closer than the second level of caches.
+static inline void prefetch_line_to_l2(const void *p, int64_t byte) {
+  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)byte), 0, 2);
 }
 
 // Where part `part` of `parts` begins among `count` things: all take as many, and the first parts
@@ -276,14 +284,14 @@ static __attribute__((noinline)) void dequantize_4096x12288(const uint8_t *packe
     float *values) {
   for (int64_t k = 0; k < depth; k += 32) {
     const uint8_t *group = packed + 144 * (k / 32);
-    for (int64_t i = 0; i < 3; ++i) prefetch_line(group, 64 * i + 2048);
+    for (int64_t i = 0; i < 3; ++i) prefetch_line_to_l2(group, 64 * i + 2048);
     vec scales[2];
     for (int64_t v = 0; v < 2; ++v) scales[v] = load_f16_bytes(group + 8 * v);
     for (int64_t u = 0; u < 4; ++u) {
       uvec words[2];
       for (int64_t v = 0; v < 2; ++v) words[v] = load_words(group + 16 * v + 32 * u + 16);
-      for (int64_t t = 0; t < 2; ++t) {
-        for (int64_t j = 0; j < 4; ++j) {
+      UNROLLED for (int64_t t = 0; t < 2; ++t) {
+        UNROLLED for (int64_t j = 0; j < 4; ++j) {
           for (int64_t v = 0; v < 2; ++v) {
             store_f32(values + 8 * (k + 8 * u + 4 * t + j) + 4 * v,
                 scales[v] * float_from_bits(signed_bits_of_words(words[v], 8 * j + 4 * t, 4)));
@@ -299,19 +307,19 @@ static __attribute__((noinline)) void dequantize_4096x12288(const uint8_t *packe
 static inline __attribute__((always_inline)) void tile_4096x12288(int64_t depth, const float *x,
     const float *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[14][2];
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; ++k) {
     const float *step = sliver + 8 * k;
     vec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_f32(step + 4 * v);
-    for (int64_t r = 0; r < height; ++r) {
+    UNROLLED for (int64_t r = 0; r < height; ++r) {
       const vec element = broadcast(x[4112 * r + k]);
       for (int64_t v = 0; v < 2; ++v) chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
     }
   }
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 12304 * r + 4 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
@@ -324,13 +332,13 @@ static inline __attribute__((always_inline)) void tile_of_blocks_4096x12288(int6
     const float *x, const uint8_t *packed, float *sums, int is_first, const int64_t height,
     const int64_t slivers) {
   vec chain[5][4];
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2 * slivers; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; k += 32) {
     const uint8_t *group = packed + 144 * (k / 32);
     for (int64_t v = 0; v < slivers; ++v) {
-      for (int64_t i = 0; i < 3; ++i) prefetch_line(group, 18432 * v + 64 * i + 2048);
+      for (int64_t i = 0; i < 3; ++i) prefetch_line_to_l2(group, 18432 * v + 64 * i + 2048);
     }
     vec scales[4];
     for (int64_t v = 0; v < 2 * slivers; ++v) {
@@ -341,14 +349,14 @@ static inline __attribute__((always_inline)) void tile_of_blocks_4096x12288(int6
       for (int64_t v = 0; v < 2 * slivers; ++v) {
         words[v] = load_words(group + 18432 * (v / 2) + 16 * (v % 2) + 32 * u + 16);
       }
-      for (int64_t t = 0; t < 2; ++t) {
-        for (int64_t j = 0; j < 4; ++j) {
+      UNROLLED for (int64_t t = 0; t < 2; ++t) {
+        UNROLLED for (int64_t j = 0; j < 4; ++j) {
           vec weights[4];
           for (int64_t v = 0; v < 2 * slivers; ++v) {
             weights[v] = scales[v] * float_from_bits(signed_bits_of_words(words[v], 8 * j + 4 * t,
                 4));
           }
-          for (int64_t r = 0; r < height; ++r) {
+          UNROLLED for (int64_t r = 0; r < height; ++r) {
             const vec element = broadcast(x[4112 * r + k + 8 * u + 4 * t + j]);
             for (int64_t v = 0; v < 2 * slivers; ++v) {
               chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
@@ -358,7 +366,7 @@ static inline __attribute__((always_inline)) void tile_of_blocks_4096x12288(int6
       }
     }
   }
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2 * slivers; ++v) {
       float *sum = sums + 12304 * r + 4 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);

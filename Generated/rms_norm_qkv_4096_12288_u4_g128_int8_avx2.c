@@ -317,6 +317,14 @@ static inline vec load_u8(const uint8_t *p) {
   return widen_u8(load_s8((const int8_t *)p));
 }
 
+// Unrolls the loop behind it, whose entries stay in registers only then, however long its body is;
+// gcc peels such loops by itself.
+#if defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED
+#endif
+
 // Words of four bytes, a word a lane; the first byte is the lowest.
 static inline uvec load_words(const uint8_t *p) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -360,9 +368,9 @@ static inline void prefetch_f32_group(const float *p) {
   }
 }
 
-// Asks for the cache line `byte` bytes behind p to come closer; it need not be readable.
-static inline void prefetch_line(const void *p, int64_t byte) {
-  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)byte));
+// The same, no closer than the second level of caches.
+static inline void prefetch_line_to_l2(const void *p, int64_t byte) {
+  __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)byte), 0, 2);
 }
 
 // Where part `part` of `parts` begins among `count` things: all take as many, and the first parts
@@ -486,23 +494,25 @@ static inline __attribute__((always_inline)) void tile_of_integers_4096x12288(co
     const float *x_scales, const float *x_sums, const uint8_t *packed, float *sums,
     const int64_t height) {
   vec chain[4][2];
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < 4096; k += 128) {
     const uint8_t *group = packed + 1072 * (k / 128);
-    for (int64_t i = 0; i < 17; ++i) prefetch_line(group, 64 * i + 4096);
+    if (height > 2) {
+      for (int64_t i = 0; i < 17; ++i) prefetch_line_to_l2(group, 64 * i + 4096);
+    }
     vec scales[2];
     for (int64_t v = 0; v < 2; ++v) scales[v] = load_f16_bytes(group + 16 * v);
     vec zero_points[2];
     for (int64_t v = 0; v < 2; ++v) zero_points[v] = load_u8(group + 8 * v + 32);
     vec totals[4][2];
-    for (int64_t r = 0; r < height; ++r) {
+    UNROLLED for (int64_t r = 0; r < height; ++r) {
       for (int64_t v = 0; v < 2; ++v) totals[r][v] = broadcast(0.0f);
     }
     for (int64_t f = 0; f < 4; ++f) {
       pair_sums dots[4][2];
-      for (int64_t r = 0; r < height; ++r) {
+      UNROLLED for (int64_t r = 0; r < height; ++r) {
         for (int64_t v = 0; v < 2; ++v) dots[r][v] = (pair_sums){0};
       }
       for (int64_t u = 0; u < 4; ++u) {
@@ -510,22 +520,22 @@ static inline __attribute__((always_inline)) void tile_of_integers_4096x12288(co
         for (int64_t v = 0; v < 2; ++v) {
           words[v] = load_words(group + 32 * v + 64 * (4 * f + u) + 48);
         }
-        for (int64_t t = 0; t < 2; ++t) {
+        UNROLLED for (int64_t t = 0; t < 2; ++t) {
           uvec weights[2];
           for (int64_t v = 0; v < 2; ++v) weights[v] = bits_of_bytes(words[v], 4 * t, 4);
-          for (int64_t r = 0; r < height; ++r) {
+          UNROLLED for (int64_t r = 0; r < height; ++r) {
             const uvec quad = broadcast_quad(x + 4160 * r + k + 32 * f + 8 * u + 4 * t);
             for (int64_t v = 0; v < 2; ++v) dots[r][v] = add_quads(dots[r][v], weights[v], quad);
           }
         }
       }
-      for (int64_t r = 0; r < height; ++r) {
+      UNROLLED for (int64_t r = 0; r < height; ++r) {
         for (int64_t v = 0; v < 2; ++v) {
           totals[r][v] = totals[r][v] + float_from_pair_sums(dots[r][v]);
         }
       }
     }
-    for (int64_t r = 0; r < height; ++r) {
+    UNROLLED for (int64_t r = 0; r < height; ++r) {
       const vec x_scale = broadcast(x_scales[48 * r + k / 128]);
       const vec x_sum = broadcast(x_sums[48 * r + k / 128]);
       const vec minus_x_sum = -x_sum;
@@ -535,7 +545,7 @@ static inline __attribute__((always_inline)) void tile_of_integers_4096x12288(co
       }
     }
   }
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 12304 * r + 8 * v;
       store_f32(sum, chain[r][v]);

@@ -214,6 +214,14 @@ static inline void store_bf16_group(uint16_t *p, const vec *v) {
   }
 }
 
+// Unrolls the loop behind it, whose entries stay in registers only then, however long its body is;
+// gcc peels such loops by itself.
+#if defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED
+#endif
+
 // Pairs of 16-bit values, a pair a lane; the first of a pair is the lane's lower half.
 static inline uvec load_u16_pairs(const uint16_t *p) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -333,7 +341,7 @@ void rms_norm_qkv_4096_6144_bf16_avx2_pack_w_qkv(const uint16_t *weights, uint16
 static inline __attribute__((always_inline)) void tile_4096x6144(int64_t depth, const float *x,
     const uint16_t *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[6][2];
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; ++k) {
@@ -343,12 +351,12 @@ static inline __attribute__((always_inline)) void tile_4096x6144(int64_t depth, 
     weights[0] = widen_bf16_first(pairs);
     weights[1] = widen_bf16_second(pairs);
     prefetch_line(step, 2048);
-    for (int64_t r = 0; r < height; ++r) {
+    UNROLLED for (int64_t r = 0; r < height; ++r) {
       const vec element = broadcast(x[4112 * r + k]);
       for (int64_t v = 0; v < 2; ++v) chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
     }
   }
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 6160 * r + 8 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);

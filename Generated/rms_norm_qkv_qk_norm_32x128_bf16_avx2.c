@@ -243,6 +243,14 @@ static inline void store_bf16_group(uint16_t *p, const vec *v) {
   }
 }
 
+// Unrolls the loop behind it, whose entries stay in registers only then, however long its body is;
+// gcc peels such loops by itself.
+#if defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED
+#endif
+
 // Pairs of 16-bit values, a pair a lane; the first of a pair is the lane's lower half.
 static inline uvec load_u16_pairs(const uint16_t *p) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -391,7 +399,7 @@ void rms_norm_qkv_qk_norm_32x128_bf16_avx2_pack_w_q(const uint16_t *weights, uin
 static inline __attribute__((always_inline)) void tile_4096x4096(int64_t depth, const uint16_t *x,
     const uint16_t *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[6][2];
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth - 1; k += 2) {
@@ -399,12 +407,12 @@ static inline __attribute__((always_inline)) void tile_4096x4096(int64_t depth, 
     uvec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_u16_pairs(step + 16 * v);
     prefetch_line(step, 2048);
-    for (int64_t r = 0; r < height; ++r) {
+    UNROLLED for (int64_t r = 0; r < height; ++r) {
       const uvec pair = broadcast_u16_pair(x + 4128 * r + k);
       for (int64_t v = 0; v < 2; ++v) chain[r][v] = bf16_dot(chain[r][v], pair, weights[v]);
     }
   }
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 4112 * r + 8 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);
@@ -471,7 +479,7 @@ void rms_norm_qkv_qk_norm_32x128_bf16_avx2_pack_w_k(const uint16_t *weights, uin
 static inline __attribute__((always_inline)) void tile_4096x1024(int64_t depth, const uint16_t *x,
     const uint16_t *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[6][2];
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth - 1; k += 2) {
@@ -479,12 +487,12 @@ static inline __attribute__((always_inline)) void tile_4096x1024(int64_t depth, 
     uvec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_u16_pairs(step + 16 * v);
     prefetch_line(step, 2048);
-    for (int64_t r = 0; r < height; ++r) {
+    UNROLLED for (int64_t r = 0; r < height; ++r) {
       const uvec pair = broadcast_u16_pair(x + 4128 * r + k);
       for (int64_t v = 0; v < 2; ++v) chain[r][v] = bf16_dot(chain[r][v], pair, weights[v]);
     }
   }
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 1040 * r + 8 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);

@@ -187,6 +187,14 @@ static inline vec exp_in_range(vec x) {
   return fraction * power_of_two(exponent);
 }
 
+// Unrolls the loop behind it, whose entries stay in registers only then, however long its body is;
+// gcc peels such loops by itself.
+#if defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED
+#endif
+
 // The error function: an odd polynomial below 0.9375, 1 - e^-q(t) above with a polynomial
 // q = -log erfc, 1 from 3.92 on.
 static inline vec vec_erf(vec x) {
@@ -316,7 +324,7 @@ void weight_norm_linear_gelu_384_1536_f32_avx2_pack_effective_v(const float *v, 
 static inline __attribute__((always_inline)) void tile_384x1536(int64_t depth, const float *x,
     const float *sliver, float *sums, int is_first, const int64_t height) {
   vec chain[6][2];
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) chain[r][v] = broadcast(0.0f);
   }
   for (int64_t k = 0; k < depth; ++k) {
@@ -324,12 +332,12 @@ static inline __attribute__((always_inline)) void tile_384x1536(int64_t depth, c
     vec weights[2];
     for (int64_t v = 0; v < 2; ++v) weights[v] = load_f32(step + 8 * v);
     prefetch_line(step, 4096);
-    for (int64_t r = 0; r < height; ++r) {
+    UNROLLED for (int64_t r = 0; r < height; ++r) {
       const vec element = broadcast(x[400 * r + k]);
       for (int64_t v = 0; v < 2; ++v) chain[r][v] = multiply_add(element, weights[v], chain[r][v]);
     }
   }
-  for (int64_t r = 0; r < height; ++r) {
+  UNROLLED for (int64_t r = 0; r < height; ++r) {
     for (int64_t v = 0; v < 2; ++v) {
       float *sum = sums + 1552 * r + 8 * v;
       store_f32(sum, is_first ? chain[r][v] : load_f32(sum) + chain[r][v]);

@@ -20,6 +20,7 @@ extension TemplateFile {
     TemplateFile("math/exp.h.in"),
     TemplateFile("math/log.h.in"),
     TemplateFile("math/tanh.h.in"),
+    TemplateFile("math/unrolled.h.in"),
     TemplateFile("math/erf.h.in"),
     TemplateFile("math/sigmoid.h.in"),
     TemplateFile("math/put.h.in"),

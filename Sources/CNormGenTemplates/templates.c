@@ -74,6 +74,9 @@ static const unsigned char math_storage_h[] = {
 static const unsigned char math_tanh_h[] = {
 #embed "../../Templates/math/tanh.h.in"
     , 0};
+static const unsigned char math_unrolled_h[] = {
+#embed "../../Templates/math/unrolled.h.in"
+    , 0};
 static const unsigned char files_kernel_c[] = {
 #embed "../../Templates/files/kernel.c.in"
     , 0};
@@ -132,6 +135,7 @@ static const struct {
     {"math/sigmoid.h.in", math_sigmoid_h},
     {"math/storage.h.in", math_storage_h},
     {"math/tanh.h.in", math_tanh_h},
+    {"math/unrolled.h.in", math_unrolled_h},
     {"files/kernel.c.in", files_kernel_c},
     {"files/kernel.h.in", files_kernel_h},
     {"measure/limits.c.in", measure_limits_c},

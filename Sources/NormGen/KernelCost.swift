@@ -81,10 +81,12 @@ public struct KernelCost: Hashable, Sendable {
     case .int8:
       operationsPerRow.integer += terms
       // Each group's scales are multiplied, and a step of the chain is taken, with a minimum two.
-      let group = product.format?.subBlockElements ?? product.depth
-      let steps = (product.format?.minimum == nil ? 1 : 2) * product.depth / group * product.columns
-      operationsPerRow.multiplications += steps
-      operationsPerRow.fused += steps
+      if let format = product.format {
+        let groups = product.depth / format.subBlockElements
+        let steps = (format.minimum == nil ? 1 : 2) * groups * product.columns
+        operationsPerRow.multiplications += steps
+        operationsPerRow.fused += steps
+      }
     }
     if product.matmul.accumulation != .int8 {
       operationsPerRow.additions += (blocks - 1) * product.columns

@@ -29,11 +29,6 @@ public enum RandomInputs {
         tensors[name] = try blocks.format.drawn(shape, deviation: deviation, &generator)
         continue
       }
-      if let terms = weights[id], count > largestDrawnCount {
-        let deviation = 1 / Double(terms).squareRoot()
-        tensors[name] = try chosen(shape, storage, deviation: deviation, &generator)
-        continue
-      }
       let (mean, deviation): (Double, Double) =
         if let integers = storage.integers {
           ((integers.lowerBound + integers.upperBound + 1) / 2, 40)
@@ -44,8 +39,12 @@ public enum RandomInputs {
         } else {
           (1, 0.25)
         }
-      tensors[name] = try HostTensor(shape: shape, storage) {
-        mean + generator.normal() * deviation
+      if weights[id] != nil, count > largestDrawnCount {
+        tensors[name] = try chosen(shape, storage, mean, deviation, &generator)
+      } else {
+        tensors[name] = try HostTensor(shape: shape, storage) {
+          mean + generator.normal() * deviation
+        }
       }
     }
     return tensors
@@ -55,11 +54,12 @@ public enum RandomInputs {
   /// would take many seconds.
   static let largestDrawnCount = 1 << 20
 
-  /// A tensor whose elements are chosen from 4096 normal values of mean 0.
+  /// A tensor whose elements are chosen from 4096 normal values.
   private static func chosen(
-    _ shape: [Int], _ storage: DType, deviation: Double, _ generator: inout SeededGenerator
+    _ shape: [Int], _ storage: DType, _ mean: Double, _ deviation: Double,
+    _ generator: inout SeededGenerator
   ) throws(TensorError) -> HostTensor {
-    let table = (0..<4096).map { _ in storage.bits(nearest: generator.normal() * deviation) }
+    let table = (0..<4096).map { _ in storage.bits(nearest: mean + generator.normal() * deviation) }
     var tensor = try HostTensor(zeros: shape, storage)
     tensor.withUnsafeMutableBytes { bytes in
       switch storage {

@@ -147,6 +147,8 @@ struct CExpression {
         ? .call("bits_of_bytes", arguments)
         : .call("placed_bits_of_bytes", arguments + [.number(place)])
     case .quad(let pointer, let index): return .call("broadcast_quad", [address(pointer, index)])
+    case .signFlipped(let element): return .call("sign_flipped", [term(element)])
+    case .quadStart(let numbers): return .call("sums_from_float", [term(numbers)])
     case .quadZeros(let kind): return .zeros(of: CExpression.quadSums(kind))
     case .quadDot(let kind, let sums, let words, let quad):
       let function = kind == .narrow ? "add_quads" : "add_wide_quads"
@@ -200,6 +202,8 @@ struct CExpression {
     case .quadZeros(let kind), .quadDot(let kind, _, _, _): quadSums(kind)
     case .joined(let low, _, _): low.isVector ? "uvec" : "uint32_t"
     case .storedBits: "uint32_t"
+    case .signFlipped: "int8_t"
+    case .quadStart: quadSums(.wide)
     case .vector, .scalar, .constant, .load, .loadScalar, .apply, .rounded, .leading, .combined,
       .broadcast, .entry, .scalarEntry, .choose, .number, .stored, .storedVector, .storedZero,
       .storedZeros,

@@ -11,11 +11,17 @@ struct CStatements {
   private let streamed: Set<String>
   /// The arrays of scalars.
   private var scalarArrays: Set<String> = []
+  /// The arrays that may lie in registers.
+  private var registerArrays: Set<String> = []
+  /// The parameters that are constants where the function is inlined.
+  private let constants: Set<String>
   private var lines: [String] = []
 
   init(function: LoopFunction, lanes: Int, names: CNames) {
     self.lanes = lanes
     self.streamed = function.streamed
+    self.constants = Set(
+      function.parameters.filter { $0.kind == .constant }.map(\.name))
     self.writable = Set(
       function.parameters.filter { parameter in
         if case .elements(_, isWritable: true) = parameter.kind { return true }
@@ -89,7 +95,8 @@ struct CStatements {
         step == .constant(1) ? "++\(index)" : "\(index) += \(expressions.term(step).text)"
       let start = expressions.term(from)
       let goesOn = CTerm.name(index) < expressions.term(to)
-      addBody(body, of: "for (int64_t \(index) = \(start.text); \(goesOn.text); \(advance))", depth)
+      let head = "for (int64_t \(index) = \(start.text); \(goesOn.text); \(advance))"
+      addBody(body, of: isUnrolled(index, to, body) ? "UNROLLED \(head)" : head, depth)
     case .section(let text, let body):
       add("{", depth)
       lines += CLayout.comment(text, depth: depth + 1)
@@ -123,15 +130,17 @@ struct CStatements {
         value = .call("\(pointer.storage.rawValue)_from_float", [value])
       }
       add("\(place.text) = \(value.text);", depth)
-    case .prefetchLine(let pointer, let byte):
+    case .prefetchLine(let pointer, let byte, let level):
       let place = CTerm.name(expressions.names(pointer.name))
-      add(CTerm.call("prefetch_line", [place, expressions.term(byte)]).text + ";", depth)
+      let function = level == 1 ? "prefetch_line" : "prefetch_line_to_l2"
+      add(CTerm.call(function, [place, expressions.term(byte)]).text + ";", depth)
     case .storeStored(let pointer, let index, let expression):
       storeStored(pointer, index, expression, depth)
     case .index(let name, let index):
       add("const int64_t \(name) = \(expressions.term(index).text);", depth)
     case .array(let name, let extents, let element, let place):
       let type: String
+      if place == .stack { registerArrays.insert(name) }
       switch element {
       case .scalar:
         type = "float"
@@ -175,6 +184,22 @@ struct CStatements {
       add("}", depth)
     case .leave(let index):
       add("return\(index.map { " " + expressions.term($0).text } ?? "");", depth)
+    }
+  }
+
+  /// Whether a loop's entries lie in registers, or its bits' places are constants, only if it is unrolled.
+  /// Short loops over entries are left to the compilers.
+  private func isUnrolled(_ index: String, _ to: Index, _ body: [Stmt]) -> Bool {
+    let isLong: Bool
+    switch to {
+    case .variable(let name):
+      guard constants.contains(name) else { return false }
+      isLong = true
+    case .constant(let count): isLong = count > 8
+    default: return false
+    }
+    return body.contains {
+      $0.picksBits(by: index) || isLong && $0.picksEntries(of: registerArrays, by: index)
     }
   }
 

@@ -10,8 +10,8 @@ extension Tensor {
   ///   - layout: Whether the weights are stored [in, out] or [out, in].
   ///   - accumulation: The exact order of `MatmulOrder`, or the licence to use the hardware's bf16
   ///     dot product, which needs weights and a value that hold bf16 values; or exact sums of integers,
-  ///     which need a value of i8 integers and weights in quantized blocks.
-  ///   - scale: The scales of the integers, for each row one for every so many elements; see
+  ///     which need a value of i8 integers and weights in quantized blocks or an i8 input.
+  ///   - scale: The scales of the integers beside weights in blocks, for each row one for every so many elements; see
   ///     ``quantizedRows(scaling:group:fileID:line:)``.
   public func matmul(
     _ weights: Tensor, layout: Matmul.WeightLayout = .inOut,
@@ -29,7 +29,7 @@ extension Tensor {
       try matmul.verifyOperands(
         value: node.beneathReshapes.op,
         weights: (accumulation == .int8 ? weights.node : weights.node.beneathViews).op,
-        group: scale.map { shape.rowExtent / $0.shape.elementsPerRow })
+        depth: shape.rowExtent, group: scale.map { shape.rowExtent / $0.shape.elementsPerRow })
       return product
     } catch {
       return Tensor(failed: GraphError(.matmul(error), at: location))

@@ -79,7 +79,7 @@ public enum GraphVerifier {
           weights: graph[
             matmul.accumulation == .int8
               ? node.operands[1] : graph.beneathViews(node.operands[1])
-          ].op, group: graph.scaleGroup(of: id))
+          ].op, depth: graph[node.operands[0]].shape.rowExtent, group: graph.scaleGroup(of: id))
       } catch {
         throw GraphError(.matmul(error), kernel: graph.name)
       }

@@ -45,7 +45,14 @@ public struct Matmul: Hashable, Sendable {
     ///
     /// Sums are exact, both conversions too, and each product of scales is rounded once. This is the order
     /// of llama.cpp's repacked q4_0 on x86.
+    ///
+    /// Weights that are an i8 input have no factors, and the product no third operand: an element is
+    /// Float32(Σ q · w) over all k, an exact sum that is rounded once. Scales of rows and columns multiply
+    /// it afterwards. K is a multiple of 4 and at most ``mostIntegers``.
     case int8 = "int8"
+
+    /// The most products of two i8 integers whose sum fits 32 bits: 2¹⁷, less whole steps of four.
+    public static let mostIntegers = (1 << 17) - 4
   }
 
   /// Which axis of the weights meets the row of the value.
@@ -119,8 +126,12 @@ public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
   case valueNotBF16(found: Op)
   /// The value of an integer product is no i8.
   case valueNotIntegers(found: Op)
-  /// The weights of an integer product lie in no blocks.
+  /// The weights of an integer product lie in no blocks and are no i8 input.
   case weightsNotInBlocks(found: Op)
+  /// An integer product of an i8 input has scales.
+  case scalesOfPlainIntegers(weights: String)
+  /// Rows of another number of elements than an integer product of an i8 input takes.
+  case depthOfIntegers(Int)
   /// An integer product has no scales of its value.
   case noScales
   /// A product that takes none has scales.
@@ -148,8 +159,14 @@ public enum MatmulError: Error, Hashable, Sendable, CustomStringConvertible {
       "the value of an int8 product must hold i8 integers, such as quantize_rows(x, group: 32), or i8(x) "
         + "of what else holds them; found \(found.noun)"
     case .weightsNotInBlocks(let found):
-      "the weights of an int8 product must lie in quantized blocks, such as an input w: q4_0[64, 32]; found "
-        + found.noun
+      "the weights of an int8 product must be an i8 input or lie in quantized blocks, such as an input "
+        + "w: q4_0[64, 32]; found " + found.noun
+    case .scalesOfPlainIntegers(let weights):
+      "an int8 product of the i8 input '\(weights)' takes no scale: its elements are the exact sums, which "
+        + "scales of rows and columns multiply afterwards"
+    case .depthOfIntegers(let depth):
+      "an int8 product of an i8 input sums a multiple of 4 products, at most \(Accumulation.mostIntegers), "
+        + "whose sums fit 32 bits; found rows of \(depth) elements"
     case .noScales:
       "an int8 product needs the scales of its value, such as "
         + "scale: quantize_rows_scale(x, group: 32)"
@@ -196,11 +213,21 @@ extension Matmul {
   ///   - value: What computes the value, beneath any reshapes.
   ///   - weights: What computes the weights, for other products than those of integers beneath any reshapes
   ///     and columns.
+  ///   - depth: The elements of a row of the value.
   ///   - group: How many successive elements of the value share a scale; nil without scales.
   /// - Throws: ``MatmulError``.
-  public func verifyOperands(value: Op, weights: Op, group: Int? = nil) throws(MatmulError) {
+  public func verifyOperands(
+    value: Op, weights: Op, depth: Int, group: Int? = nil
+  ) throws(MatmulError) {
     if accumulation == .int8 {
       guard value.traits.exactStorage == .i8 else { throw .valueNotIntegers(found: value) }
+      if case .input(let name, .i8) = weights {
+        guard group == nil else { throw .scalesOfPlainIntegers(weights: name) }
+        guard depth % 4 == 0, depth <= Accumulation.mostIntegers else {
+          throw .depthOfIntegers(depth)
+        }
+        return
+      }
       guard case .dequantize(let format) = weights else {
         throw .weightsNotInBlocks(found: weights)
       }

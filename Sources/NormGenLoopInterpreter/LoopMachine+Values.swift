@@ -114,18 +114,38 @@ extension LoopMachine {
     return Float(Int(byte) >> first & (1 << count - 1))
   }
 
-  /// Two sums for each lane, as the narrow ones lie, with the products of four bytes added.
+  /// Sums with the products of four bytes added: two narrow ones for each lane, or the bits of a wide one.
   private func dot(
     _ kind: QuadSums, _ sums: [Float], _ words: [Float], _ quad: [Float]
   ) throws(MemoryError) -> [Float] {
-    try sums.indices.map { place throws(MemoryError) in
-      let (first, second) = (2 * place, 2 * place + 1)
-      let sum = sums[place] + words[first] * quad[first] + words[second] * quad[second]
-      guard kind == .wide || abs(sum) <= 32767, abs(sum) < 0x1p24 else {
-        throw MemoryError(message: "sums products of bytes to \(sum)")
+    let products = words.indices.map { Int64(words[$0] * quad[$0]) }
+    switch kind {
+    case .narrow:
+      return try sums.indices.map { place throws(MemoryError) in
+        let sum = Int64(sums[place]) + products[2 * place] + products[2 * place + 1]
+        guard abs(sum) <= 32767 else {
+          throw MemoryError(message: "sums products of bytes to \(sum) in 16 bits")
+        }
+        return Float(sum)
       }
-      return sum
+    case .wide:
+      return try sums.indices.map { lane throws(MemoryError) in
+        try wide(products[4 * lane..<4 * lane + 4].reduce(Self.whole(sums[lane]), +))
+      }
     }
+  }
+
+  /// A sum of 32 bits, as the value of those bits.
+  private func wide(_ sum: Int64) throws(MemoryError) -> Float {
+    guard let sum = Int32(exactly: sum) else {
+      throw MemoryError(message: "sums products of bytes to \(sum) in 32 bits")
+    }
+    return Float(bitPattern: UInt32(bitPattern: sum))
+  }
+
+  /// What such a value stands for.
+  private static func whole(_ sum: Float) -> Int64 {
+    Int64(Int32(bitPattern: sum.bitPattern))
   }
 
   /// One element for a scalar, one for each lane of a vector, two for each of a vector of pairs, the four
@@ -193,7 +213,9 @@ extension LoopMachine {
         return ExactArithmetic.value(
           ofBits: own.reversed().reduce(0) { $0 << 8 | UInt32($1) }, as: type)
       }
-    case .words(let pointer, let index): return try read(pointer, index, 4 * lanes)
+    case .words(let pointer, let index):
+      // Bytes have no sign.
+      return try read(pointer, index, 4 * lanes).map { $0 < 0 ? $0 + 256 : $0 }
     case .bits(let words, let from, let count, let place):
       return try bits(of: words, from: from, count).map { $0 * Float(1 << place) }
     case .signedBits(let words, let from, let count):
@@ -216,10 +238,20 @@ extension LoopMachine {
     case .quad(let pointer, let index):
       let quad = try read(pointer, index, 4)
       return (0..<4 * lanes).map { quad[$0 % 4] }
-    case .quadZeros: return [Float](repeating: 0, count: 2 * lanes)
+    case .signFlipped(let element): return try value(element).map { $0 < 0 ? $0 + 128 : $0 - 128 }
+    case .quadStart(let numbers):
+      return try vector(numbers).map { number throws(MemoryError) in
+        guard let whole = Int64(exactly: number) else {
+          throw MemoryError(message: "begins sums of products of bytes at \(number)")
+        }
+        return try wide(whole)
+      }
+    case .quadZeros(let kind):
+      return [Float](repeating: 0, count: kind == .narrow ? 2 * lanes : lanes)
     case .quadDot(let kind, let sums, let words, let quad):
       return try dot(kind, try value(sums), try value(words), try value(quad))
-    case .quadTotal(_, let sums):
+    case .quadTotal(.wide, let sums): return try value(sums).map { Float(Self.whole($0)) }
+    case .quadTotal(.narrow, let sums):
       let sums = try value(sums)
       return (0..<lanes).map { sums[2 * $0] + sums[2 * $0 + 1] }
     case .dot(let sums, let x, let w):

@@ -190,7 +190,7 @@ struct LoopMachine {
       guard memories[place.memory].elements.indices.contains(element) else {
         throw MemoryError(message: "asks for element \(element) of '\(pointer.name)'")
       }
-    case .prefetchLine(let pointer, let index):
+    case .prefetchLine(let pointer, let index, _):
       _ = try place(pointer.name)
       _ = try value(index)
     case .storeScalar(let pointer, let index, let expression):

@@ -58,8 +58,35 @@ extension Index {
   /// The quotient, rounded down.
   public static func / (left: Index, right: Index) -> Index { .quotient(left, right) }
 
-  /// What the quotient leaves.
-  public static func % (left: Index, right: Index) -> Index { .remainder(left, right) }
+  /// What the quotient leaves; multiples of a known divisor leave nothing.
+  public static func % (left: Index, right: Index) -> Index {
+    guard case .constant(let divisor) = right else { return .remainder(left, right) }
+    let rest = left.withoutMultiples(of: divisor)
+    return rest == .constant(0) ? rest : .remainder(rest, right)
+  }
+
+  /// The sum without those of its terms that are multiples of a number.
+  private func withoutMultiples(of divisor: Int) -> Index {
+    switch self {
+    case .sum(let first, let second):
+      first.withoutMultiples(of: divisor) + second.withoutMultiples(of: divisor)
+    case .product(.constant(let factor), _) where factor % divisor == 0: .constant(0)
+    default: self
+    }
+  }
+
+  /// Whether a variable occurs in it, outside of conditions.
+  public func mentions(_ name: String) -> Bool {
+    switch self {
+    case .variable(let own): own == name
+    case .constant, .stride: false
+    case .sum(let a, let b), .product(let a, let b), .difference(let a, let b),
+      .quotient(let a, let b), .remainder(let a, let b), .choose(_, let a, let b):
+      a.mentions(name) || b.mentions(name)
+    case .share(let a, let b, let c): [a, b, c].contains { $0.mentions(name) }
+    case .result(_, let arguments): arguments.contains { $0.mentions(name) }
+    }
+  }
 
   /// The lesser of both.
   public static func minimum(_ left: Index, _ right: Index) -> Index {

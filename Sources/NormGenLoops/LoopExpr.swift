@@ -84,8 +84,12 @@ public indirect enum LoopExpr: Hashable, Sendable {
   case quads(LoopExpr, from: Index, count: Int, at: Int)
   /// The four i8 elements at a place in every lane.
   case quad(Pointer, at: Index)
+  /// An i8 element with its sign bit flipped: as a byte without sign, 128 more.
+  case signFlipped(LoopExpr)
   /// Sums of the products of quads at zero.
   case quadZeros(QuadSums)
+  /// Wide sums that begin at whole numbers.
+  case quadStart(LoopExpr)
   /// Exact sums with the products of the bytes of each word and those of a quad added.
   case quadDot(QuadSums, LoopExpr, words: LoopExpr, quad: LoopExpr)
   /// Such sums as Float32 numbers, all of a word's.
@@ -96,10 +100,10 @@ public indirect enum LoopExpr: Hashable, Sendable {
     switch self {
     case .vector, .load, .leading, .broadcast, .entry, .storedVector, .storedZeros, .pairs, .pair,
       .widened, .dot, .bytes, .words, .bits, .signedBits, .whole, .quads, .quad, .quadZeros,
-      .quadDot, .quadTotal:
+      .quadStart, .quadDot, .quadTotal:
       true
     case .scalar, .constant, .loadScalar, .combined, .scalarEntry, .number, .stored, .storedZero,
-      .storedBits:
+      .storedBits, .signFlipped:
       false
     case .joined(let low, _, _): low.isVector
     case .choose(_, let yes, _): yes.isVector

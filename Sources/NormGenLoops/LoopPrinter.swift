@@ -102,8 +102,9 @@ public enum LoopPrinter {
       case .storeScalar(let pointer, let index, let expression),
         .storeStored(let pointer, let index, let expression):
         lines.append(indent + "\(pointer.name)[\(text(index))] = \(text(expression))")
-      case .prefetchLine(let pointer, let byte):
-        lines.append(indent + "prefetch the line \(text(byte)) bytes behind \(pointer.name)")
+      case .prefetchLine(let pointer, let byte, let level):
+        lines.append(
+          indent + "prefetch the line \(text(byte)) bytes behind \(pointer.name) into L\(level)")
       case .storeEntries(let pointer, let index, let name, let indices, let count):
         lines.append(
           indent + "\(pointer.name)[\(text(index))...] = \(count) of \(entry(name, indices))")
@@ -251,6 +252,8 @@ public enum LoopPrinter {
     case .quads(let words, let from, let count, let place):
       "\(count) bits of each byte of \(text(words)) from \(text(from))\(place == 0 ? "" : " at \(place)")"
     case .quad(let pointer, let index): "four of \(pointer.name)[\(text(index))...]"
+    case .signFlipped(let element): "flipped(\(text(element)))"
+    case .quadStart(let numbers): "whole(\(text(numbers)))"
     case .quadZeros: "zeros"
     case .quadDot(_, let sums, let words, let quad):
       "\(text(sums)) + \(text(words))·\(text(quad))"

@@ -293,15 +293,15 @@ public struct Product: Hashable, Sendable {
 
   /// Panels beside a product's rows of integers.
   public struct Integers: Hashable, Sendable {
-    /// The panel with the scales of the rows, Float32.
-    public let scales: String
-    /// How many successive integers share a scale.
+    /// The panel with the scales of the rows, Float32; nil if the weights are an i8 input.
+    public let scales: String?
+    /// How many successive integers share a scale; all of a row if there are none.
     public let group: Int
     /// The panel with the sums of integers that share the weights' factors, Float32; nil if none are needed.
     public let sums: String?
 
     /// Creates a description.
-    public init(scales: String, group: Int, sums: String?) {
+    public init(scales: String?, group: Int, sums: String?) {
       self.scales = scales
       self.group = group
       self.sums = sums

@@ -138,10 +138,10 @@ public enum LoopProgramVerifier {
             throw error("'\(product.x)' is no panel of \(product.depth) \(operand) ready to read")
           }
           var besides: [(name: String, columns: Int)] = []
-          if let integers = product.integers, let format = product.format {
-            besides.append((integers.scales, product.depth / integers.group))
-            if let sums = integers.sums {
-              besides.append((sums, product.depth / format.subBlockElements))
+          if let integers = product.integers {
+            let group = product.format?.subBlockElements ?? product.depth
+            for (name, group) in [(integers.scales, integers.group), (integers.sums, group)] {
+              if let name { besides.append((name, product.depth / group)) }
             }
           }
           guard (product.integers != nil) == (operand == .i8) else {

@@ -272,7 +272,7 @@ public struct LoopVerifier {
     case .broadcast, .entry, .scalarEntry, .choose, .number, .stored, .storedVector, .storedZero,
       .storedZeros,
       .pairs, .pair, .widened, .dot, .bytes, .words, .bits, .signedBits, .storedBits, .joined,
-      .whole, .quads, .quad, .quadZeros, .quadDot, .quadTotal:
+      .whole, .quads, .quad, .quadZeros, .quadStart, .quadDot, .quadTotal, .signFlipped:
       throw error("a value that row programs do not have: \(expression)")
     }
   }

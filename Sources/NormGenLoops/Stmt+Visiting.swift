@@ -81,6 +81,42 @@ extension Stmt {
     visit { statement in if let pointer = statement.target { body(pointer) } }
   }
 
+  /// Whether the statement or one inside it reads or sets entries of some arrays that an index picks.
+  public func picksEntries(of arrays: Set<String>, by index: String) -> Bool {
+    var found = false
+    func see(_ name: String, _ indices: [Index]) {
+      if arrays.contains(name), indices.contains(.variable(index)) { found = true }
+    }
+    visit { statement in
+      switch statement {
+      case .setEntry(let name, let indices, _), .storeEntries(_, _, let name, let indices, _):
+        see(name, indices)
+      default: break
+      }
+    }
+    visitExpressions { expression in
+      switch expression {
+      case .entry(let name, let indices), .scalarEntry(let name, let indices): see(name, indices)
+      default: break
+      }
+    }
+    return found
+  }
+
+  /// Whether the statement or one inside it takes bits of vectors of words from a place that depends on an
+  /// index.
+  public func picksBits(by index: String) -> Bool {
+    var found = false
+    visitExpressions { expression in
+      switch expression {
+      case .bits(_, let from, _, _), .signedBits(_, let from, _), .quads(_, let from, _, _):
+        if from.mentions(index) { found = true }
+      default: break
+      }
+    }
+    return found
+  }
+
   /// Whether the statement or one inside it asks for elements of the next row.
   public var prefetches: Bool {
     if case .prefetch = self { return true }
@@ -99,7 +135,7 @@ extension LoopExpr {
       pointer
     case .vector, .scalar, .constant, .apply, .rounded, .leading, .combined, .broadcast, .entry,
       .scalarEntry, .choose, .number, .storedZero, .storedZeros, .widened, .dot, .bits, .signedBits,
-      .joined, .whole, .quads, .quadZeros, .quadDot, .quadTotal:
+      .joined, .whole, .quads, .quadZeros, .quadStart, .quadDot, .quadTotal, .signFlipped:
       nil
     }
   }
@@ -113,7 +149,7 @@ extension LoopExpr {
     case .rounded(_, let operand), .leading(let operand, _), .broadcast(let operand),
       .widened(_, let operand), .bits(let operand, _, _, _),
       .signedBits(let operand, _, _), .whole(let operand), .quads(let operand, _, _, _),
-      .quadTotal(_, let operand):
+      .quadTotal(_, let operand), .quadStart(let operand), .signFlipped(let operand):
       operand.visit(body)
     case .joined(let low, let high, _):
       low.visit(body)

@@ -38,8 +38,9 @@ public indirect enum Stmt: Hashable, Sendable {
   case prefetch(Pointer, at: Index)
   /// Stores one element, rounding to the pointer's type.
   case storeScalar(Pointer, at: Index, LoopExpr)
-  /// Asks for the cache line some bytes behind a place to come closer; it need not be readable.
-  case prefetchLine(Pointer, byte: Index)
+  /// Asks for the cache line some bytes behind a place to come closer, into the first or the second level of
+  /// caches; it need not be readable.
+  case prefetchLine(Pointer, byte: Index, level: Int)
   /// Stores one element, or a vector of them, as it lies in memory.
   case storeStored(Pointer, at: Index, LoopExpr)
   /// A named whole number.

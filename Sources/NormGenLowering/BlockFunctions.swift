@@ -298,7 +298,7 @@ struct BlockFunctions {
     let loop = { (sliver: Index) -> Stmt in
       .loop(
         index: "i", from: 0, to: .constant(lines), step: 1,
-        body: [.prefetchLine(group, byte: .constant(sliverBytes) * sliver + line)])
+        body: [.prefetchLine(group, byte: .constant(sliverBytes) * sliver + line, level: 2)])
     }
     guard let slivers = side.slivers else { return [loop(0)] }
     return [.loop(index: "v", from: 0, to: slivers, step: 1, body: [loop("v")])]

@@ -287,7 +287,7 @@ struct DriverFunctions {
   func call(_ product: ProductFunctions) -> Stmt {
     let slivers = Index.constant(product.slivers)
     let integers = product.product.integers
-    let besides = (integers.map { [$0.scales] } ?? []) + (integers?.sums.map { [$0] } ?? [])
+    let besides = [integers?.scales, integers?.sums].compactMap { $0 }
     return .call(
       product.name,
       [

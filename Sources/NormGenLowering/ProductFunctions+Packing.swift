@@ -12,7 +12,8 @@ extension ProductFunctions {
       gatherName,
       comment:
         "`depth` steps of a sliver of \(columns) columns of weights, from its first one on, as "
-        + "the product reads them: \(order.summary); zeros beyond the `count` columns that are left.",
+        + "the product reads them: \(order.summary)\(sumsIntegers ? ", as bytes without signs, 128 more" : ""); "
+        + "zeros beyond the `count` columns that are left.",
       parameters: [
         .read(weights), .init("count", .index), .init("depth", .index), .written(block),
       ],
@@ -58,9 +59,10 @@ extension ProductFunctions {
     let isInside = hasGap ? .both(isColumn, "i" < "depth") : isColumn
     let whole = Index.constant(order.step) * Index.variable("depth").quotientUp(order.step)
     let end: Index = hasGap ? whole : "depth"
+    let element = LoopExpr.stored(weights, at: source)
     let copy: Stmt = .storeStored(
-      block, at: order.place("i", "c"), .choose(isInside, .stored(weights, at: source), .storedZero)
-    )
+      block, at: order.place("i", "c"),
+      .choose(isInside, sumsIntegers ? .signFlipped(element) : element, .storedZero))
     let last = Index.constant(columns)
     return isInOut
       ? .each("i", upTo: end, .each("c", upTo: last, copy))

@@ -10,19 +10,37 @@ extension ProductFunctions {
       tileName,
       comment:
         "The sums of `height` rows and the \(columns) columns of a sliver over `depth` steps, "
-        + "for each one chain of \(instruction.summary) from +0. What an earlier block has summed is added to.",
+        + (sumsIntegers
+          ? "exact ones of products of integers. They begin where weights that count from -128 are made up for."
+          : "for each one chain of \(instruction.summary) from +0. What an earlier block has summed is added to."),
       linkage: .inlined,
-      parameters: [
-        .init("depth", .index), .read(x), .read(sliver), .written(sums), .init("is_first", .flag),
-        .init("height", .constant),
-      ],
-      body: Tile.zeros(rows: product.tile.rows, vectors: vectors, height: "height")
+      parameters: [.init("depth", .index), .read(x)] + besides.map { .read($0.pointer) } + [
+        .read(sliver), .written(sums),
+      ] + (sumsIntegers ? [] : [.init("is_first", .flag)]) + [.init("height", .constant)],
+      body: (sumsIntegers
+        ? integerStarts()
+        : Tile.zeros(rows: product.tile.rows, vectors: vectors, height: "height"))
         + steps(sliver)
         + [
           Tile.store(
             vectors: .constant(vectors), lanes: lanes, height: "height",
-            stride: .constant(sumsStride))
+            stride: .constant(sumsStride), areIntegers: sumsIntegers)
         ])
+  }
+
+  /// The chains of integers: −128 times the sum of the row's.
+  private func integerStarts() -> [Stmt] {
+    let sum = LoopExpr.broadcast(
+      .loadScalar(xSums, at: .constant(integerStrides?.sums ?? 0) * "r"))
+    return [
+      .array("chain", extents: [product.tile.rows, vectors], .quadSums(.wide)),
+      .each(
+        "r", upTo: "height",
+        .define("start", .apply(.multiply, [sum, .broadcast(.constant(-128))])),
+        .each(
+          "v", upTo: .constant(vectors),
+          .setEntry("chain", ["r", "v"], .quadStart(.vector("start"))))),
+    ]
   }
 
   /// The steps of all rows, then what is left of one.
@@ -92,12 +110,12 @@ extension ProductFunctions {
     let bytes = columns * product.storage.byteCount * instruction.step
     let ahead = Index.constant(
       columns * product.storage.byteCount * min(max(schedule.weightStepsAhead, 0), 1 << 16))
-    guard bytes > 64 else { return [.prefetchLine(step, byte: ahead)] }
+    guard bytes > 64 else { return [.prefetchLine(step, byte: ahead, level: 1)] }
     return [
       .loop(
         index: "v", from: 0, to: .constant(bytes / 64), step: 1,
         body: [
-          .prefetchLine(step, byte: ahead + 64 * "v")
+          .prefetchLine(step, byte: ahead + 64 * "v", level: 1)
         ])
     ]
   }

@@ -22,7 +22,7 @@ struct ProductFunctions {
 
   /// Elements from row to row of scales and of sums.
   struct IntegerStrides: Hashable {
-    let scales: Int
+    let scales: Int?
     let sums: Int?
     /// Integers that share a scale.
     let group: Int
@@ -57,7 +57,8 @@ struct ProductFunctions {
     return program.products.map { product in
       let integerStrides = product.integers.map { integers in
         IntegerStrides(
-          scales: strides[integers.scales] ?? 0, sums: integers.sums.map { strides[$0] ?? 0 },
+          scales: integers.scales.map { strides[$0] ?? 0 },
+          sums: integers.sums.map { strides[$0] ?? 0 },
           group: integers.group)
       }
       let key = Key(
@@ -107,8 +108,12 @@ struct ProductFunctions {
   }
   /// The steps that a sliver of weights holds: pairs are whole.
   var steps: Int { product.packedDepth }
+  /// The steps that are summed at once: those of a block, or all of integers, whose sums are exact.
+  var blockSteps: Int { sumsIntegers ? product.packedDepth : MatmulOrder.block }
+  /// Whether it sums integers of weights without factors.
+  var sumsIntegers: Bool { integerStrides != nil && product.format == nil }
   /// Elements of the gathered weights of one block.
-  var blockElements: Int { MatmulOrder.block * columns }
+  var blockElements: Int { blockSteps * columns }
   /// Whether a part gathers weights, or the values of their blocks, while it multiplies.
   var gathers: Bool { !product.isPacked || product.format != nil && integerStrides == nil }
   /// Bytes of them.
@@ -146,6 +151,16 @@ struct ProductFunctions {
   var x: Pointer { Pointer(name: "x", storage: product.matmul.accumulation.step.operand) }
   let sums = Pointer(name: "sums", storage: .f32)
 
+  let xScales = Pointer(name: "x_scales", storage: .f32)
+  let xSums = Pointer(name: "x_sums", storage: .f32)
+  /// What a product of integers reads beside the rows: scales and sums, where it needs them.
+  var besides: [(pointer: Pointer, stride: Int)] {
+    [(xScales, integerStrides?.scales), (xSums, integerStrides?.sums)].compactMap {
+      pointer, stride in
+      stride.map { (pointer, $0) }
+    }
+  }
+
   // MARK: Functions
 
   /// All of them, each before its callers.
@@ -156,7 +171,7 @@ struct ProductFunctions {
     let packing =
       (packs || !product.isPacked ? [blocks?.gather() ?? gather()] : [])
       + (packs ? [elements(), pack()] : [])
-    if let blocks, integerStrides != nil {
+    if let blocks, product.integers != nil {
       return packing + [blocks.integerTile(), blocks.multiplyIntegers()]
     }
     return packing
@@ -166,11 +181,9 @@ struct ProductFunctions {
   /// The statements for the blocks of each sliver's steps.
   func blocks(_ body: [Stmt]) -> Stmt {
     .loop(
-      index: "k", from: 0, to: .constant(product.depth), step: .constant(MatmulOrder.block),
+      index: "k", from: 0, to: .constant(product.depth), step: .constant(blockSteps),
       body: [
-        .index(
-          "depth",
-          .minimum(.constant(product.depth) - "k", .constant(MatmulOrder.block)))
+        .index("depth", .minimum(.constant(product.depth) - "k", .constant(blockSteps)))
       ] + body)
   }
 
@@ -206,10 +219,11 @@ struct ProductFunctions {
                   tile,
                   [
                     .index("depth"), .place(xBlock.name, at: .constant(xStride) * "row"),
+                  ] + besides.map { .place($0.pointer.name, at: .constant($0.stride) * "row") } + [
                     .place(weights, at: 0),
                     .place(sliverSums.name, at: .constant(sumsStride) * "row"),
-                    .flag(.equal("k", 0)), .index(.constant(height)),
-                  ] + slivers)
+                  ] + (sumsIntegers ? [] : [.flag(.equal("k", 0))]) + [.index(.constant(height))]
+                    + slivers)
               ])
           }),
       ]
@@ -256,7 +270,8 @@ struct ProductFunctions {
     return LoopFunction(
       name,
       comment: multiplyComment,
-      parameters: [.init("rows", .index), .read(x), .read(weights), .written(sums)]
+      parameters: [.init("rows", .index), .read(x)] + besides.map { .read($0.pointer) }
+        + [.read(weights), .written(sums)]
         + (gathers ? [.init("gathered", .memory)] : [])
         + [.init("first", .index), .init("end", .index)],
       body: head + [

@@ -279,7 +279,7 @@ struct RowFunctions {
     case .vector, .constant, .load, .loadScalar, .combined, .broadcast, .entry, .scalarEntry,
       .choose, .number, .stored, .storedVector, .storedZero, .storedZeros, .pairs, .pair, .widened,
       .dot, .bytes, .words, .bits, .signedBits, .storedBits, .joined, .whole, .quads, .quad,
-      .quadZeros, .quadDot, .quadTotal:
+      .quadZeros, .quadStart, .quadDot, .quadTotal, .signFlipped:
       return value
     }
   }

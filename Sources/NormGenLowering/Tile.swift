@@ -23,17 +23,22 @@ enum Tile {
       .apply(.multiplyAdd, [element, vector, .entry("chain", ["r", "v"])]))
   }
 
-  /// The chains as sums of this block, added to what earlier blocks have left in `sums`.
-  static func store(vectors: Index, lanes: Int, height: Index, stride: Index) -> Stmt {
+  /// The chains as sums of this block, added to what earlier blocks have left in `sums`; those of integers
+  /// are over all blocks.
+  static func store(
+    vectors: Index, lanes: Int, height: Index, stride: Index, areIntegers: Bool = false
+  ) -> Stmt {
     let sum = Pointer(name: "sum", storage: .f32)
     let chain = LoopExpr.entry("chain", ["r", "v"])
+    let total =
+      areIntegers
+      ? LoopExpr.quadTotal(.wide, chain)
+      : .choose(.flag("is_first"), chain, .apply(.add, [.load(sum, at: 0, .all), chain]))
     return over(
       vectors, height,
       [
         .pointer(sum, buffer: "sums", offset: stride * "r" + .constant(lanes) * "v"),
-        .store(
-          sum, at: 0,
-          .choose(.flag("is_first"), chain, .apply(.add, [.load(sum, at: 0, .all), chain])), .all),
+        .store(sum, at: 0, total, .all),
       ])
   }
 

@@ -103,6 +103,13 @@ public enum BenchmarkSuite {
           rows.matmul(w, scaleType: format.number == nil ? .f32 : .f16))
         cases.append(BenchmarkCase(try kernel.graph(), rows: count))
       }
+      let w = Tensor.input("w", extents, .i8)
+      let channels = Tensor.input("w_scale", [.fixed(columns)], .f32)
+      let rows = x.quantizedRows()
+      let sums = rows.values.matmul(w, layout: .outIn, accumulate: .int8)
+      let kernel = Kernel(
+        "matmul_\(depth)_\(columns)_out_in_i8_int8", sums * rows.scale * channels)
+      cases.append(BenchmarkCase(try kernel.graph(), rows: count))
     }
     return cases
   }

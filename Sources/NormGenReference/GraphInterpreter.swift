@@ -132,12 +132,12 @@ public struct GraphInterpreter {
       return reduce(statistic, node)
     case .matmul(let matmul):
       let operand = graph[node.operands[1]]
-      if let format = graph.formatOfIntegers(node) {
-        let blocks = try tensor(of: graph[operand.operands[0]], inputs)
-        let product = IntegerProduct(graph, node, format, blocks)
+      if let weights = IntegerProduct.weights(of: node, in: graph) {
+        let product = IntegerProduct(graph, node, try tensor(of: weights, inputs))
         return product.product(
-          values[node.operands[0].index], values[node.operands[2].index],
-          needed: columns.columns(of: id), zero: Bounded(0), product.bounded)
+          values[node.operands[0].index],
+          node.operands.count > 2 ? values[node.operands[2].index] : nil,
+          one: Bounded(1), needed: columns.columns(of: id), zero: Bounded(0), product.bounded)
       }
       let weights: MatmulEvaluation.Weights
       if case .dequantize(let format) = operand.op {

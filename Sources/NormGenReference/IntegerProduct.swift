@@ -1,7 +1,8 @@
 import NormGenIR
 import NormGenTensors
 
-/// A product of integers and quants of blocks: ``Matmul/Accumulation/int8``.
+/// A product of integers: ``Matmul/Accumulation/int8``. Weights that are an i8 input are one group, whose
+/// scales are 1.
 struct IntegerProduct {
   /// The weights, column after column.
   let weights: BlockIntegers
@@ -12,14 +13,35 @@ struct IntegerProduct {
   /// The scales of a row.
   let scales: Int
 
+  /// The input whose elements or blocks the weights of a product of integers are; nil if a node is none.
+  static func weights(of node: Node, in graph: Graph) -> Node? {
+    guard case .matmul(let matmul) = node.op, matmul.accumulation == .int8 else { return nil }
+    let weights = graph[node.operands[1]]
+    guard case .dequantize = weights.op else { return weights }
+    return graph[weights.operands[0]]
+  }
+
   /// The product that a node is.
   ///
-  /// - Parameter blocks: The weights' bytes.
-  init(_ graph: Graph, _ node: Node, _ format: BlockFormat, _ blocks: HostTensor) {
-    weights = format.integers(of: blocks)
-    depth = graph[node.operands[0]].shape.rowExtent
-    group = format.subBlockElements
-    scales = graph[node.operands[2]].shape.elementsPerRow
+  /// - Parameter tensor: The elements or blocks of its ``weights(of:in:)``.
+  init(_ graph: Graph, _ node: Node, _ tensor: HostTensor) {
+    let depth = graph[node.operands[0]].shape.rowExtent
+    self.depth = depth
+    if case .dequantize(let format) = graph[node.operands[1]].op {
+      weights = format.integers(of: tensor)
+      group = format.subBlockElements
+      scales = graph[node.operands[2]].shape.elementsPerRow
+      return
+    }
+    var isOutIn = true
+    if case .matmul(let matmul) = node.op { isOutIn = matmul.layout == .outIn }
+    let columns = tensor.count / max(depth, 1)
+    let quants = (0..<columns * depth).map { place in
+      Int32(tensor[isOutIn ? place : place % depth * columns + place / depth])
+    }
+    weights = BlockIntegers(quants: quants, scales: [Float](repeating: 1, count: columns))
+    group = depth
+    scales = 1
   }
 
   private var groups: Int { depth / group }
@@ -72,13 +94,16 @@ struct IntegerProduct {
 
   /// The elements of rows in some columns, the others 0; nil for all columns.
   ///
-  /// - Parameter element: One element, of a row's integers and scales.
+  /// - Parameters:
+  ///   - scales: Those of the rows' groups; nil for products without them.
+  ///   - element: One element, of a row's integers and scales.
   func product<Element>(
-    _ x: [Element], _ scales: [Element], needed: [Int]?, zero: Element,
+    _ x: [Element], _ scales: [Element]?, one: Element, needed: [Int]?, zero: Element,
     _ element: (ArraySlice<Element>, ArraySlice<Element>, _ column: Int) -> Element
   ) -> [Element] {
     let columns = weights.quants.count / depth
     let rows = x.count / depth
+    let scales = scales ?? [Element](repeating: one, count: rows)
     var result = [Element](repeating: zero, count: rows * columns)
     for row in 0..<rows {
       let own = x[row * depth..<(row + 1) * depth]
@@ -88,15 +113,5 @@ struct IntegerProduct {
       }
     }
     return result
-  }
-}
-
-extension Graph {
-  /// The format of the blocks that a product of integers reads; nil if a node is another one.
-  func formatOfIntegers(_ node: Node) -> BlockFormat? {
-    guard case .matmul(let matmul) = node.op, matmul.accumulation == .int8,
-      case .dequantize(let format) = self[node.operands[1]].op
-    else { return nil }
-    return format
   }
 }

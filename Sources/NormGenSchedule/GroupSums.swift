@@ -2,7 +2,7 @@ import NormGenIR
 import NormGenLoops
 
 /// Gives each product of integers the sums of those that share the weights' factors, where it needs them:
-/// a minimum is multiplied by them, and so is what packed quants count from.
+/// a minimum is multiplied by them, and so is what packed integers count from.
 enum GroupSums {
   static func added(to graph: Graph) -> Graph {
     guard graph.values.contains(where: { group(of: $0, in: graph) != nil }) else { return graph }
@@ -28,11 +28,12 @@ enum GroupSums {
 
   /// The elements of a group; nil if a value needs no sums.
   private static func group(of id: ValueID, in graph: Graph) -> Int? {
-    guard graph.scaleGroup(of: id) != nil,
-      case .dequantize(let format) = graph[graph[id].operands[1]].op,
-      PackedBlocks.needsSums(format)
-    else { return nil }
-    return format.subBlockElements
+    guard case .matmul(let matmul) = graph[id].op, matmul.accumulation == .int8 else { return nil }
+    guard case .dequantize(let format) = graph[graph[id].operands[1]].op else {
+      // Packed as bytes without signs.
+      return graph[graph[id].operands[0]].shape.rowExtent
+    }
+    return PackedBlocks.needsSums(format) ? format.subBlockElements : nil
   }
 
   private static func sums(

@@ -140,8 +140,11 @@ public struct ProgramBuilder {
   /// The tile of a product; nil for any other value.
   private func tile(of id: ValueID) -> DotTile? {
     guard case .matmul(let matmul) = graph[id].op else { return nil }
-    let weights = graph.weightsName(of: id) ?? ""
-    return target.dot(for: matmul.accumulation, choice: schedule.product(weights).tile)
+    let choice = schedule.product(graph.weightsName(of: id) ?? "").tile
+    if matmul.accumulation == .int8, case .input = graph[graph[id].operands[1]].op {
+      return target.wholeIntegerTile(choice: choice)
+    }
+    return target.dot(for: matmul.accumulation, choice: choice)
   }
 
   /// The tile of outer sums.
@@ -163,13 +166,7 @@ public struct ProgramBuilder {
     guard let x = panel(operands[0], matmul.accumulation.step.operand),
       let sums = panel(id, .f32), let tile = tile(of: id)
     else { return nil }
-    let integers = graph.scaleGroup(of: id).flatMap { group in
-      panel(operands[2], .f32).map { scales in
-        Product.Integers(
-          scales: scales.name, group: group,
-          sums: operands.count > 3 ? panel(operands[3], .f32)?.name : nil)
-      }
-    }
+    let integers = matmul.accumulation == .int8 ? self.integers(operands, format) : nil
     return Product(
       x: x.name, weights: weights, storage: storage, format: format, sums: sums.name,
       depth: graph[operands[0]].shape.rowExtent, columns: graph[id].shape.rowExtent,
@@ -177,6 +174,21 @@ public struct ProgramBuilder {
       isPacked: format != nil || computed.contains(weights)
         || schedule.product(weights).packsWeights && isPackable(operands[1]),
       integers: integers)
+  }
+
+  /// What a product of integers reads besides: scales come before sums.
+  private func integers(_ operands: [ValueID], _ format: BlockFormat?) -> Product.Integers? {
+    let names = operands.dropFirst(2).compactMap { panel($0, .f32)?.name }
+    guard names.count == operands.count - 2 else { return nil }
+    let depth = graph[operands[0]].shape.rowExtent
+    guard format != nil else {
+      return names.first.map { Product.Integers(scales: nil, group: depth, sums: $0) }
+    }
+    return names.first.map {
+      Product.Integers(
+        scales: $0, group: depth / graph[operands[2]].shape.elementsPerRow,
+        sums: names.count > 1 ? names[1] : nil)
+    }
   }
 
   /// Whether all that a graph does with weights is one kind of matmul: packed they fit no other use.

@@ -97,6 +97,15 @@ extension Target {
     }
   }
 
+  /// The tile of a product of integers whose sums are over all k: as many rows as that of other products,
+  /// since sums take the chains' registers.
+  ///
+  /// - Parameter choice: Which of those that there are, as in ``dot(for:choice:)``.
+  public func wholeIntegerTile(choice: Int = 0) -> DotTile {
+    let tile = dot(for: .fused, choice: choice)
+    return DotTile(.int8, rows: tile.rows, vectors: tile.vectors)
+  }
+
   /// The tile for an accumulation.
   ///
   /// - Parameter choice: Which of those that there are for it, counted from 0; the last for any beyond.

@@ -173,7 +173,7 @@ extension LoopExpr {
     case .load, .loadScalar, .apply, .rounded, .leading, .combined, .broadcast, .entry,
       .scalarEntry, .choose, .number, .stored, .storedVector, .storedZero, .storedZeros, .pairs,
       .pair, .widened, .dot, .bytes, .words, .bits, .signedBits, .storedBits, .joined, .whole,
-      .quads, .quad, .quadZeros, .quadDot, .quadTotal:
+      .quads, .quad, .quadZeros, .quadStart, .quadDot, .quadTotal, .signFlipped:
       false
     }
   }

@@ -89,6 +89,12 @@ public struct BlockIntegers: Sendable {
   public fileprivate(set) var scales: [Float] = []
   /// What is added to each such group's products; nil if there is none.
   public fileprivate(set) var offsets: [Float]?
+
+  /// Creates integers whose groups have scales alone.
+  package init(quants: [Int32] = [], scales: [Float] = []) {
+    self.quants = quants
+    self.scales = scales
+  }
 }
 
 extension BlockDecoder {

@@ -411,8 +411,8 @@ import Testing
       (
         "x: i8[rows, 64], w: i8[5, 64], s: f32[rows, 2]",
         "matmul(x, w, layout: out_in, accumulate: int8, scale: s)",
-        "the weights of an int8 product must lie in quantized blocks, such as an input w: q4_0[64, 32]; "
-          + "found the input 'w' stored as i8"
+        "an int8 product of the i8 input 'w' takes no scale: its elements are the exact sums, which scales of "
+          + "rows and columns multiply afterwards"
       ),
       (
         "x: i8[rows, 64], w: q4_0[5, 64]", "matmul(x, w, layout: out_in, accumulate: int8)",
@@ -448,8 +448,8 @@ import Testing
       (
         "x: i8[rows, 32], w: q4_0[5, 64], s: f32[rows, 1]",
         "matmul(x, columns(w, from: 32, count: 32), layout: out_in, accumulate: int8, scale: s)",
-        "the weights of an int8 product must lie in quantized blocks, such as an input w: q4_0[64, 32]; "
-          + "found columns of a value"
+        "the weights of an int8 product must be an i8 input or lie in quantized blocks, such as an input "
+          + "w: q4_0[64, 32]; found columns of a value"
       ),
       (
         "x: f32[rows, 64], w: q4_0[5, 64]",

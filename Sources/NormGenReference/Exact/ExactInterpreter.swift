@@ -129,9 +129,8 @@ public struct ExactInterpreter {
   private func integerProduct(
     _ node: Node, _ inputs: [String: HostTensor]
   ) throws(InterpreterError) -> IntegerProduct? {
-    guard let format = graph.formatOfIntegers(node) else { return nil }
-    let blocks = try tensor(of: graph[graph[node.operands[1]].operands[0]], inputs)
-    return IntegerProduct(graph, node, format, blocks)
+    guard let weights = IntegerProduct.weights(of: node, in: graph) else { return nil }
+    return IntegerProduct(graph, node, try tensor(of: weights, inputs))
   }
 
   /// What the blocks of an input hold.
@@ -301,8 +300,8 @@ public struct ExactInterpreter {
     let operand = graph[node.operands[1]]
     if let product = try integerProduct(node, inputs) {
       return product.product(
-        x, values[node.operands[2].index], needed: columns.columns(of: id), zero: 0,
-        product.exact)
+        x, node.operands.count > 2 ? values[node.operands[2].index] : nil, one: 1,
+        needed: columns.columns(of: id), zero: 0, product.exact)
     }
     let weights: [Float]
     if case .dequantize(let format) = operand.op {
