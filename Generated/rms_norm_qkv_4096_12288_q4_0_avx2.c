@@ -172,7 +172,7 @@ static inline float sum_partials(const vec p[8]) {
 #endif
 
 // Words of four bytes, a word a lane; the first byte is the lowest.
-static inline uvec load_words(const uint8_t *p) {
+static inline uvec load_words(const void *p) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #error "words of bytes are read as a little-endian machine has them"
 #endif

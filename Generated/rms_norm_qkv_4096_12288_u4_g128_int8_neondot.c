@@ -297,7 +297,7 @@ static inline vec load_u8(const uint8_t *p) {
 #endif
 
 // Words of four bytes, a word a lane; the first byte is the lowest.
-static inline uvec load_words(const uint8_t *p) {
+static inline uvec load_words(const void *p) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #error "words of bytes are read as a little-endian machine has them"
 #endif

@@ -50,9 +50,11 @@ struct ModelLayers {
   let storage: DType
   /// How products are summed.
   let accumulation: Matmul.Accumulation
-  /// What the weights of linear layers are blocks of; nil for the storage type.
+  /// What the weights of linear layers are blocks of; nil for the storage type, or for i8 with a scale for
+  /// each output if rows are quantized.
   let format: BlockFormat?
-  /// Whether rows are quantized before blocks multiply them, ggml's as llama.cpp does.
+  /// Whether rows are quantized before weights multiply them: beside ggml's blocks as llama.cpp does, beside
+  /// i8 as whole rows.
   let quantizesRows: Bool
 
   /// Layers in a storage type; the licence exists for bf16 only, and integers for quantized rows.
@@ -90,13 +92,22 @@ struct ModelLayers {
     case .outIn: axes = [.fixed(extent), .fixed(x.shape.rowExtent)]
     case .inOut: axes = [.fixed(x.shape.rowExtent), .fixed(extent)]
     }
-    let w: Tensor =
-      if let format { .input(weights, axes, format) } else { .input(weights, axes, storage) }
-    if quantizesRows {
-      let rows = x.quantizedRows(scaling: .factor, group: format?.subBlockElements ?? 32)
-      return rows.matmul(w, layout: layout, scaleType: format?.number == nil ? .f32 : .f16)
+    guard let format else {
+      guard quantizesRows else {
+        let w = Tensor.input(weights, axes, storage)
+        return returned(x.matmul(w, layout: layout, accumulate: accumulation))
+      }
+      let rows = x.quantizedRows()
+      let w = Tensor.input(weights, axes, .i8)
+      let sums = rows.values.matmul(w, layout: layout, accumulate: .int8)
+      return returned(sums * rows.scale * vector("\(weights)_scale", extent))
     }
-    return returned(x.matmul(w, layout: layout, accumulate: accumulation))
+    let w = Tensor.input(weights, axes, format)
+    guard quantizesRows else {
+      return returned(x.matmul(w, layout: layout, accumulate: accumulation))
+    }
+    let rows = x.quantizedRows(scaling: .factor, group: format.subBlockElements)
+    return rows.matmul(w, layout: layout, scaleType: format.number == nil ? .f32 : .f16)
   }
 
   /// activation(x · gate) · (x · up).

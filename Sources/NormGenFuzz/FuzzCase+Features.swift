@@ -68,6 +68,8 @@ extension FuzzCase {
     case .columns: "columns"
     case .concatenate: "concatenate"
     case .leadingPart: "leading_part"
+    case .matmul(let matmul) where matmul.accumulation == .int8 && node.operands.count == 2:
+      "matmul int8 of i8"
     case .matmul(let matmul):
       matmul.accumulation == .fused
         ? "matmul \(matmul.layout.rawValue)" : "matmul \(matmul.accumulation.rawValue)"

@@ -169,6 +169,7 @@ struct RandomProducts {
         group: formats.choice(groups + [x.shape.rowExtent]))
       return rows.matmul(weights, scaleType: formats.choice([.f32, .f16, .bf16]))
     }
+    if x.shape.rowExtent % 4 == 0, formats.happens(0.15) { return integerProduct(x, extent) }
     let layout = random.choice(Matmul.WeightLayout.allCases)
     let isDot = random.happens(0.2)
     let type = isDot ? DType.bf16 : random.choice(DType.allCases.filter(\.holdsFractions))
@@ -187,6 +188,17 @@ struct RandomProducts {
       ? x.rounded(to: .bf16).matmul(weights, layout: layout, accumulate: .bf16Dot)
       : x.matmul(weights, layout: layout)
     return random.happens(0.4) ? product + parameter(extent) : product
+  }
+
+  /// A product of quantized rows with integers, times the scales of both.
+  private mutating func integerProduct(_ x: Tensor, _ extent: Int) -> Tensor {
+    let layout = formats.choice(Matmul.WeightLayout.allCases)
+    let terms = Extent.fixed(x.shape.rowExtent)
+    let weights = Tensor.input(
+      name("u"), layout == .outIn ? [.fixed(extent), terms] : [terms, .fixed(extent)], .i8)
+    let rows = x.quantizedRows(scaling: formats.choice(RowQuantization.Scaling.allCases))
+    let sums = rows.values.matmul(weights, layout: layout, accumulate: .int8)
+    return sums * rows.scale * parameter(extent)
   }
 
   /// Weights that are computed when they are packed.

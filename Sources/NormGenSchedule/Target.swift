@@ -98,12 +98,13 @@ extension Target {
   }
 
   /// The tile of a product of integers whose sums are over all k: as many rows as that of other products,
-  /// since sums take the chains' registers.
+  /// since sums take the chains' registers, less two where halves of words take registers, too.
   ///
   /// - Parameter choice: Which of those that there are, as in ``dot(for:choice:)``.
   public func wholeIntegerTile(choice: Int = 0) -> DotTile {
     let tile = dot(for: .fused, choice: choice)
-    return DotTile(.int8, rows: tile.rows, vectors: tile.vectors)
+    let rows = hasWideQuadDots ? tile.rows : max(tile.rows - 2, 1)
+    return DotTile(.int8, rows: rows, vectors: tile.vectors)
   }
 
   /// The tile for an accumulation.

@@ -34,12 +34,13 @@ import Testing
   }
 
   @Test func aKernelMayMultiplyIntegers() throws {
-    let graph = try integerProducts().graph()
-    let accumulations = graph.nodes.compactMap { node -> Matmul.Accumulation? in
-      if case .matmul(let matmul) = node.op { matmul.accumulation } else { nil }
+    for graph in [try integerProducts().graph(), try plainIntegers().graph()] {
+      let accumulations = graph.nodes.compactMap { node -> Matmul.Accumulation? in
+        if case .matmul(let matmul) = node.op { matmul.accumulation } else { nil }
+      }
+      #expect(accumulations == [.int8])
+      #expect(graph.outputs.map(\.storage) == [.f32])
     }
-    #expect(accumulations == [.int8])
-    #expect(graph.outputs.map(\.storage) == [.f32])
   }
 
   @Test func packedWeightsGiveTheSameBits() throws {

@@ -42,6 +42,8 @@ import Testing
       "baichuan_7b_pack_u4_g128_int8": [[4096, 12288]],
       "baichuan_7b_feed_forward_u4_g128": [[4096, 11008], [4096, 11008], [11008, 4096]],
       "baichuan_7b_feed_forward_u4_g128_int8": [[4096, 11008], [4096, 11008], [11008, 4096]],
+      "baichuan_7b_pack_i8_int8": [[4096, 12288]],
+      "baichuan_7b_feed_forward_i8_int8": [[4096, 11008], [4096, 11008], [11008, 4096]],
       "baichuan_llama_7b_qkv": [[4096, 4096], [4096, 4096], [4096, 4096]],
       "gemma_2_2b_qkv": [[2304, 2048], [2304, 1024], [2304, 1024]],
       "gemma_2_2b_attention_output": [[2048, 2304]],
@@ -151,6 +153,7 @@ import Testing
         + "Baichuan-7B in q4_0, "
         + "Baichuan-7B in q4_0, int8 rows, Baichuan-7B in q8_0, Baichuan-7B in q8_0, int8 rows, "
         + "Baichuan-7B in u4_g128, Baichuan-7B in u4_g128, int8 rows, "
+        + "Baichuan-7B in i8, int8 rows, "
         + "Gemma-2-2B, Gemma Scope transcoder, "
         + "idefics-9b, idefics-80b, Refact-1.6B, "
         + "LLaMA-3-8B, MindSpore norm.py, Mirage\n")

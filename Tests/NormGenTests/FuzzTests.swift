@@ -46,7 +46,7 @@ import Testing
       "blocks of rows", "chunk rows", "columns", "computed weights", "concatenate", "leading_part",
       "long chain",
       "long names", "many axes", "many inputs", "many outputs", "many products", "many statistics",
-      "matmul bf16_dot", "matmul int8",
+      "matmul bf16_dot", "matmul int8", "matmul int8 of i8",
       "matmul in_out", "matmul out_in", "mean_rows", "no rows", "outer_sum", "packed weights",
       "reshape", "row sum of a product", "several axes", "several outputs", "special rows",
       "streaming stores", "sum_rows", "sum_rows of a product", "window all", "window fraction up",

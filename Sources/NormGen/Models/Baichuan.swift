@@ -45,22 +45,23 @@ extension Models {
   }
 
   /// Baichuan-7B in the blocks of llama.cpp's files and in groups as GPTQ has them: by their values and, as
-  /// llama.cpp runs blocks, by rows of integers.
+  /// llama.cpp runs blocks, by rows of integers. And in i8 with a scale for each output, by rows of integers.
   static func baichuanInBlocks() -> [ModelSite] {
     let groups = BlockFormat.grouped(bits: 4, group: 128, hasZeroPoints: true)
     return [BlockFormat.q4_0, .q8_0, groups].flatMap { format in
       [false, true].flatMap { baichuan(in: format, quantizesRows: $0) }
-    }
+    } + baichuan(in: nil, quantizesRows: true)
   }
 
-  private static func baichuan(in format: BlockFormat, quantizesRows: Bool) -> [ModelSite] {
+  private static func baichuan(in format: BlockFormat?, quantizesRows: Bool) -> [ModelSite] {
     let layers = ModelLayers(.f32, weights: format, quantizesRows: quantizesRows)
     let hidden = 4096
     let x = layers.rows("x", hidden)
     let normed = x.rmsNorm(gain: layers.vector("gain", hidden), epsilon: 1e-6)
     let down = layers.linear(layers.gated(normed, 11008), "w_down", to: hidden)
-    let model = "Baichuan-7B in \(format.name)" + (quantizesRows ? ", int8 rows" : "")
-    let suffix = format.name + (quantizesRows ? "_int8" : "")
+    let type = format?.name ?? DType.i8.rawValue
+    let model = "Baichuan-7B in \(type)" + (quantizesRows ? ", int8 rows" : "")
+    let suffix = type + (quantizesRows ? "_int8" : "")
     return [
       ModelSite(
         model: model, site: "RMS → W_pack",

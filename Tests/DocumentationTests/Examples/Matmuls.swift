@@ -31,6 +31,19 @@ func integerProducts() -> Kernel {
   return kernel
 }
 
+/// A layer of eight-bit weights without blocks.
+func plainIntegers() -> Kernel {
+  // example: plain-integers
+  let x = Tensor.input("x", [.rows, 4096], .f32)
+  let w = Tensor.input("w", [4096, 4096], .i8)
+  let columnScale = Tensor.input("w_scale", [4096], .f32)
+  let rows = x.quantizedRows()
+  let sums = rows.values.matmul(w, layout: .outIn, accumulate: .int8)
+  let kernel = Kernel("projection", sums * rows.scale * columnScale)
+  // end
+  return kernel
+}
+
 // example: call-packed
 /// A layer for calls in a loop; kernels that share `weights` need one copy of them.
 func boundLayer(
