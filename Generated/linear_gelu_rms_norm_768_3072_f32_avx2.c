@@ -60,7 +60,8 @@
 // Without -O3 partials stay in memory where the loops over them are not peeled.
 #pragma GCC optimize("fp-contract=off", "peel-loops")
 #if __GNUC__ >= 11
-// This pass of gcc 12 overlooks stores to some addresses, and leaves out calls that do nothing else.
+// This pass of gcc 12 takes some addresses for null, overlooks stores behind them, and leaves out calls
+// that do nothing else.
 #pragma GCC optimize("no-ipa-modref")
 #endif
 #if !__has_builtin(__builtin_shufflevector)
@@ -75,10 +76,6 @@
 #pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
 #elif defined(__GNUC__)
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
-#if __GNUC__ >= 11
-// This pass of gcc 12 overlooks stores behind addresses that it takes for null.
-#pragma GCC optimize("no-ipa-modref")
-#endif
 #endif
 
 #if defined(__clang__)

@@ -48,7 +48,8 @@
 // Without -O3 partials stay in memory where the loops over them are not peeled.
 #pragma GCC optimize("fp-contract=off", "peel-loops")
 #if __GNUC__ >= 11
-// This pass of gcc 12 overlooks stores to some addresses, and leaves out calls that do nothing else.
+// This pass of gcc 12 takes some addresses for null, overlooks stores behind them, and leaves out calls
+// that do nothing else.
 #pragma GCC optimize("no-ipa-modref")
 #endif
 #if !__has_builtin(__builtin_shufflevector)

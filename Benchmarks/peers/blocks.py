@@ -1,6 +1,7 @@
-"""ggml's blocks: their extents, random ones, and the values that the formats define.
+"""Quantized weights: their extents, random ones, and the values that the formats define.
 
-Weights are [out, in]; a block has elements of one output that follow each other.
+Weights are [out, in]. ggml's blocks have elements of one output that follow each other; `i8` has the
+integers of an output behind their scale, a Float32.
 """
 
 from collections.abc import Callable
@@ -20,11 +21,11 @@ class Values:
 
 @dataclass(frozen=True)
 class Format:
-    """Elements and bytes of a block."""
+    """Elements and bytes of a block; 0 where a whole output is one."""
 
     elements: int
     bytes: int
-    # How many elements share a scale of the rows where a peer takes them as integers.
+    # How many elements share a scale of the rows where they are taken as integers; 0 for all.
     row_group: int
 
 
@@ -33,11 +34,14 @@ FORMATS: dict[str, Format] = {
     "q8_0": Format(32, 34, 32),
     "q4_K": Format(256, 144, 256),
     "q6_K": Format(256, 210, 256),
+    "i8": Format(0, 0, 0),
 }
 
 
 def block_bytes(format: str, elements: int) -> int:
-    """The bytes of so many elements."""
+    """The bytes of so many elements, of an output in `i8`."""
+    if format == "i8":
+        return 4 + elements
     return elements // FORMATS[format].elements * FORMATS[format].bytes
 
 
@@ -45,6 +49,12 @@ def random_blocks(
     generator: np.random.Generator, format: str, columns: int, terms: int
 ) -> np.ndarray:
     """The bytes of random weights with a variance of about 1/terms, [columns, bytes of a row]."""
+    if format == "i8":
+        values = generator.standard_normal((columns, terms), dtype=np.float32)
+        values *= np.float32(terms**-0.5)
+        scales = np.abs(values).max(-1, keepdims=True) / np.float32(127)
+        integers = np.rint(values / scales).astype(np.int8)
+        return np.concatenate([scales.view(np.uint8), integers.view(np.uint8)], -1)
     if format in ("q4_0", "q8_0"):
         values = generator.standard_normal((columns, terms), dtype=np.float32)
         values *= np.float32(terms**-0.5)
@@ -86,7 +96,9 @@ def _q8_0(values: np.ndarray) -> np.ndarray:
 
 
 def quants(format: str, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The integers [out, in] and scales [out, in / 32] of a format that has no more than these."""
+    """The integers [out, in] and scales [out, in / 32], or [out, 1], of a format that has no more."""
+    if format == "i8":
+        return np.ascontiguousarray(data[:, 4:]).view(np.int8), data[:, :4].copy().view(np.float32)
     blocks = data.reshape(len(data), -1, FORMATS[format].bytes)
     scales = _f16(blocks, 0)[..., 0].astype(np.float16)
     if format == "q4_0":
@@ -100,6 +112,8 @@ def quants(format: str, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def values(format: str, data: np.ndarray) -> Values:
     """What blocks mean, [out, in]."""
+    if format == "i8":
+        return _simple("i8", data)
     blocks = data.reshape(len(data), -1, FORMATS[format].bytes)
     definition: Callable[[np.ndarray], Values] = {
         "q4_0": lambda blocks: _simple("q4_0", data),
@@ -114,7 +128,7 @@ def values(format: str, data: np.ndarray) -> Values:
 
 def _simple(format: str, data: np.ndarray) -> Values:
     integers, scales = quants(format, data)
-    scale = scales.astype(np.float64).repeat(32, -1)
+    scale = scales.astype(np.float64).repeat(integers.shape[-1] // scales.shape[-1], -1)
     # Quants may be summed as they are stored, and their zero point apart.
     zero = 8 if format == "q4_0" else 128
     return Values(integers * scale, (np.abs(integers) + float(zero)) * np.abs(scale))

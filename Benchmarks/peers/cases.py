@@ -71,6 +71,8 @@ OPERATIONS: dict[str, Operation] = {
                       format, by_integers=kind == "int8")
             for format in FORMATS
             for kind, title in [("values", "values"), ("int8", "integers")]
+            # Plain integers are there to be multiplied as such.
+            if (format, kind) != ("i8", "values")
         ],
     ]
 }

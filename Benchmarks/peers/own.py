@@ -10,6 +10,7 @@ import subprocess
 
 import numpy as np
 
+import blocks
 from cases import Case, Tensor
 from problem import Arrays, Contender, Problem, RowsAs, cleared_value, page_aligned, repeated
 
@@ -172,19 +173,27 @@ class Library:
     def _contender(self, problem: Problem, kernel: str, name: str) -> Contender:
         """With packed weights, by as many parts as there are threads."""
         case = problem.case
-        arrays = [
-            self._packed(kernel, tensor.name, problem.inputs[tensor.name])
-            if tensor.is_matrix else problem.inputs[tensor.name]
-            for tensor in case.inputs
-        ] + [*problem.outputs.values()]
-        call, scratch = self._call(kernel, case.rows, arrays, _row_lengths(case))
+        arrays: list[np.ndarray] = []
+        lengths: list[int] = []
+        for tensor in case.inputs:
+            array = problem.inputs[tensor.name]
+            parts = list(blocks.quants("i8", array)) if tensor.blocks == "i8" else [array]
+            if tensor.is_matrix:
+                parts[0] = self._packed(kernel, tensor.name, parts[0])
+            arrays += parts
+            lengths += [_row_length(tensor)] * len(parts)
+        arrays += problem.outputs.values()
+        lengths += [_row_length(tensor) for tensor in case.outputs]
+        call, scratch = self._call(kernel, case.rows, arrays, lengths)
         # The call has addresses only; this keeps what they point to.
         held = [*arrays, scratch]
 
         def repeat(repetitions: int, held: list[np.ndarray] = held) -> None:
             self._library.host_run(ctypes.byref(call), repetitions)
 
-        rows_as: RowsAs = "i8 by 32" if case.operation.by_integers else "f32"
+        rows_as: RowsAs = "f32"
+        if case.operation.by_integers:
+            rows_as = "i8 by row" if case.operation.blocks == "i8" else "i8 by 32"
         return Contender(
             name, repeat, lambda: cleared_results(problem, repeat), role="own", rows_as=rows_as)
 

@@ -71,6 +71,8 @@ def contenders(problem: Problem, threads: int) -> list[Contender]:
     if not operation.by_integers:
         raise Unsupported("its products with these weights round rows to integers")
     assert operation.blocks is not None
+    if operation.blocks == "i8":
+        raise Unsupported("its formats have no scale for a whole output")
     row_group = FORMATS[operation.blocks].row_group
     rows_as: RowsAs = "i8 by 32" if row_group == 32 else "i8 by 256"
     found = []

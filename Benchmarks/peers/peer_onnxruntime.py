@@ -82,6 +82,9 @@ def block_product(
     """The product with weights in blocks, and the weights as the operator wants them."""
     case = problem.case
     format = case.operation.blocks
+    if format == "i8":
+        raise Unsupported(
+            "MatMulNBits has blocks of at most 256, and dynamic quantization one scale for all rows")
     if format not in ("q4_0", "q8_0"):
         raise Unsupported(
             "MatMulNBits has one scale for a block, and no scales of sub-blocks or minima")

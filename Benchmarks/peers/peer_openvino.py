@@ -97,23 +97,28 @@ def contenders(problem: Problem, threads: int) -> list[Contender]:
     return [_contender(problem, threads, "OpenVINO", stored, parameters, held)]
 
 
-# How the product may take the rows; a group of 0 is none.
-ROW_OPTIONS: dict[RowsAs, dict[str, str | int]] = {
-    "f32": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0},
-    "bf16": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0, "INFERENCE_PRECISION_HINT": "bf16"},
-    "i8 by 32": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 32},
-}
+def row_options(inner: int) -> dict[RowsAs, dict[str, str | int]]:
+    """How the product may take the rows; a group of 0 is none."""
+    return {
+        "f32": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0},
+        "bf16": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0, "INFERENCE_PRECISION_HINT": "bf16"},
+        "i8 by 32": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 32},
+        "i8 by row": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": inner},
+    }
 
 
 def block_products(problem: Problem, threads: int) -> list[Contender]:
     """The product with weights in blocks, as integers that the graph converts and scales."""
     case = problem.case
     format = case.operation.blocks
-    if format not in ("q4_0", "q8_0"):
+    if format not in ("q4_0", "q8_0", "i8"):
         raise Unsupported(
             "compressed weights have one scale for a group, and no scales of sub-blocks")
     integers, scales = blocks.quants(format, problem.inputs["w"])
     shape = [case.columns, case.inner // 32, 32]
+    if format == "i8":
+        shape = [case.columns, case.inner]
+        scales = scales[:, 0]
     if format == "q4_0":
         unsigned = (integers + 8).astype(np.uint8)
         data = unsigned[:, ::2] | unsigned[:, 1::2] << 4
@@ -127,16 +132,19 @@ def block_products(problem: Problem, threads: int) -> list[Contender]:
         stored = operators.constant(openvino.Tensor(data, shape, openvino.Type.i8))
         centred = operators.convert(stored, "f32")
     scale = operators.constant(scales[..., None].astype(np.float32))
-    w = operators.reshape(
-        operators.multiply(centred, scale),
-        operators.constant(np.array([case.columns, case.inner])), False)
+    w = operators.multiply(centred, scale)
+    if len(shape) > 2:
+        extents = operators.constant(np.array([case.columns, case.inner]))
+        w = operators.reshape(w, extents, False)
     x = operators.parameter([case.rows, case.inner], openvino.Type.f32)
     y = operators.matmul(x, w, False, True)
     return [
         _contender(
             problem, threads, f"OpenVINO, {rows_as}", [y], [x], [data], rows_as, own_options)
-        for rows_as, own_options in ROW_OPTIONS.items()
+        for rows_as, own_options in row_options(case.inner).items()
         if rows_as == "f32" or case.operation.by_integers
+        # Groups of rows are those of weights.
+        and (rows_as == "bf16" or rows_as.endswith("row") == (format == "i8"))
     ]
 
 

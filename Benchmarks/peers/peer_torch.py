@@ -177,7 +177,7 @@ def block_products(problem: Problem) -> list[Contender]:
                 "its product with groups of 4 bits is made for bf16; Float32 rows take a plain"
                 " loop, about 30 times as long")
         return [_four_bit_product(problem)]
-    if format == "q8_0" and by_integers:
+    if format in ("q8_0", "i8") and by_integers:
         return [_dynamic_product(problem)]
     if format == "q8_0":
         raise Unsupported("its products with weights of 8 bits have one scale for an output")
@@ -202,9 +202,12 @@ def _four_bit_product(problem: Problem) -> Contender:
 
 def _dynamic_product(problem: Problem) -> Contender:
     """Rows as integers by one scale for all of them, weights by one scale for an output."""
-    values = blocks.values("q8_0", problem.inputs["w"]).value.astype(np.float32)
+    format = problem.case.operation.blocks
+    values = blocks.values(format, problem.inputs["w"]).value.astype(np.float32)
     weights = torch.from_numpy(values)
     scales = weights.abs().amax(-1) / 127
+    if format == "i8":
+        scales = torch.from_numpy(blocks.quants("i8", problem.inputs["w"])[1][:, 0])
     quantized = torch.quantize_per_channel(
         weights, scales, torch.zeros(len(scales), dtype=torch.int64), 0, torch.qint8)
     layer = torch.ao.nn.quantized.dynamic.Linear(
@@ -215,6 +218,8 @@ def _dynamic_product(problem: Problem) -> Contender:
         return (layer(x),)
 
     rows = [shared(problem.inputs["x"])]
+    if format == "i8":
+        return _returning("PyTorch dynamic int8", call, rows, ["y"], rows_as="i8 by row")
     return _returning(
         "PyTorch dynamic int8, w by output", call, rows, ["y"], "lesser", "i8 by row")
 

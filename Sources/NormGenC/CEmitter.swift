@@ -25,7 +25,9 @@ public struct CEmitter {
     schedules: [Schedule], command: String
   ) throws(TemplateError) -> CSource {
     let emitter = try CEmitter(graph, target)
-    let printer = CModule(module, hasTotals: !program.totals.isEmpty, library: emitter.library)
+    let printer = CModule(
+      module, hasTotals: !program.totals.isEmpty, library: emitter.library,
+      unrollsTiles: target.architecture != nil)
     let functions = Functions(
       contract: printer.contract(), prototypes: printer.prototypes(),
       entry: printer.entryPrototype(end: ";"),

@@ -4,16 +4,19 @@ import NormGenLoops
 struct CFunction {
   private let function: LoopFunction
   private let lanes: Int
+  private let unrollsTiles: Bool
   /// Its parameters' names, and after ``lines(under:)`` those of its values.
   private(set) var names: CNames
 
   /// - Parameters:
   ///   - reserved: Names that the file has besides the templates' and the function's own.
   init(
-    _ function: LoopFunction, lanes: Int, library: SupportLibrary, reserved: Set<String>
+    _ function: LoopFunction, lanes: Int, unrollsTiles: Bool, library: SupportLibrary,
+    reserved: Set<String>
   ) {
     self.function = function
     self.lanes = lanes
+    self.unrollsTiles = unrollsTiles
     var places: [String] = []
     var strided: [String] = []
     for parameter in function.parameters {
@@ -30,7 +33,8 @@ struct CFunction {
 
   /// The definition, after what stands over it.
   mutating func lines(under head: [String]) -> [String] {
-    var statements = CStatements(function: function, lanes: lanes, names: names)
+    var statements = CStatements(
+      function: function, lanes: lanes, unrollsTiles: unrollsTiles, names: names)
     let body = statements.lines(function.body, depth: 1)
     names = statements.expressions.names
     return head + prototype(isDefinition: true, end: " {") + unused(in: body) + body + ["}"]

@@ -5,20 +5,26 @@ struct CModule {
   private let module: LoopModule
   private let hasTotals: Bool
   private let library: SupportLibrary
+  private let unrollsTiles: Bool
   private let reserved: Set<String>
 
-  /// - Parameter hasTotals: Whether something is written without any row.
-  init(_ module: LoopModule, hasTotals: Bool, library: SupportLibrary) {
+  /// - Parameters:
+  ///   - hasTotals: Whether something is written without any row.
+  ///   - unrollsTiles: Whether registers hold what tiles sum: those of a known architecture.
+  init(_ module: LoopModule, hasTotals: Bool, library: SupportLibrary, unrollsTiles: Bool) {
     self.module = module
     self.hasTotals = hasTotals
     self.library = library
+    self.unrollsTiles = unrollsTiles
     self.reserved = CReserved.functions(
       of: module.interface.symbol, packing: module.interface.parameters.map(\.buffer.name)
     ).union(module.functions.map(\.name))
   }
 
   private func printed(_ function: LoopFunction) -> CFunction {
-    CFunction(function, lanes: module.lanes, library: library, reserved: reserved)
+    CFunction(
+      function, lanes: module.lanes, unrollsTiles: unrollsTiles, library: library,
+      reserved: reserved)
   }
 
   private func function(_ name: String) -> CFunction? {

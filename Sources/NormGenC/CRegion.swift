@@ -5,10 +5,7 @@ struct CRegion {
   let begin: String
   let end: String
 
-  /// Loops that copy or clear stay loops, so that the file needs no library; and gcc does not take a
-  /// function for one that writes nothing: its pass `modref` stops at an address that an earlier pass has
-  /// written as a multiple of a pointer, as if it were null, and forgets the stores behind it. gcc 12 so left out
-  /// all calls of the function that unpacks q2_K blocks.
+  /// Loops that copy or clear stay loops, so that the file needs no library.
   static let keepLoops = CRegion(
     begin: """
 
@@ -16,10 +13,6 @@ struct CRegion {
       #pragma clang attribute push(__attribute__((no_builtin("memcpy", "memmove", "memset"))), apply_to = function)
       #elif defined(__GNUC__)
       #pragma GCC optimize("no-tree-loop-distribute-patterns")
-      #if __GNUC__ >= 11
-      // This pass of gcc 12 overlooks stores behind addresses that it takes for null.
-      #pragma GCC optimize("no-ipa-modref")
-      #endif
       #endif
 
       """, end: CRegion.pop)

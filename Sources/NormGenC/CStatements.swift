@@ -5,6 +5,8 @@ import NormGenLoops
 struct CStatements {
   var expressions: CExpression
   private let lanes: Int
+  /// Whether loops over what registers hold are unrolled.
+  private let unrollsTiles: Bool
   /// The pointers whose elements may be written.
   private var writable: Set<String>
   /// The pointers whose vectors may bypass the caches.
@@ -17,8 +19,9 @@ struct CStatements {
   private let constants: Set<String>
   private var lines: [String] = []
 
-  init(function: LoopFunction, lanes: Int, names: CNames) {
+  init(function: LoopFunction, lanes: Int, unrollsTiles: Bool, names: CNames) {
     self.lanes = lanes
+    self.unrollsTiles = unrollsTiles
     self.streamed = function.streamed
     self.constants = Set(
       function.parameters.filter { $0.kind == .constant }.map(\.name))
@@ -188,8 +191,11 @@ struct CStatements {
   }
 
   /// Whether a loop's entries lie in registers, or its bits' places are constants, only if it is unrolled.
-  /// Short loops over entries are left to the compilers.
+  ///
+  /// Short loops over entries are left to the compilers, and so are long ones over bits: unrolled, the
+  /// sub-blocks of a block would take Clang minutes.
   private func isUnrolled(_ index: String, _ to: Index, _ body: [Stmt]) -> Bool {
+    guard unrollsTiles else { return false }
     let isLong: Bool
     switch to {
     case .variable(let name):
@@ -198,9 +204,9 @@ struct CStatements {
     case .constant(let count): isLong = count > 8
     default: return false
     }
-    return body.contains {
-      $0.picksBits(by: index) || isLong && $0.picksEntries(of: registerArrays, by: index)
-    }
+    if isLong { return body.contains { $0.picksEntries(of: registerArrays, by: index) } }
+    guard case .constant(let count) = to, count <= 4 else { return false }
+    return body.contains { $0.picksBits(by: index) }
   }
 
   /// An array, or its place in memory, which is indexed alike.

@@ -20,6 +20,11 @@ extension Tensor {
   ) -> Tensor {
     let location = SourceLocation(fileID: fileID, line: line)
     let matmul = Matmul(layout: layout, accumulation: accumulation)
+    if accumulation == .int8, scale != nil, case .input(let name, .i8) = weights.node.op {
+      // Whatever the scale's shape.
+      return Tensor(
+        failed: GraphError(.matmul(.scalesOfPlainIntegers(weights: name)), at: location))
+    }
     let product = Tensor.make(
       .matmul(matmul), [self, weights] + (scale.map { [$0] } ?? []),
       storage: accumulation == .int8 ? .f32 : DType.promoted([storage, weights.storage]),

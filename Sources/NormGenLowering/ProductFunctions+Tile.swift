@@ -11,7 +11,7 @@ extension ProductFunctions {
       comment:
         "The sums of `height` rows and the \(columns) columns of a sliver over `depth` steps, "
         + (sumsIntegers
-          ? "exact ones of products of integers. They begin where weights that count from -128 are made up for."
+          ? "exact ones of products of integers. They begin at -128 times the row's sum, as packed weights are 128 more."
           : "for each one chain of \(instruction.summary) from +0. What an earlier block has summed is added to."),
       linkage: .inlined,
       parameters: [.init("depth", .index), .read(x)] + besides.map { .read($0.pointer) } + [
@@ -111,12 +111,14 @@ extension ProductFunctions {
     let ahead = Index.constant(
       columns * product.storage.byteCount * min(max(schedule.weightStepsAhead, 0), 1 << 16))
     guard bytes > 64 else { return [.prefetchLine(step, byte: ahead, level: 1)] }
-    return [
+    let requests: [Stmt] = [
       .loop(
         index: "v", from: 0, to: .constant(bytes / 64), step: 1,
         body: [
           .prefetchLine(step, byte: ahead + 64 * "v", level: 1)
         ])
     ]
+    // Few rows of bytes are multiplied before the next weights are there.
+    return sumsIntegers ? [.when(4 < "height", requests, otherwise: [])] : requests
   }
 }

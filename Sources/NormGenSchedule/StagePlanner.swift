@@ -134,9 +134,13 @@ struct StagePlanner {
     for id in graph.values {
       guard case .matmul(let matmul) = graph[id].op else { continue }
       try checkRows(of: id)
-      keep(graph[id].operands[0], in: matmul.accumulation.step.operand, suffix: "rows")
-      for (operand, suffix) in zip(graph[id].operands.dropFirst(2), ["scales", "group_sums"]) {
-        keep(operand, in: .f32, suffix: suffix)
+      let operands = graph[id].operands
+      keep(operands[0], in: matmul.accumulation.step.operand, suffix: "rows")
+      if case .dequantize = graph[operands[1]].op {
+        if operands.count > 2 { keep(operands[2], in: .f32, suffix: "scales") }
+        if operands.count > 3 { keep(operands[3], in: .f32, suffix: "group_sums", of: operands[0]) }
+      } else if operands.count > 2 {
+        keep(operands[2], in: .f32, suffix: "sums", of: operands[0])
       }
       addPanel(id, .f32, name: names.fresh("\(label(of: id))_sums"))
     }
@@ -211,13 +215,17 @@ struct StagePlanner {
   }
 
   /// Has the value's own stage leave it in a panel.
-  private mutating func keep(_ id: ValueID, in storage: DType, suffix: String) {
+  ///
+  /// - Parameter labelled: The value that it is called after, by default itself.
+  private mutating func keep(
+    _ id: ValueID, in storage: DType, suffix: String, of labelled: ValueID? = nil
+  ) {
     guard panel(of: id, in: storage) == nil else { return }
     let family = graph[id].op.traits.family
     if family == .product, storage == .f32 { return }
     // A row of a parameter is copied only for a product.
     if family == .input, suffix == "kept" { return }
-    let name = names.fresh("\(label(of: id))_\(suffix)")
+    let name = names.fresh("\(label(of: labelled ?? id))_\(suffix)")
     addPanel(id, storage, name: name)
     write(Output(name: name, value: id, storage: storage))
   }

@@ -60,7 +60,8 @@ public enum GradientError: Error, Hashable, Sendable, CustomStringConvertible {
         + "multiplies sums over the other one; derive the kernel with the weights' values as f32"
     case .integerProduct(let value):
       "\(value) is a product of integers, whose rounding has no derivative; derive the kernel with "
-        + "'accumulate: fused' and the value before it is quantized"
+        + "'accumulate: fused', the value before it is quantized, and weights that are fractions, such as "
+        + "integers times their scale"
     case .overRows(let value):
       "\(value) is taken over all rows, which has no derivative in one pass over them"
     case .notElementwise(let activation):
