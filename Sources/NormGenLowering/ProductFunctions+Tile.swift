@@ -110,15 +110,13 @@ extension ProductFunctions {
     let bytes = columns * product.storage.byteCount * instruction.step
     let ahead = Index.constant(
       columns * product.storage.byteCount * min(max(schedule.weightStepsAhead, 0), 1 << 16))
-    guard bytes > 64 else { return [.prefetchLine(step, byte: ahead, level: 1)] }
-    let requests: [Stmt] = [
-      .loop(
+    let requests: Stmt =
+      bytes > 64
+      ? .loop(
         index: "v", from: 0, to: .constant(bytes / 64), step: 1,
-        body: [
-          .prefetchLine(step, byte: ahead + 64 * "v", level: 1)
-        ])
-    ]
+        body: [.prefetchLine(step, byte: ahead + 64 * "v", level: 1)])
+      : .prefetchLine(step, byte: ahead, level: 1)
     // Few rows of bytes are multiplied before the next weights are there.
-    return sumsIntegers ? [.when(4 < "height", requests, otherwise: [])] : requests
+    return sumsIntegers ? [.when(4 < "height", [requests], otherwise: [])] : [requests]
   }
 }

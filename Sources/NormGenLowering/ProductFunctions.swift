@@ -116,8 +116,10 @@ struct ProductFunctions {
   var blockElements: Int { blockSteps * columns }
   /// Whether a part gathers weights, or the values of their blocks, while it multiplies.
   var gathers: Bool { !product.isPacked || product.format != nil && integerStrides == nil }
-  /// Bytes of them.
-  var gatheredBytes: Int { gathers ? blockElements * tiledStorage.byteCount : 0 }
+  /// Bytes of them, whole cache lines.
+  var gatheredBytes: Int {
+    gathers ? (blockElements * tiledStorage.byteCount + 63) / 64 * 64 : 0
+  }
   /// The type of the weights that tiles read.
   var tiledStorage: DType { product.format == nil ? product.storage : .f32 }
 

@@ -202,7 +202,7 @@ import Testing
     #expect(smallest.graph.nodes.count <= 4, "\(text)")
     #expect(smallest.graph.outputs.count == 1)
     #expect(smallest.calls.count == 1 && smallest.calls[0].rows <= 3)
-    #expect(smallest.graph.nodes.allSatisfy { $0.shape.elementsPerRow <= 8 }, "\(text)")
+    #expect(smallest.graph.nodes.allSatisfy { $0.shape.extents.allSatisfy { $0 <= 8 } }, "\(text)")
     // The seed alone shows it again.
     guard case .failed(let again) = judge.verdict(seed: first.seed) else {
       Issue.record("seed \(first.seed) does not fail again")
