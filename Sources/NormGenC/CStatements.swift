@@ -195,13 +195,16 @@ struct CStatements {
   /// Short loops over entries are left to the compilers, and so are long ones over bits: unrolled, the
   /// sub-blocks of a block would take Clang minutes.
   private func isUnrolled(_ index: String, _ to: Index, _ body: [Stmt]) -> Bool {
-    guard unrollsTiles else { return false }
+    guard unrollsTiles, !registerArrays.isEmpty else { return false }
     let isLong: Bool
     switch to {
     case .variable(let name):
       guard constants.contains(name) else { return false }
       isLong = true
-    case .constant(let count): isLong = count > 8
+    case .constant(let count):
+      // No tile has more rows.
+      guard count <= 32 else { return false }
+      isLong = count > 8
     default: return false
     }
     if isLong { return body.contains { $0.picksEntries(of: registerArrays, by: index) } }

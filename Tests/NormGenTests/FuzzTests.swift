@@ -142,7 +142,7 @@ import Testing
     return result + rest
   }
 
-  @Test(arguments: [1, 40_000, 7_777_777] as [UInt64])
+  @Test(arguments: [1, 40_000, 7_778_100] as [UInt64])
   func termsAddedOneByOneAreFound(seed: UInt64) throws {
     var judge = try Self.judge([.portable])
     judge.edited = Self.withoutParentheses
