@@ -9,7 +9,7 @@ import sys
 
 MATH = [
     "order", "binade", "storage", "integers", "float8", "exp", "log", "tanh", "sigmoid", "erf",
-    "put", "pairs", "bf16_dot", "blocks", "prefetch", "parts",
+    "put", "pairs", "bf16_dot", "blocks", "prefetch", "parts", "unrolled",
 ]
 
 
