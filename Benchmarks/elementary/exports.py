@@ -23,7 +23,8 @@ SIMD = {
 
 def chunk_name(chunk):
     found = re.search(r"^static (?:inline )?\w+ (\w+)\(", chunk, re.M) \
-        or re.search(r"^typedef \w+ (\w+) __attribute__", chunk, re.M)
+        or re.search(r"^typedef \w+ (\w+) __attribute__", chunk, re.M) \
+        or re.search(r"^#define (\w+)", chunk, re.M)
     return found.group(1) if found else None
 
 

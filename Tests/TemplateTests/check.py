@@ -54,7 +54,9 @@ def check_form():
         names[file] = []
         for chunk in text.rstrip("\n").split("\n\n"):
             name = chunk_name(chunk)
-            definitions = re.findall(r"^(?:static|typedef) ", chunk, re.M)
+            # A macro may be defined for each compiler.
+            definitions = re.findall(r"^(?:static|typedef) ", chunk, re.M) \
+                + sorted(set(re.findall(r"^#define (\w+)", chunk, re.M)))
             if name is None or len(definitions) != 1 or not chunk.startswith("// "):
                 fail(f"{file}: not one commented definition: {chunk.splitlines()[0]}")
             names[file].append(name)
