@@ -92,19 +92,19 @@ struct ModelLayers {
     case .outIn: axes = [.fixed(extent), .fixed(x.shape.rowExtent)]
     case .inOut: axes = [.fixed(x.shape.rowExtent), .fixed(extent)]
     }
-    guard let format else {
-      guard quantizesRows else {
-        let w = Tensor.input(weights, axes, storage)
-        return returned(x.matmul(w, layout: layout, accumulate: accumulation))
+    let w: Tensor =
+      if let format {
+        .input(weights, axes, format)
+      } else {
+        .input(weights, axes, quantizesRows ? .i8 : storage)
       }
-      let rows = x.quantizedRows()
-      let w = Tensor.input(weights, axes, .i8)
-      let sums = rows.values.matmul(w, layout: layout, accumulate: .int8)
-      return returned(sums * rows.scale * vector("\(weights)_scale", extent))
-    }
-    let w = Tensor.input(weights, axes, format)
     guard quantizesRows else {
       return returned(x.matmul(w, layout: layout, accumulate: accumulation))
+    }
+    guard let format else {
+      let rows = x.quantizedRows()
+      let sums = rows.values.matmul(w, layout: layout, accumulate: .int8)
+      return returned(sums * rows.scale * vector("\(weights)_scale", extent))
     }
     let rows = x.quantizedRows(scaling: .factor, group: format.subBlockElements)
     return rows.matmul(w, layout: layout, scaleType: format.number == nil ? .f32 : .f16)

@@ -81,7 +81,7 @@ public enum BenchmarkSuite {
     (1, 4096, 4096), (2, 4096, 4096), (16, 4096, 4096), (128, 4096, 4096), (1, 4096, 11008),
   ]
 
-  /// Bare matmuls whose weights lie in blocks, beside those of Float32 weights.
+  /// Bare matmuls whose weights lie in blocks or are integers, beside those of Float32 weights.
   private static func blocks() throws(GraphError) -> [BenchmarkCase] {
     var cases: [BenchmarkCase] = []
     for (count, depth, columns) in blockShapes {

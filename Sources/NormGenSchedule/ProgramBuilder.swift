@@ -179,16 +179,12 @@ public struct ProgramBuilder {
   /// What a product of integers reads besides: scales come before sums.
   private func integers(_ operands: [ValueID], _ format: BlockFormat?) -> Product.Integers? {
     let names = operands.dropFirst(2).compactMap { panel($0, .f32)?.name }
-    guard names.count == operands.count - 2 else { return nil }
+    guard names.count == operands.count - 2, !names.isEmpty else { return nil }
     let depth = graph[operands[0]].shape.rowExtent
-    guard format != nil else {
-      return names.first.map { Product.Integers(scales: nil, group: depth, sums: $0) }
-    }
-    return names.first.map {
-      Product.Integers(
-        scales: $0, group: depth / graph[operands[2]].shape.elementsPerRow,
-        sums: names.count > 1 ? names[1] : nil)
-    }
+    guard format != nil else { return .init(scales: nil, group: depth, sums: names[0]) }
+    return .init(
+      scales: names[0], group: depth / graph[operands[2]].shape.elementsPerRow,
+      sums: names.count > 1 ? names[1] : nil)
   }
 
   /// Whether all that a graph does with weights is one kind of matmul: packed they fit no other use.

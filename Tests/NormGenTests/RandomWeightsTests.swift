@@ -27,6 +27,23 @@ import Testing
     #expect(values.suffix(7).contains { $0 != 0 })
   }
 
+  /// Integers have most of their range, whatever their number.
+  @Test(arguments: [DType.i8, .u8])
+  func largeIntegersHaveMostOfTheirRange(_ storage: DType) throws {
+    let x = Tensor.input("x", [.rows, 1032], .f32)
+    let w = Tensor.input("w", [1032, 1021], storage)
+    let graph = try Kernel("k", x.matmul(w * .input("scale", [1021], .f32))).graph()
+    let tensors = try RandomInputs.tensors(for: graph, rows: 1, seed: 9)
+    let values = try #require(tensors["w"]).doubles
+    #expect(values.count > 1 << 20)
+    let mean = values.reduce(0, +) / Double(values.count)
+    let square = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)
+    // Those of the table's 4096 values, saturated beyond 3.2 deviations of 40: six deviations of the estimates.
+    #expect(abs(mean - (storage == .u8 ? 128 : 0)) < 40.0 * 6 / 64)
+    #expect(abs(square.squareRoot() - 40) < 40.0 * 6 / 64)
+    #expect(Set(values).count > 200)
+  }
+
   @Test func theSeedFixesLargeWeights() throws {
     let first = try weights(.bf16, columns: 1021, seed: 4)
     #expect(try weights(.bf16, columns: 1021, seed: 4).doubles == first.doubles)
